@@ -1,0 +1,154 @@
+//! Plain records that cross into this crate: what was judged, on which evidence, and what was decided.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::{Address, B256};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How far the guard may go for a protected contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Judge and journal only.
+    #[default]
+    Observe,
+    /// Also notify.
+    Alert,
+    /// Also pause.
+    Armed,
+}
+
+/// What the policy decided for one transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// Nothing to do.
+    None,
+    /// Tell people.
+    Alert,
+    /// Fire the registered pause.
+    Pause,
+}
+
+/// What the guard thinks of one transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// No rule fired and the model stayed below its alert threshold.
+    Clear,
+    /// Something fired, but not enough for a pause.
+    Suspicious,
+    /// Evidence of harm that the policy accepts as an attack.
+    Attack,
+    /// Could not be judged; never stands for clear.
+    Unknown,
+}
+
+/// One row per judged transaction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VerdictRow {
+    /// Name of the chain in the configuration.
+    pub chain: String,
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// Head on top of which the transaction was judged.
+    pub block: u64,
+    /// Transaction hash, recomputed locally.
+    pub tx_hash: B256,
+    /// Sender, recovered locally.
+    pub from: Address,
+    /// Receiver; none for a contract creation.
+    pub to: Option<Address>,
+    /// First seen, milliseconds since the Unix epoch.
+    pub seen_at_ms: u64,
+    /// From first seen to verdict, microseconds.
+    pub latency_us: u64,
+    /// What the guard thinks.
+    pub outcome: Outcome,
+    /// What the policy decided under the mode in force.
+    pub decision: Decision,
+    /// What the policy would have decided if armed; equals `decision` when armed.
+    pub would_decide: Decision,
+    /// Mode in force.
+    pub mode: Mode,
+    /// Model probability, where a model was asked and answered.
+    pub score: Option<f32>,
+    /// One line for people.
+    pub reason: String,
+}
+
+/// Full evidence, kept where it matters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The transaction this belongs to.
+    pub tx_hash: B256,
+    /// Fact name to value, as rules saw them; unknown is JSON null.
+    pub facts: BTreeMap<String, serde_json::Value>,
+    /// Feature vector as the model saw it, in schema order.
+    pub features: Vec<f32>,
+    /// SHA-256 of the feature schema, hex.
+    pub schema_hash: String,
+    /// Every rule that fired or was unknown.
+    pub rules: Vec<RuleEvidence>,
+    /// The model's answer.
+    pub model: Option<ModelEvidence>,
+    /// The call tree, one object per frame in pre-order.
+    pub call_tree: serde_json::Value,
+    /// The counterfactual [pause, attack], where it was run.
+    pub counterfactual: Option<Counterfactual>,
+}
+
+/// One rule's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleEvidence {
+    /// Pack and rule id, `pack/rule`.
+    pub rule: String,
+    /// Severity as written in the pack.
+    pub severity: String,
+    /// `fires` or `unknown`.
+    pub outcome: String,
+    /// The clauses that held, each with the values it read; or the unknown facts.
+    pub because: Vec<String>,
+}
+
+/// One model's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelEvidence {
+    /// SHA-256 of the model file, hex.
+    pub model_hash: String,
+    /// Which engine answered: `onnxruntime` or `native`.
+    pub engine: String,
+    /// Probability of harm, 0 to 1; none where the model failed.
+    pub probability: Option<f32>,
+    /// Features that moved the score most, largest first: (name, contribution).
+    pub contributions: Vec<(String, f32)>,
+}
+
+/// Whether the pause, mined first, stops the attack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counterfactual {
+    /// The pause itself succeeded in simulation.
+    pub pause_succeeds: bool,
+    /// The attack, run after the pause, reverts or takes nothing from the protected contract.
+    pub attack_stopped: bool,
+    /// One line for people.
+    pub detail: String,
+}
+
+/// What happened after a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionRow {
+    /// When, milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Name of the chain.
+    pub chain: String,
+    /// The judged transaction that led here.
+    pub tx_hash: B256,
+    /// `alert_delivered`, `alert_failed`, `pause_sent`, `pause_mined`, `pause_failed`, `attack_reverted`, `attack_succeeded`, `gap`, ...
+    pub kind: String,
+    /// One line for people.
+    pub detail: String,
+    /// The transaction this action sent, if any.
+    pub action_tx_hash: Option<B256>,
+}

@@ -1,0 +1,1 @@
+//! Solidity text to findings.

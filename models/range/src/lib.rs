@@ -1,0 +1,1 @@
+//! The training range: attacks and look-alikes played through the guard's own simulation.

@@ -1,0 +1,1 @@
+//! Feature schemas, training, export and inference.

@@ -1,0 +1,1 @@
+//! Pending transactions to verdicts to decisions.

@@ -1,0 +1,2 @@
+//! Generators and scaffolds.
+fn main() {}
