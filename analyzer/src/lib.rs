@@ -1,1 +1,4 @@
 //! Solidity text to findings.
+
+pub mod hir;
+pub mod syntax;
