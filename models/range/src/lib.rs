@@ -1,1 +1,4 @@
 //! The training range: attacks and look-alikes played through the guard's own simulation.
+
+pub mod artifacts;
+pub mod story;
