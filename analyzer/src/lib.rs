@@ -1,4 +1,3 @@
 //! Solidity text to findings.
 
-pub mod hir;
-pub mod syntax;
+pub mod project;
