@@ -1,3 +1,5 @@
 //! Solidity text to findings.
 
+pub mod hir;
 pub mod project;
+pub mod syntax;
