@@ -1,11 +1,25 @@
 //! The forked state: one shared cache per chain, exact at every head, under the simulations.
+//!
+//! [`ForkedState`] answers from its cache and asks a [`Backend`] for what it lacks. A new head is taken over by
+//! running its transactions here; whenever that cannot be exact the cache is emptied and said so.
 
+mod cache;
+pub(crate) mod evm;
+mod memory;
 mod rules;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::{
+    consensus::constants::KECCAK_EMPTY,
+    primitives::{Address, B256, Bytes, U256, keccak256},
+};
+use serde::{Deserialize, Serialize};
 
+use crate::source::BlockRecord;
+
+pub use cache::{AdvanceReport, EmptiedBecause, ForkedState, StateCounts, StateView};
+pub use memory::{Outcome, OutcomeStatus};
 pub use rules::{ChainRules, Hardfork};
 
 /// One account, whole.
@@ -21,8 +35,15 @@ pub struct AccountState {
     pub storage: BTreeMap<U256, U256>,
 }
 
+impl AccountState {
+    /// keccak256 of the code.
+    pub fn code_hash(&self) -> B256 {
+        if self.code.is_empty() { KECCAK_EMPTY } else { keccak256(&self.code) }
+    }
+}
+
 /// The head that the state stands on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// Height.
     pub number: u64,
@@ -46,36 +67,21 @@ pub struct Head {
     pub blob_gas_used: u64,
 }
 
-/// What happened when a block was taken over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AdvanceReport {
-    /// Every transaction was run here and the gas used equals the header's: the cache is exact.
-    Exact {
-        /// Transactions run.
-        transactions: usize,
-    },
-    /// The cache was emptied; it fills again from the backend, exact but slower.
-    Emptied(EmptiedBecause),
-}
-
-/// Why a cache was emptied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EmptiedBecause {
-    /// This is the first head.
-    First,
-    /// The block does not stand on the head before it.
-    Reorg,
-    /// Gas used here differs from the header's.
-    GasMismatch {
-        /// Ours.
-        computed: u64,
-        /// The header's.
-        header: u64,
-    },
-    /// A transaction in the block could not be decoded or run here.
-    NotRunnable,
+impl From<&BlockRecord> for Head {
+    fn from(block: &BlockRecord) -> Self {
+        Self {
+            number: block.number,
+            hash: block.hash,
+            timestamp_s: block.timestamp_s,
+            base_fee_wei: block.base_fee_wei,
+            gas_limit: block.gas_limit,
+            gas_used: block.gas_used,
+            prev_randao: block.prev_randao,
+            coinbase: block.coinbase,
+            excess_blob_gas: block.excess_blob_gas.unwrap_or_default(),
+            blob_gas_used: block.blob_gas_used.unwrap_or_default(),
+        }
+    }
 }
 
 /// Why state could not be had.
@@ -85,11 +91,11 @@ pub enum StateError {
     /// No head is known yet.
     #[error("no head is known yet")]
     NoHead,
-    /// A recording that is not complete lacks what was asked for.
-    #[error("the recording does not hold {what} at block {block}")]
+    /// A recording that is not complete, or a state in memory that was emptied, lacks what was asked for.
+    #[error("{what} at block {block} was not recorded")]
     NotRecorded {
         /// Account, slot or block hash.
-        what: String,
+        what: Item,
         /// Height.
         block: u64,
     },
@@ -97,7 +103,7 @@ pub enum StateError {
     #[error("cannot fetch {what} at block {block}: {reason}")]
     Fetch {
         /// Account, slot or block hash.
-        what: String,
+        what: Item,
         /// Height.
         block: u64,
         /// What the backend met.
@@ -113,8 +119,31 @@ pub enum StateError {
     },
 }
 
+impl revm::database_interface::DBErrorMarker for StateError {}
+
+/// One piece of state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Item {
+    /// Balance, nonce and code of an account.
+    Account(Address),
+    /// One slot.
+    Slot(Address, U256),
+    /// The hash of a block.
+    BlockHash(u64),
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(address) => write!(f, "account {address}"),
+            Self::Slot(address, slot) => write!(f, "slot {slot:#x} of {address}"),
+            Self::BlockHash(number) => write!(f, "the hash of block {number}"),
+        }
+    }
+}
+
 /// A fetch of state at one block. Calls block: they run off the reactor.
-pub trait Backend: Send + Sync + std::fmt::Debug {
+pub trait Backend: Send + Sync + fmt::Debug {
     /// Balance, nonce and code (its storage map is not read); `None` for an account that does not exist.
     ///
     /// # Errors
@@ -127,7 +156,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// As [`Backend::account`].
     fn storage(&self, at: &Head, address: Address, slot: U256) -> Result<U256, StateError>;
 
-    /// Hash of a block at or below the head.
+    /// Hash of a block below the head.
     ///
     /// # Errors
     /// As [`Backend::account`].
