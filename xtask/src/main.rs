@@ -1,2 +1,125 @@
-//! Generators and scaffolds.
-fn main() {}
+//! Generators: everything committed that a program wrote can be written again, and compared.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, bail, ensure};
+
+/// The schemas under `docs/schemas`, by the name that `portcullis schema` gives them.
+const SCHEMAS: &[&str] = &["config", "recording", "journal", "vectors", "findings", "rule-pack"];
+
+/// The recording that the demo plays, from the root.
+const DEMO_RECORDING: &str = "fixtures/recordings/vault-attack.jsonl";
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  schemas      write docs/schemas/*.json
+  contracts    compile the Solidity contracts again
+  recording    write the recording that the demo plays
+  all          all of these
+  check        all of these, and fail if anything differs from what is committed";
+
+fn main() -> ExitCode {
+    let argument = std::env::args().nth(1);
+    let result = match argument.as_deref() {
+        Some("schemas") => schemas(),
+        Some("contracts") => contracts(),
+        Some("recording") => recording(),
+        Some("all") => all(),
+        Some("check") => check(),
+        _ => Err(anyhow::anyhow!(USAGE)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "a command's own error")]
+            {
+                eprintln!("error: {error:#}");
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn all() -> anyhow::Result<()> {
+    contracts()?;
+    schemas()?;
+    recording()
+}
+
+/// Runs every generator in place and looks for a difference.
+fn check() -> anyhow::Result<()> {
+    const GENERATED: &[&str] =
+        &["docs/schemas", "alerting/contracts", "fixtures/contracts/artifacts", DEMO_RECORDING];
+    all()?;
+    let status = git(&["status", "--porcelain", "--"], GENERATED)?;
+    ensure!(
+        status.is_empty(),
+        "generated files differ from what is committed:\n{status}commit what `cargo xtask all` writes"
+    );
+    Ok(())
+}
+
+fn schemas() -> anyhow::Result<()> {
+    for name in SCHEMAS {
+        let schema = portcullis(&["schema", name])?;
+        let path = root().join(format!("docs/schemas/{name}.schema.json"));
+        std::fs::write(&path, schema).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn contracts() -> anyhow::Result<()> {
+    let status = Command::new("node")
+        .arg("alerting/contracts/build.mjs")
+        .current_dir(root())
+        .status()
+        .context("node: cannot be started")?;
+    ensure!(status.success(), "the contracts do not compile; did `bash .ci/setup` run?");
+    Ok(())
+}
+
+fn recording() -> anyhow::Result<()> {
+    let path = root().join(DEMO_RECORDING);
+    portcullis(&["demo", "--write-recording", path.to_str().context("the path is UTF-8")?])?;
+    Ok(())
+}
+
+/// Runs the program itself and returns what it prints.
+fn portcullis(arguments: &[&str]) -> anyhow::Result<Vec<u8>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["run", "--quiet", "--locked", "--package", "portcullis", "--"])
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .context("cargo: cannot be started")?;
+    if !output.status.success() {
+        bail!(
+            "portcullis {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
+    }
+    Ok(output.stdout)
+}
+
+fn git(arguments: &[&str], paths: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new("git")
+        .args(arguments)
+        .args(paths)
+        .current_dir(root())
+        .output()
+        .context("git: cannot be started")?;
+    ensure!(
+        output.status.success(),
+        "git {}: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root").to_owned()
+}

@@ -1,0 +1,133 @@
+//! What the types cannot say: names that must exist, values that must agree.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::{Chain, Config, ConfigError, Key, SecretOr};
+use portcullis_alerting::record::Mode;
+
+/// Checks a parsed configuration; the first problem found is returned with its key.
+pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
+    let problem = find_problem(config);
+    problem.map_or(Ok(()), |(key, problem)| {
+        Err(ConfigError::Value { path: path.to_owned(), key, problem })
+    })
+}
+
+fn find_problem(config: &Config) -> Option<(String, String)> {
+    let mut names = BTreeSet::new();
+    for (i, chain) in config.chains.iter().enumerate() {
+        let key = format!("chains[{i}]");
+        if !names.insert(chain.name.as_str()) {
+            return Some((
+                format!("{key}.name"),
+                format!("a chain named `{}` stands above", chain.name),
+            ));
+        }
+        if let Some((field, problem)) = chain_problem(chain) {
+            return Some((format!("{key}.{field}"), problem));
+        }
+    }
+    for (i, protected) in config.protected.iter().enumerate() {
+        let key = format!("protected[{i}]");
+        if !names.contains(protected.chain.as_str()) {
+            let known = names.iter().copied().collect::<Vec<_>>().join(", ");
+            let problem =
+                format!("no chain is named `{}`; expected one of: {known}", protected.chain);
+            return Some((format!("{key}.chain"), problem));
+        }
+        if protected.addresses.is_empty() {
+            return Some((format!("{key}.addresses"), "expected at least one address".to_owned()));
+        }
+        let armed = protected.mode.unwrap_or(config.mode) == Mode::Armed;
+        if armed && config.guardian.as_ref().is_none_or(|guardian| guardian.key.is_none()) {
+            return Some((
+                "guardian.key".to_owned(),
+                format!(
+                    "`{}` is armed, so a guardian and its pauser key are needed",
+                    protected.name
+                ),
+            ));
+        }
+    }
+    if let Some(key) = config.guardian.as_ref().and_then(|guardian| guardian.key.as_ref())
+        && let Some(problem) = key_problem(key)
+    {
+        return Some(("guardian.key".to_owned(), problem));
+    }
+    for (field, score) in [
+        ("policy.alert_score", Some(config.policy.alert_score)),
+        ("policy.pause_score", config.policy.pause_score),
+        ("journal.evidence_floor", Some(config.journal.evidence_floor)),
+    ] {
+        if score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
+            return Some((field.to_owned(), "expected a probability from 0 to 1".to_owned()));
+        }
+    }
+    for (i, hook) in config.notify.iter().enumerate() {
+        if hook.webhook.is_keyed_literal() {
+            return Some((format!("notify[{i}].webhook"), keyed("address")));
+        }
+    }
+    None
+}
+
+fn chain_problem(chain: &Chain) -> Option<(&'static str, String)> {
+    if chain.preset.is_none() {
+        if chain.chain_id.is_none() {
+            return Some(("chain_id", "expected a chain id, or a preset that knows it".to_owned()));
+        }
+        if chain.block_time_ms.is_none() {
+            return Some((
+                "block_time_ms",
+                "expected milliseconds, or a preset that knows them".to_owned(),
+            ));
+        }
+    }
+    if chain.block_time_ms == Some(0) {
+        return Some(("block_time_ms", "expected more than 0".to_owned()));
+    }
+    if let (Some(preset), Some(id)) = (chain.preset, chain.chain_id)
+        && preset.values().chain_id != id
+    {
+        let expected = preset.values().chain_id;
+        return Some((
+            "chain_id",
+            format!("the preset is chain {expected}, not {id}; leave one of them out"),
+        ));
+    }
+    if chain.nodes.is_empty() {
+        return Some(("nodes", "expected at least one WebSocket address".to_owned()));
+    }
+    for node in &chain.nodes {
+        let SecretOr::Literal(url) = node else { continue };
+        if !url.starts_with("ws://") && !url.starts_with("wss://") {
+            return Some((
+                "nodes",
+                format!("expected a `ws://` or `wss://` address, found `{url}`"),
+            ));
+        }
+        if node.is_keyed_literal() {
+            return Some(("nodes", keyed("node address")));
+        }
+    }
+    None
+}
+
+fn keyed(what: &str) -> String {
+    format!(
+        "a {what} with a user, path or query may hold a key: write {{ env = \"NAME\" }} or {{ file = \"path\" }}"
+    )
+}
+
+fn key_problem(key: &Key) -> Option<String> {
+    let places = [key.keystore.is_some(), key.env.is_some(), key.file.is_some()];
+    match places.iter().filter(|place| **place).count() {
+        1 if key.keystore.is_some() == key.password.is_some() => None,
+        1 if key.keystore.is_some() => {
+            Some("a keystore needs `password = { env = ... }` or `{ file = ... }`".to_owned())
+        }
+        1 => Some("`password` belongs to `keystore`".to_owned()),
+        _ => Some("expected exactly one of `keystore`, `env` and `file`".to_owned()),
+    }
+}

@@ -1,0 +1,334 @@
+//! `portcullis.toml`, version 1: what to guard, on which chains, and how far to go.
+//!
+//! The types here are the format: their documentation becomes the JSON schema, unknown keys are errors,
+//! and every error names the file and the key. [`load`] returns a checked configuration.
+
+mod check;
+mod presets;
+mod secret;
+
+use std::path::{Path, PathBuf};
+
+use alloy::primitives::{Address, Bytes};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub(crate) use presets::Preset;
+pub(crate) use secret::{Secret, SecretOr};
+
+/// The version of the format that this program reads.
+pub(crate) const VERSION: u32 = 1;
+
+/// A configuration that could not be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file could not be read.
+    #[error("{path}: cannot read the configuration: {source}")]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    /// Not TOML, an unknown key, or a value of the wrong type; `detail` draws the place.
+    #[error("{path}: {detail}")]
+    Malformed { path: PathBuf, detail: String },
+    /// Another major version of the format.
+    #[error(
+        "{path}: version: expected {VERSION}, found {found}; this program reads version {VERSION} only"
+    )]
+    Version { path: PathBuf, found: u32 },
+    /// A key whose value cannot be used.
+    #[error("{path}: {key}: {problem}")]
+    Value { path: PathBuf, key: String, problem: String },
+}
+
+/// The whole file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Format version; 1.
+    pub version: u32,
+    /// How far to go where a protected entry does not say: `observe` (default), `alert` or `armed`.
+    #[serde(default)]
+    #[schemars(with = "ModeName")]
+    pub mode: portcullis_alerting::record::Mode,
+    /// Chains to watch.
+    #[serde(default)]
+    pub chains: Vec<Chain>,
+    /// Contracts to protect.
+    #[serde(default)]
+    pub protected: Vec<Protected>,
+    /// Who pauses.
+    #[serde(default)]
+    pub guardian: Option<Guardian>,
+    /// When a verdict becomes an alert or a pause.
+    #[serde(default)]
+    pub policy: Policy,
+    /// Which rules are asked.
+    #[serde(default)]
+    pub rules: Rules,
+    /// Which model is asked.
+    #[serde(default)]
+    pub model: Model,
+    /// Where verdicts are written.
+    #[serde(default)]
+    pub journal: Journal,
+    /// Who is told.
+    #[serde(default)]
+    pub notify: Vec<Webhook>,
+}
+
+/// The names of the modes, for the schema.
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used: the type itself belongs to another crate")]
+enum ModeName {
+    Observe,
+    Alert,
+    Armed,
+}
+
+/// One chain and the nodes that tell of it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Chain {
+    /// Name used by `protected` entries, in logs and in the journal.
+    pub name: String,
+    /// Values of a known chain for what is left out here.
+    pub preset: Option<Preset>,
+    /// EIP-155 chain id; required without a preset.
+    pub chain_id: Option<u64>,
+    /// WebSocket addresses (`ws://` or `wss://`). One that holds a key is a secret.
+    pub nodes: Vec<SecretOr>,
+    /// Where transactions come from.
+    pub flow: Option<Flow>,
+    /// Usual time between blocks, milliseconds; required without a preset.
+    pub block_time_ms: Option<u64>,
+    /// Hard forks by first block; the last one at or below a block is in force. Default: prague from 0.
+    #[serde(default)]
+    pub hardforks: Vec<Hardfork>,
+    /// Limits on what a pause may cost.
+    #[serde(default)]
+    pub fees: Fees,
+}
+
+/// Where transactions come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Flow {
+    /// A public pool: pending transactions are announced.
+    Mempool,
+    /// No public pool: blocks only.
+    Blocks,
+    /// Blocks in slices, read through the `pending` tag.
+    Flashblocks,
+}
+
+/// One hard fork.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Hardfork {
+    /// `shanghai`, `cancun`, `prague` or `osaka`.
+    pub name: String,
+    /// First block under it.
+    #[serde(default)]
+    pub from_block: u64,
+}
+
+/// Limits on what a pause may cost.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Fees {
+    /// Highest `maxFeePerGas` of a pause, gwei.
+    pub max_fee_gwei: u64,
+    /// Highest `maxPriorityFeePerGas` of a pause, gwei.
+    pub max_tip_gwei: u64,
+    /// Highest cost of one pause, milliether (gas limit times `maxFeePerGas`).
+    pub max_cost_milliether: u64,
+}
+
+impl Default for Fees {
+    fn default() -> Self {
+        Self { max_fee_gwei: 2_000, max_tip_gwei: 1_000, max_cost_milliether: 500 }
+    }
+}
+
+/// One protected protocol or contract.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Protected {
+    /// Name for people.
+    pub name: String,
+    /// Name of a chain above.
+    pub chain: String,
+    /// Its contracts.
+    #[schemars(with = "Vec<String>")]
+    pub addresses: Vec<Address>,
+    /// How far to go for it; default: the file's `mode`.
+    #[schemars(with = "Option<ModeName>")]
+    pub mode: Option<portcullis_alerting::record::Mode>,
+    /// Tokens it holds, where they should be watched by name.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub tokens: Vec<Address>,
+    /// Price sources it reads.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub oracles: Vec<Address>,
+    /// Contracts that belong to it without holding value.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub related: Vec<Address>,
+    /// Calls that pause it, sent by the pauser key. Default: the guardian's `pause` of each address.
+    #[serde(default)]
+    pub pause: Vec<PauseCall>,
+}
+
+/// One call that pauses.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PauseCall {
+    /// Contract to call.
+    #[schemars(with = "String")]
+    pub to: Address,
+    /// Calldata, hex.
+    #[schemars(with = "String")]
+    pub data: Bytes,
+}
+
+/// The guardian contract and the key of one of its pausers.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Guardian {
+    /// The guardian contract; the same address on every chain.
+    #[schemars(with = "String")]
+    pub address: Address,
+    /// The pauser's key.
+    pub key: Option<Key>,
+}
+
+/// Where the pauser's key lies.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Key {
+    /// An encrypted keystore file (Web3 Secret Storage, version 3).
+    pub keystore: Option<PathBuf>,
+    /// The keystore's password.
+    pub password: Option<Secret>,
+    /// Environment variable that holds the private key, hex.
+    pub env: Option<String>,
+    /// File that holds the private key, hex.
+    pub file: Option<PathBuf>,
+}
+
+/// When a verdict becomes an alert or a pause.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Policy {
+    /// Model probability from which a transaction is worth an alert, 0 to 1.
+    pub alert_score: f32,
+    /// Model probability that may serve as the second key of a pause, 0 to 1; default: the model's own.
+    pub pause_score: Option<f32>,
+    /// Most pauses per day, over all chains.
+    pub max_pauses_per_day: u32,
+    /// Blocks after a pause in which the same contract is not paused again.
+    pub cooldown_blocks: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { alert_score: 0.5, pause_score: None, max_pauses_per_day: 3, cooldown_blocks: 50 }
+    }
+}
+
+/// Which rules are asked.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Rules {
+    /// Ask the packs that ship with the program.
+    pub shipped: bool,
+    /// Further packs, paths relative to this file.
+    pub packs: Vec<PathBuf>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { shipped: true, packs: Vec::new() }
+    }
+}
+
+/// Which model is asked.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Model {
+    /// `true` asks no model at all.
+    pub disabled: bool,
+    /// An ONNX file, relative to this file; default: the model that ships.
+    pub path: Option<PathBuf>,
+    /// The ONNX Runtime library; default: the model is walked natively, with the same numbers.
+    pub runtime: Option<PathBuf>,
+}
+
+/// Where verdicts are written.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Journal {
+    /// SQLite file, relative to this file.
+    pub path: PathBuf,
+    /// Model probability from which full evidence is kept for a transaction that touches nothing protected.
+    pub evidence_floor: f32,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { path: PathBuf::from("portcullis.db"), evidence_floor: 0.2 }
+    }
+}
+
+/// One webhook that is told of alerts and pauses.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Webhook {
+    /// Name in logs and in the journal.
+    pub name: String,
+    /// Address; one that holds a token is a secret.
+    pub webhook: SecretOr,
+    /// Secret that signs the body (HMAC-SHA256).
+    pub signing_key: Secret,
+}
+
+/// Reads and checks a configuration.
+///
+/// # Errors
+/// [`ConfigError`]: the file, the key, and what was expected.
+pub(crate) fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    parse(&text, path)
+}
+
+/// Reads and checks a configuration from its text; `path` is used in errors.
+pub(crate) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+    // The version is looked at first: a file of another major version should say so, not complain
+    // about keys that this version does not know.
+    let malformed = |error: toml::de::Error| ConfigError::Malformed {
+        path: path.to_owned(),
+        detail: error.to_string().trim_end().to_owned(),
+    };
+    let probe: VersionProbe = toml::from_str(text).map_err(malformed)?;
+    if probe.version != VERSION {
+        return Err(ConfigError::Version { path: path.to_owned(), found: probe.version });
+    }
+    let config: Config = toml::from_str(text).map_err(malformed)?;
+    check::check(&config, path)?;
+    Ok(config)
+}
+
+#[derive(Deserialize)]
+struct VersionProbe {
+    version: u32,
+}
+
+/// The JSON schema of the format.
+pub(crate) fn schema() -> schemars::Schema {
+    schemars::schema_for!(Config)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! What a configuration is refused for, and with which words.
+
+use std::path::Path;
+
+use super::{Config, ConfigError, parse};
+
+const CHAIN: &str = "[[chains]]\nname = 'local'\nchain_id = 31337\nblock_time_ms = 1000\nnodes = ['ws://127.0.0.1:8545']\n";
+
+fn read(text: &str) -> Result<Config, ConfigError> {
+    parse(text, Path::new("portcullis.toml"))
+}
+
+/// The message that `text` is refused with.
+fn refusal(text: &str) -> String {
+    read(text).expect_err("the configuration should be refused").to_string()
+}
+
+#[test]
+fn name_chain_and_addresses_suffice() {
+    let text = format!(
+        "version = 1\n{CHAIN}[[protected]]\nname = 'vault'\nchain = 'local'\naddresses = ['0x00000000000000000000000000000000000000aa']\n"
+    );
+    let config = read(&text).unwrap();
+    assert_eq!(config.protected[0].name, "vault");
+    assert_eq!(
+        config.mode,
+        portcullis_alerting::record::Mode::Observe,
+        "the default is to observe"
+    );
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line() {
+    let message = refusal(&format!("version = 1\nmoed = 'armed'\n{CHAIN}"));
+    assert!(message.contains("line 2") && message.contains("moed"), "{message}");
+}
+
+#[test]
+fn another_version_is_refused_before_its_keys() {
+    let message = refusal("version = 2\nnovelty = true\n");
+    assert_eq!(
+        message,
+        "portcullis.toml: version: expected 1, found 2; this program reads version 1 only"
+    );
+}
+
+#[test]
+fn an_unknown_chain_name_lists_the_known_ones() {
+    let text =
+        format!("version = 1\n{CHAIN}[[protected]]\nname = 'v'\nchain = 'lcal'\naddresses = []\n");
+    assert_eq!(
+        refusal(&text),
+        "portcullis.toml: protected[0].chain: no chain is named `lcal`; expected one of: local"
+    );
+}
+
+#[test]
+fn an_armed_contract_needs_a_key() {
+    let text = format!(
+        "version = 1\nmode = 'armed'\n{CHAIN}[[protected]]\nname = 'v'\nchain = 'local'\naddresses = ['0x00000000000000000000000000000000000000aa']\n"
+    );
+    assert!(refusal(&text).contains("guardian.key: `v` is armed"));
+}
+
+#[test]
+fn a_keyed_node_address_is_not_a_literal() {
+    let text = "version = 1\n[[chains]]\nname='m'\npreset='mainnet'\nnodes=['wss://node.example/v3/0123456789abcdef']\n";
+    let message = refusal(text);
+    assert!(
+        message.contains("chains[0].nodes") && message.contains("{ env = \"NAME\" }"),
+        "{message}"
+    );
+    assert!(!message.contains("0123456789abcdef"), "the key must not be repeated: {message}");
+}
+
+#[test]
+fn a_preset_and_a_chain_id_must_agree() {
+    let text = "version = 1\n[[chains]]\nname='m'\npreset='base'\nchain_id=1\nnodes=['ws://127.0.0.1:1']\n";
+    assert!(refusal(text).contains("chains[0].chain_id: the preset is chain 8453, not 1"));
+}
+
+#[test]
+fn a_key_has_one_place() {
+    let text = format!(
+        "version = 1\n{CHAIN}[guardian]\naddress='0x00000000000000000000000000000000000000aa'\nkey={{env='A',file='b'}}\n"
+    );
+    assert!(refusal(&text).contains("guardian.key: expected exactly one of"));
+}

@@ -1,0 +1,24 @@
+//! The only file that asks the operating system for something: environment and wall clock.
+//!
+//! Linux x86-64 is tested. What another system needs differently belongs here.
+
+/// An environment variable, where it is set and is UTF-8.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line is the one place that reads the environment"
+)]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Milliseconds since the Unix epoch; 0 where the clock stands before it.
+#[cfg(feature = "guard")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one clock of the program; everything below is handed it"
+)]
+pub(crate) fn now_ms() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,59 @@
+//! What every command shares of the terminal: exit codes, colour, logs.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::platform;
+
+/// The tool failed: usage, configuration, an unreadable path, a crash.
+pub(crate) const FAILED: u8 = 2;
+
+/// Prints an error with its causes on stderr and gives exit code 2.
+pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
+    say(&format!("error: {error:#}"));
+    ExitCode::from(FAILED)
+}
+
+/// Prints what clap has to say: help and version leave 0, wrong usage leaves 2.
+pub(crate) fn usage_error(error: &clap::Error) -> ExitCode {
+    // A closed pipe is the only way this can fail, and then nobody reads it.
+    drop(error.print());
+    if error.use_stderr() { ExitCode::from(FAILED) } else { ExitCode::SUCCESS }
+}
+
+/// Writes one line to stderr.
+pub(crate) fn say(line: &str) {
+    // A closed stderr leaves nowhere to report to.
+    drop(writeln!(std::io::stderr().lock(), "{line}"));
+}
+
+/// Writes text to stdout as it stands; a reader that has gone away is not an error.
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// Whether stdout should be coloured: only on a terminal, and never when `NO_COLOR` is set.
+pub(crate) fn stdout_has_colour() -> bool {
+    std::io::stdout().is_terminal() && platform::variable("NO_COLOR").is_none()
+}
+
+/// Sends logs to stderr; `PORTCULLIS_LOG` chooses what is logged (default `warn`).
+pub(crate) fn start_logging() {
+    let filter = platform::variable("PORTCULLIS_LOG").unwrap_or_else(|| "warn".to_owned());
+    let filter = EnvFilter::try_new(&filter).unwrap_or_else(|error| {
+        say(&format!("warning: PORTCULLIS_LOG: {error}; logging warnings"));
+        EnvFilter::new("warn")
+    });
+    let colour = std::io::stderr().is_terminal() && platform::variable("NO_COLOR").is_none();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colour)
+        .with_writer(std::io::stderr)
+        .init();
+}
