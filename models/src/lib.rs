@@ -1,8 +1,23 @@
 //! Feature schemas, training, export and inference.
 //!
-//! The room knows numbers with names and nothing else: no chain, no contract, no transaction. The watcher
-//! fills a [`schema::Vector`]; training reads many of them from a [`schema`]-bound data set.
+//! The room knows numbers with names and nothing else: no chain, no contract, no transaction.
 //!
-//! Start reading at [`schema`].
+//! ```text
+//! watcher ─> schema::Vector ──────────────────────────────> serve::Model ─> Score
+//! range   ─> data::Dataset ─> train::fit ─> ONNX bytes ────────┘
+//! ```
+//!
+//! Start reading at [`schema`], then [`serve`].
 
+pub mod data;
+mod error;
+mod forest;
+mod onnx;
+pub mod random;
 pub mod schema;
+pub mod serve;
+pub mod train;
+
+pub use error::ModelError;
+pub use schema::{Schema, Vector};
+pub use serve::{Engine, Model, Score};

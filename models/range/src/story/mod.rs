@@ -4,7 +4,11 @@
 //! give a recording; the addresses in it follow from keys and nonces, so both give the same contracts.
 
 mod account;
+pub mod play;
 mod stream;
+
+#[cfg(test)]
+mod tests;
 
 use alloy::primitives::{Address, B256, Bytes, U256, utils::parse_ether};
 use alloy::sol_types::{SolCall, SolValue};

@@ -1,0 +1,242 @@
+//! A data set to a forest.
+//!
+//! linfa grows the trees. Three things it leaves to us:
+//!
+//! - It counts classes in hash maps of random order, so a leaf with as many benign as harmful rows gets either
+//!   label, another one each time, and pruning then gives another tree. Harmful rows weigh a little more here,
+//!   so there is no tie, and a seed gives one forest, byte for byte.
+//! - Its leaves keep a label and no counts. Every tree's leaves are refitted with rows it has not seen.
+//! - Its own bagging drops sample weights. Ours draws each class on its own.
+
+use std::collections::BTreeMap;
+
+use crate::data::{Dataset, Row};
+use crate::forest::{Forest, MAX_TREES};
+use crate::onnx::{self, Stored, StoredSchema};
+use crate::random::Random;
+
+mod evaluate;
+mod grow;
+
+pub use evaluate::{Evaluation, FamilyResult, evaluate};
+
+/// How to train.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainOptions {
+    /// Seed of all draws.
+    pub seed: u64,
+    /// Trees that vote; odd. One is a single, readable tree.
+    pub n_trees: usize,
+    /// Most questions from root to leaf, 1 to 16.
+    pub max_depth: usize,
+    /// Fewest drawn rows in a leaf.
+    pub min_leaf: usize,
+    /// Benign rows drawn for each harmful one.
+    pub benign_per_harmful: usize,
+    /// Part of the episodes that no tree sees and that the threshold is chosen on, above 0 and below 1.
+    pub validation_share: f64,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            n_trees: 51,
+            max_depth: 8,
+            min_leaf: 3,
+            benign_per_harmful: 4,
+            validation_share: 0.3,
+        }
+    }
+}
+
+/// Why nothing could be trained.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// An option outside of its range.
+    #[error("option `{option}` is {found}, expected {expected}")]
+    Option {
+        /// Its name.
+        option: &'static str,
+        /// What was given.
+        found: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
+    /// Too little to learn from, or to choose the threshold on.
+    #[error(
+        "the {part} episodes hold {harmful} harmful and {benign} benign rows, at least two of each are needed"
+    )]
+    TooFewRows {
+        /// `training` or `validation`.
+        part: &'static str,
+        /// Harmful rows in it.
+        harmful: usize,
+        /// Benign rows in it.
+        benign: usize,
+    },
+    /// A row that is not of the data set's schema.
+    #[error("row {row}: {source}")]
+    Row {
+        /// Its place, from 0.
+        row: usize,
+        /// What is wrong with it.
+        source: crate::schema::VectorError,
+    },
+    /// linfa gave up.
+    #[error("tree {tree} could not be grown: {reason}")]
+    Grow {
+        /// Which tree.
+        tree: usize,
+        /// What linfa said.
+        reason: String,
+    },
+}
+
+/// A trained model, not yet written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fitted {
+    stored: Stored,
+}
+
+/// Trains bagged trees and chooses the threshold; the same data and options give the same bytes.
+///
+/// # Errors
+/// [`TrainError`] for options outside of their ranges, rows that are not of the schema, and data in which
+/// training or validation lacks one of the classes.
+pub fn fit(data: &Dataset, options: &TrainOptions) -> Result<Fitted, TrainError> {
+    check(options)?;
+    for (row, Row { values, .. }) in data.rows.iter().enumerate() {
+        crate::schema::Vector::from_values(data.schema, values)
+            .map_err(|source| TrainError::Row { row, source })?;
+    }
+    let (validation, training): (Vec<&Row>, Vec<&Row>) = data.rows.iter().partition(|row| {
+        Random::part(options.seed ^ VALIDATION_STREAM, row.episode).unit()
+            < options.validation_share
+    });
+    for (part, rows) in [("training", &training), ("validation", &validation)] {
+        let harmful = rows.iter().filter(|row| row.harm).count();
+        if harmful < 2 || rows.len() - harmful < 2 {
+            return Err(TrainError::TooFewRows { part, harmful, benign: rows.len() - harmful });
+        }
+    }
+    let trees = grow::trees(data.schema.len(), &training, options)?;
+    let forest = Forest { n_features: data.schema.len(), trees };
+    let threshold = threshold(&forest, &validation);
+    let schema = StoredSchema {
+        name: data.schema.name.to_owned(),
+        version: data.schema.version,
+        hash: data.schema.hash_hex(),
+    };
+    let card = card(data, options, &training, &validation);
+    Ok(Fitted { stored: Stored { schema, threshold, card, forest } })
+}
+
+impl Fitted {
+    /// The model as an ONNX file.
+    pub fn to_onnx(&self) -> Vec<u8> {
+        onnx::write(&self.stored)
+    }
+
+    /// Adds a heading to the model card that travels in the file.
+    #[must_use]
+    pub fn with_card(mut self, heading: &str, text: &str) -> Self {
+        self.stored.card.insert(heading.to_owned(), text.to_owned());
+        self
+    }
+
+    /// The probability from which on a row counts as harm.
+    pub fn threshold(&self) -> f32 {
+        self.stored.threshold
+    }
+}
+
+/// Keeps the draw of validation episodes apart from the draws of trees.
+const VALIDATION_STREAM: u64 = 0x7661_6c69_6461_7465;
+
+fn check(options: &TrainOptions) -> Result<(), TrainError> {
+    let wrong =
+        |option, found: String, expected| Err(TrainError::Option { option, found, expected });
+    if options.n_trees.is_multiple_of(2) || options.n_trees > MAX_TREES {
+        return wrong("n_trees", options.n_trees.to_string(), "an odd number up to 4095");
+    }
+    if !(1..=16).contains(&options.max_depth) {
+        return wrong("max_depth", options.max_depth.to_string(), "1 to 16");
+    }
+    if options.min_leaf == 0 {
+        return wrong("min_leaf", options.min_leaf.to_string(), "at least 1");
+    }
+    if options.benign_per_harmful == 0 {
+        return wrong("benign_per_harmful", options.benign_per_harmful.to_string(), "at least 1");
+    }
+    if !(options.validation_share > 0.0 && options.validation_share < 1.0) {
+        return wrong(
+            "validation_share",
+            options.validation_share.to_string(),
+            "above 0 and below 1",
+        );
+    }
+    Ok(())
+}
+
+/// The middle between the highest benign and the lowest harmful score where these are apart, else the next
+/// number above the highest benign one: no benign row of the validation episodes is ever flagged.
+fn threshold(forest: &Forest, validation: &[&Row]) -> f32 {
+    let scores = |harm: bool| {
+        validation
+            .iter()
+            .filter(move |row| row.harm == harm)
+            .map(|row| forest.probability(&row.values))
+    };
+    let highest_benign = scores(false).fold(0.0, f32::max);
+    let lowest_harmful = scores(true).fold(1.0, f32::min);
+    let middle = f32::midpoint(highest_benign, lowest_harmful);
+    if middle > highest_benign { middle } else { highest_benign.next_up().min(1.0) }
+}
+
+fn card(
+    data: &Dataset,
+    options: &TrainOptions,
+    training: &[&Row],
+    validation: &[&Row],
+) -> BTreeMap<String, String> {
+    let manifest = data.manifest();
+    let counts = |rows: &[&Row]| {
+        format!("{} rows, {} harmful", rows.len(), rows.iter().filter(|row| row.harm).count())
+    };
+    let families: Vec<String> =
+        manifest.families.iter().map(|(family, rows)| format!("{family} {rows}")).collect();
+    BTreeMap::from([
+        (
+            "data".to_owned(),
+            format!(
+                "{} {}, seed {}, rows with SHA-256 {}",
+                data.origin.generator,
+                data.origin.generator_version,
+                data.origin.seed,
+                manifest.rows_sha256
+            ),
+        ),
+        ("families".to_owned(), families.join(", ")),
+        (
+            "training".to_owned(),
+            format!(
+                "{} linfa trees of depth {}, at least {} rows in a leaf, {} benign rows per harmful one, seed {}, on {}",
+                options.n_trees,
+                options.max_depth,
+                options.min_leaf,
+                options.benign_per_harmful,
+                options.seed,
+                counts(training)
+            ),
+        ),
+        (
+            "validation".to_owned(),
+            format!("threshold chosen on other episodes, {}", counts(validation)),
+        ),
+    ])
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
