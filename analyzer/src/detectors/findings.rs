@@ -1,0 +1,89 @@
+//! What detectors write into.
+
+use crate::syntax::Span;
+
+use super::{Confidence, Metadata};
+
+/// The findings of one detector, as they are found.
+#[derive(Debug)]
+pub struct Findings {
+    metadata: &'static Metadata,
+    drafts: Vec<Draft>,
+}
+
+/// One finding that still points into the program by [`Span`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// Where the flaw is.
+    pub span: Span,
+    /// One lowercase sentence without a stop: what is wrong here.
+    pub message: String,
+    /// Contract that the flaw stands in.
+    pub contract: Option<String>,
+    /// Function that the flaw stands in, with its parameter types.
+    pub function: Option<String>,
+    /// The way to the flaw in the order in which it is executed; the flaw itself is one of the steps.
+    pub steps: Vec<(Span, String)>,
+    /// How sure it is.
+    pub confidence: Confidence,
+    /// How to fix it here; the detector's page says how to fix it in general.
+    pub help: Option<String>,
+}
+
+impl Findings {
+    /// An empty list for the detector of `metadata`.
+    pub fn new(metadata: &'static Metadata) -> Self {
+        Self { metadata, drafts: Vec::new() }
+    }
+
+    /// Reports a flaw at `span`; the returned draft takes what else is known of it.
+    pub fn report(&mut self, span: Span, message: impl Into<String>) -> &mut Draft {
+        let draft = Draft {
+            span,
+            message: message.into(),
+            contract: None,
+            function: None,
+            steps: Vec::new(),
+            confidence: self.metadata.confidence,
+            help: None,
+        };
+        self.drafts.push(draft);
+        self.drafts.last_mut().expect("pushed above")
+    }
+
+    /// All drafts, in the order in which they were reported.
+    pub fn into_drafts(self) -> Vec<Draft> {
+        self.drafts
+    }
+}
+
+impl Draft {
+    /// Names the contract and the function, the latter with its parameter types.
+    pub fn inside(
+        &mut self,
+        contract: impl Into<String>,
+        function: impl Into<String>,
+    ) -> &mut Self {
+        self.contract = Some(contract.into());
+        self.function = Some(function.into());
+        self
+    }
+
+    /// Adds the next step on the way to the flaw, in the order in which it is executed.
+    pub fn step(&mut self, span: Span, what: impl Into<String>) -> &mut Self {
+        self.steps.push((span, what.into()));
+        self
+    }
+
+    /// Says how sure this finding is, where the facts know better than the detector in general.
+    pub fn confidence(&mut self, confidence: Confidence) -> &mut Self {
+        self.confidence = confidence;
+        self
+    }
+
+    /// Says how to fix it here.
+    pub fn help(&mut self, help: impl Into<String>) -> &mut Self {
+        self.help = Some(help.into());
+        self
+    }
+}

@@ -1,0 +1,126 @@
+//! Facts in, findings out: one file per detector.
+//!
+//! A detector says what is wrong, how sure it is and how to fix it. Its doc comment is its page:
+//! `portcullis explain` and SARIF print it, and its examples are tests. To add one, write its file and
+//! name it in the list below. A detector that starts to walk statements is asking for a new fact.
+
+mod findings;
+mod metadata;
+mod page;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::facts::Facts;
+
+pub use findings::{Draft, Findings};
+pub use metadata::{Confidence, Metadata, Severity};
+pub use page::{Example, Page, PageError};
+
+/// Finds one kind of weakness.
+pub trait Detector: Described + Sync {
+    /// Reports every place where the facts show the weakness.
+    fn check(&self, facts: &Facts<'_>, out: &mut Findings);
+}
+
+/// Has a page; written by [`detector!`].
+pub trait Described {
+    /// The detector's identity and page.
+    fn metadata(&self) -> &'static Metadata;
+}
+
+impl fmt::Debug for dyn Detector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.metadata().id)
+    }
+}
+
+/// Declares a detector: its doc comment is its page, the rest its metadata.
+macro_rules! detector {
+    (
+        $(#[doc = $doc:literal])+
+        $name:ident {
+            id: $id:literal,
+            severity: $severity:ident,
+            confidence: $confidence:ident,
+            since: $since:literal,
+            slither: [$($slither:literal),* $(,)?],
+            swc: [$($swc:literal),* $(,)?] $(,)?
+        }
+    ) => {
+        $(#[doc = $doc])+
+        #[derive(Debug)]
+        pub(super) struct $name;
+
+        impl $crate::detectors::Described for $name {
+            fn metadata(&self) -> &'static $crate::detectors::Metadata {
+                static METADATA: $crate::detectors::Metadata = $crate::detectors::Metadata {
+                    id: $id,
+                    name: stringify!($name),
+                    severity: $crate::detectors::Severity::$severity,
+                    confidence: $crate::detectors::Confidence::$confidence,
+                    since: $since,
+                    slither: &[$($slither),*],
+                    swc: &[$($swc),*],
+                    doc: concat!($($doc, "\n"),+),
+                };
+                &METADATA
+            }
+        }
+    };
+}
+use detector;
+
+/// Declares the module of each detector and the table of all.
+macro_rules! detectors {
+    ($($module:ident::$name:ident),+ $(,)?) => {
+        $(mod $module;)+
+
+        static DETECTORS: &[&dyn Detector] = &[$(&$module::$name),+];
+
+        /// Name of the file and of the type of each detector, as written in the list.
+        #[cfg(test)]
+        static NAMES: &[(&str, &str)] = &[$((stringify!($module), stringify!($name))),+];
+    };
+}
+
+// Sorted, so that two branches which add a detector seldom touch the same line.
+detectors! {
+    reentrancy_eth::ReentrancyEth,
+    suicidal::Suicidal,
+}
+
+/// All detectors, by id.
+pub fn all() -> impl Iterator<Item = &'static dyn Detector> {
+    DETECTORS.iter().copied()
+}
+
+/// The detector with the given id.
+pub fn by_id(id: &str) -> Option<&'static dyn Detector> {
+    all().find(|detector| detector.metadata().id == id)
+}
+
+/// Runs one detector.
+///
+/// # Errors
+/// The text of its panic when it crashes; what it had reported is lost, as it may be wrong.
+pub(crate) fn run(detector: &dyn Detector, facts: &Facts<'_>) -> Result<Vec<Draft>, String> {
+    contained(|| {
+        let mut findings = Findings::new(detector.metadata());
+        detector.check(facts, &mut findings);
+        findings.into_drafts()
+    })
+}
+
+/// Runs `work`; a panic becomes its text.
+pub(crate) fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    // Whatever a panic leaves half-done is dropped with it: facts are only read, findings are its own.
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        text.or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".to_owned())
+    })
+}

@@ -1,0 +1,152 @@
+//! `portcullis audit PATH…`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use portcullis_analyzer::detectors::{self, Page, Severity};
+use portcullis_analyzer::report::{self, FindingsDocument, TerminalOptions};
+use portcullis_analyzer::{AuditOptions, AuditReport};
+
+use crate::terminal;
+
+/// Findings at or over the threshold.
+const FOUND: u8 = 1;
+
+/// Arguments of `audit`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 clean; 1 findings at or over --fail-on; 2 the audit failed: a path that \
+                        cannot be read, wrong usage, a crashed detector (other results are still printed)."
+)]
+pub(crate) struct AuditArgs {
+    /// Files and folders to audit; dependencies, tests and scripts inside of them are read but not
+    /// reported on unless they are named themselves
+    #[arg(value_name = "PATH", required_unless_present = "list_detectors")]
+    paths: Vec<PathBuf>,
+    /// How to print the findings
+    #[arg(long, value_enum, default_value = "terminal")]
+    format: Format,
+    /// Write to a file instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Lightest severity that makes the exit code 1; `info` and `gas` count only when named
+    #[arg(long, value_name = "SEVERITY", default_value = "medium", value_parser = severity_parser())]
+    fail_on: Severity,
+    /// Exit with 2 if anything could not be read, found or parsed
+    #[arg(long)]
+    strict: bool,
+    /// Report only on files that match; a pattern without a slash matches a name in any folder
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Do not report on files that match
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Colour of the terminal format; `auto` follows the terminal and NO_COLOR
+    #[arg(long, value_enum, default_value = "auto")]
+    color: Colour,
+    /// Print all detectors with the ids that other tools give them
+    #[arg(long)]
+    list_detectors: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people: the source with marks
+    Terminal,
+    /// For programs: the findings document, format 1
+    Json,
+    /// For code scanning: SARIF 2.1.0
+    Sarif,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Audits and prints; the exit code says how it went.
+pub(crate) fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
+    if args.list_detectors {
+        terminal::print(&detector_table())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let started = Instant::now();
+    let report = portcullis_analyzer::audit(&AuditOptions {
+        base: std::env::current_dir().context("the current folder cannot be read")?,
+        paths: args.paths,
+        include: args.include,
+        exclude: args.exclude,
+    })?;
+    let exit_code = exit_code(&report, args.fail_on, args.strict);
+    let text = match args.format {
+        Format::Terminal => {
+            let is_coloured = match args.color {
+                Colour::Auto => args.output.is_none() && terminal::stdout_has_colour(),
+                Colour::Always => true,
+                Colour::Never => false,
+            };
+            report::terminal(
+                &report,
+                TerminalOptions { is_coloured, elapsed: Some(started.elapsed()) },
+            )
+        }
+        Format::Json => FindingsDocument::new(&report).to_json(),
+        Format::Sarif => report::sarif(&report, exit_code),
+    };
+    match &args.output {
+        Some(path) => std::fs::write(path, text)
+            .with_context(|| format!("cannot write `{}`", path.display()))?,
+        None => terminal::print(&text)?,
+    }
+    Ok(ExitCode::from(exit_code))
+}
+
+/// A failure of the tool outweighs findings: whoever reads only the code must not take a partial
+/// result for a whole one.
+fn exit_code(report: &AuditReport, fail_on: Severity, strict: bool) -> u8 {
+    if report.has_failed() || (strict && !report.diagnostics.is_empty()) {
+        terminal::FAILED
+    } else if report.findings.iter().any(|finding| finding.severity >= fail_on) {
+        FOUND
+    } else {
+        0
+    }
+}
+
+fn severity_parser() -> impl TypedValueParser<Value = Severity> {
+    PossibleValuesParser::new(Severity::ALL.map(Severity::name)).map(|name| {
+        let named = Severity::ALL.into_iter().find(|severity| severity.name() == name);
+        named.expect("the possible values are the names of severities")
+    })
+}
+
+/// One line per detector, and its headline below.
+fn detector_table() -> String {
+    let row = |columns: [&str; 5]| {
+        let [id, severity, confidence, slither, swc] = columns;
+        format!("{id:<20} {severity:<9} {confidence:<11} {slither:<20} {swc}").trim_end().to_owned()
+            + "\n"
+    };
+    let mut table = row(["ID", "SEVERITY", "CONFIDENCE", "SLITHER", "SWC"]);
+    for detector in detectors::all() {
+        let metadata = detector.metadata();
+        let (slither, swc) = (metadata.slither.join(", "), metadata.swc.join(", "));
+        table += &row([
+            metadata.id,
+            metadata.severity.name(),
+            metadata.confidence.name(),
+            &slither,
+            &swc,
+        ]);
+        if let Ok(page) = Page::parse(metadata.doc) {
+            table += &format!("    {}\n", page.headline);
+        }
+    }
+    table
+}

@@ -1,0 +1,204 @@
+//! `portcullis audit` and `portcullis explain` as a user runs them.
+#![cfg(feature = "audit")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use portcullis_analyzer::report::FindingsDocument;
+use serde_json::Value;
+
+/// Runs the program in the folder of fixtures.
+fn portcullis(arguments: &[&str]) -> Output {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit");
+    Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+#[track_caller]
+fn check_code(output: &Output, expected: i32) {
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(expected), "stdout:\n{out}\nstderr:\n{err}");
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn a_clean_file_leaves_0() {
+    let output = portcullis(&["audit", "clean/Vault.sol"]);
+    check_code(&output, 0);
+    assert!(stdout(&output).starts_with("no findings in 1 file, 17 lines"), "{}", stdout(&output));
+}
+
+#[test]
+fn a_vulnerable_file_leaves_1_and_shows_where() {
+    let output = portcullis(&["audit", "vulnerable"]);
+    check_code(&output, 1);
+    let text = stdout(&output);
+    assert!(text.starts_with("high[reentrancy-eth]: "), "{text}");
+    assert!(text.contains("--> vulnerable/Vault.sol:13:23 in `Vault.withdraw()`"), "{text}");
+    assert!(text.contains("^^^^"), "{text}");
+    assert!(!text.contains('\x1b'), "a pipe gets no colour: {text}");
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn the_threshold_decides_between_0_and_1() {
+    check_code(&portcullis(&["audit", "vulnerable", "--fail-on", "critical"]), 0);
+    for severity in ["high", "medium", "low", "info", "gas"] {
+        check_code(&portcullis(&["audit", "vulnerable", "--fail-on", severity]), 1);
+    }
+    check_code(&portcullis(&["audit", "vulnerable", "--fail-on", "terrible"]), 2);
+}
+
+#[test]
+fn an_unreadable_named_path_leaves_2_and_the_rest_is_printed() {
+    let output = portcullis(&["audit", "gone.sol", "vulnerable"]);
+    check_code(&output, 2);
+    let text = stdout(&output);
+    assert!(text.contains("error: cannot audit `gone.sol`: no such file or folder"), "{text}");
+    assert!(text.contains("high[reentrancy-eth]"), "{text}");
+}
+
+#[test]
+fn broken_solidity_is_a_diagnostic_and_the_rest_is_audited() {
+    let output = portcullis(&["audit", "broken"]);
+    check_code(&output, 1);
+    let text = stdout(&output);
+    assert!(text.contains("warning: "), "{text}");
+    assert!(text.contains("--> broken/Half.sol:6:"), "{text}");
+    assert!(text.contains("--> broken/Half.sol:20:23 in `Vault.withdraw()`"), "{text}");
+    check_code(&portcullis(&["audit", "broken", "--fail-on", "critical"]), 0);
+    check_code(&portcullis(&["audit", "broken", "--strict"]), 2);
+}
+
+#[test]
+fn a_missing_import_is_a_diagnostic() {
+    let output = portcullis(&["audit", "missing"]);
+    check_code(&output, 0);
+    let text = stdout(&output);
+    assert!(
+        text.contains("warning: import `@nowhere/contracts/ERC20.sol` was not found"),
+        "{text}"
+    );
+    assert!(text.contains("--> missing/Token.sol:4:22"), "{text}");
+    check_code(&portcullis(&["audit", "missing", "--strict"]), 2);
+}
+
+#[test]
+fn json_is_the_findings_document() {
+    let output = portcullis(&["audit", "--format", "json", "vulnerable", "missing"]);
+    check_code(&output, 1);
+    let document = FindingsDocument::read(&stdout(&output)).unwrap();
+    let [finding] = document.findings.as_slice() else { panic!("{:?}", document.findings) };
+    assert_eq!(finding.detector, "reentrancy-eth");
+    assert_eq!(
+        (finding.location.path.as_str(), finding.location.start.line),
+        ("vulnerable/Vault.sol", 13)
+    );
+    assert_eq!(
+        (finding.contract.as_deref(), finding.function.as_deref()),
+        (Some("Vault"), Some("withdraw()"))
+    );
+    assert!(finding.steps.len() >= 3, "read, call and write: {:?}", finding.steps);
+    assert_eq!(document.diagnostics.len(), 1);
+    assert_eq!(document.stats.files_reported, 2);
+    let again = portcullis(&["audit", "--format", "json", "missing", "vulnerable"]);
+    assert_eq!(stdout(&output), stdout(&again), "the order of arguments changes nothing");
+}
+
+#[test]
+fn sarif_goes_to_a_file_and_stdout_stays_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out.sarif");
+    let output = portcullis(&[
+        "audit",
+        "vulnerable",
+        "--format",
+        "sarif",
+        "--output",
+        path.to_str().unwrap(),
+    ]);
+    check_code(&output, 1);
+    assert!(output.stdout.is_empty() && output.stderr.is_empty());
+    let log: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    assert_eq!(run["tool"]["driver"]["name"], "portcullis");
+    assert_eq!(run["results"][0]["ruleId"], "reentrancy-eth");
+    assert_eq!(run["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"], 13);
+    assert_eq!(run["invocations"][0]["executionSuccessful"], true);
+    assert_eq!(run["invocations"][0]["exitCode"], 1);
+}
+
+#[test]
+fn an_output_that_cannot_be_written_leaves_2() {
+    let output = portcullis(&["audit", "clean", "--output", "no-such-folder/report.txt"]);
+    check_code(&output, 2);
+    assert!(
+        String::from_utf8_lossy(&output.stderr)
+            .contains("cannot write `no-such-folder/report.txt`")
+    );
+}
+
+#[test]
+fn globs_choose_and_bad_globs_leave_2() {
+    check_code(&portcullis(&["audit", ".", "--include", "clean"]), 0);
+    check_code(
+        &portcullis(&["audit", ".", "--exclude", "vulnerable/", "--exclude", "Half.sol"]),
+        0,
+    );
+    let output = portcullis(&["audit", ".", "--include", "[a"]);
+    check_code(&output, 2);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("glob `[a`"));
+}
+
+#[test]
+fn nothing_to_audit_leaves_2() {
+    check_code(&portcullis(&["audit"]), 2);
+    let folder = tempfile::tempdir().unwrap();
+    let output = portcullis(&["audit", folder.path().to_str().unwrap()]);
+    check_code(&output, 2);
+    assert!(stdout(&output).contains("holds no Solidity files"), "{}", stdout(&output));
+}
+
+#[test]
+fn colour_can_be_forced() {
+    assert!(
+        stdout(&portcullis(&["audit", "vulnerable", "--color", "always"]))
+            .contains("\x1b[1;31mhigh[reentrancy-eth]")
+    );
+}
+
+#[test]
+fn detectors_are_listed_and_explained() {
+    let list = portcullis(&["audit", "--list-detectors"]);
+    check_code(&list, 0);
+    let list = stdout(&list);
+    let ids: Vec<_> = list
+        .lines()
+        .skip(1)
+        .filter(|line| !line.starts_with(' '))
+        .map(|line| line.split(' ').next().unwrap())
+        .collect();
+    assert!(ids.contains(&"reentrancy-eth") && ids.contains(&"suicidal"), "{ids:?}");
+    for id in ids {
+        let page = portcullis(&["explain", id]);
+        check_code(&page, 0);
+        let page = stdout(&page);
+        assert!(
+            page.starts_with(&format!("# {id}\n"))
+                && page.contains("## How to fix")
+                && !page.contains("//~"),
+            "{page}"
+        );
+    }
+    let unknown = portcullis(&["explain", "no-such-detector"]);
+    check_code(&unknown, 2);
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("reentrancy-eth"));
+}
