@@ -5,14 +5,23 @@
 //! the channel is full; heads wait.
 
 mod block;
+mod guardian;
+mod link;
+mod node;
+pub mod rpc;
 mod transaction;
+mod url;
+mod wire;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use tokio::sync::mpsc;
 
 pub use block::{BlockRecord, Withdrawal};
+pub use link::NodeLink;
+pub use node::{Backoff, NodeSettings, NodeSource};
 pub use transaction::{PendingTransaction, TRANSACTION_LIMIT_BYTES, decode_raw};
+pub use url::{NodeUrl, NodeUrlError};
 
 /// What a source tells.
 #[derive(Debug, Clone)]

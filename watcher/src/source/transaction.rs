@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use alloy::{
-    consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable as _},
+    consensus::{
+        Signed, Transaction as _, TxEip4844Variant, TxEnvelope, transaction::SignerRecoverable as _,
+    },
     eips::eip2718::{Decodable2718 as _, Encodable2718 as _},
-    primitives::{Address, B256, Bytes, U256},
+    primitives::{Address, B256, Bytes, U256, keccak256},
 };
 
 use super::Refusal;
@@ -38,10 +40,11 @@ impl PendingTransaction {
         seen_at_ms: u64,
         node: Arc<str>,
     ) -> Result<Self, Refusal> {
+        let envelope = without_sidecar(envelope);
         let sender = envelope
             .recover_signer()
             .map_err(|error| Refusal::Signature { detail: error.to_string() })?;
-        let hash = *envelope.tx_hash();
+        let hash = keccak256(envelope.encoded_2718());
         Ok(Self { envelope, sender, hash, seen_at_ms, node })
     }
 
@@ -83,6 +86,21 @@ impl PendingTransaction {
     /// `maxPriorityFeePerGas`, or `gasPrice` of a legacy transaction, wei.
     pub fn max_priority_fee_per_gas_wei(&self) -> u128 {
         self.envelope.max_priority_fee_per_gas().unwrap_or_else(|| self.envelope.max_fee_per_gas())
+    }
+}
+
+/// Blobs are not run and not part of the hash.
+fn without_sidecar(envelope: TxEnvelope) -> TxEnvelope {
+    match envelope {
+        TxEnvelope::Eip4844(signed) => {
+            let (tx, signature, hash) = signed.into_parts();
+            TxEnvelope::Eip4844(Signed::new_unchecked(
+                TxEip4844Variant::TxEip4844(tx.into()),
+                signature,
+                hash,
+            ))
+        }
+        other => other,
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`ForkedState`] answers from its cache and asks a [`Backend`] for what it lacks. A new head is taken over by
 //! running its transactions here; whenever that cannot be exact the cache is emptied and said so.
 
+mod backend;
 mod cache;
 pub(crate) mod evm;
 mod memory;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::source::BlockRecord;
 
+pub use backend::RpcBackend;
 pub use cache::{AdvanceReport, EmptiedBecause, ForkedState, StateCounts, StateView};
 pub use memory::{Outcome, OutcomeStatus};
 pub use rules::{ChainRules, Hardfork};

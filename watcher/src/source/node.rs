@@ -1,0 +1,515 @@
+//! Nodes over WebSocket: connected, checked, subscribed, and connected again whenever they drop.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    fmt,
+    hash::Hash,
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use alloy::primitives::{B256, U64};
+use futures_util::{FutureExt as _, future::try_join_all};
+use serde_json::{Value, json};
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep,
+};
+
+use super::{
+    BlockRecord, Clock, NodeLink, NodeUrl, Refusal, Source, SourceError, SourceEvent, SourceTask,
+    rpc::{Client, Notifications, RpcError, RpcLimits},
+    wire,
+};
+
+/// Missed heads that are fetched at most; more, and the stream goes on at the newest.
+const BACKFILL_LIMIT: usize = 64;
+/// Hashes of transactions that are remembered so that the same one is not told twice.
+const SEEN_LIMIT: usize = 65_536;
+/// Hashes that are asked for in one message.
+const FETCH_BATCH: usize = 100;
+
+/// One node as configured.
+#[derive(Debug, Clone)]
+pub struct NodeSettings {
+    /// Its name in logs and events.
+    pub name: Arc<str>,
+    /// Its address.
+    pub url: NodeUrl,
+}
+
+/// How soon a lost node is tried again: `first_ms`, doubled with every failure, never more than `most_ms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// After the first failure, milliseconds.
+    pub first_ms: u64,
+    /// At most, milliseconds.
+    pub most_ms: u64,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { first_ms: 250, most_ms: 30_000 }
+    }
+}
+
+impl Backoff {
+    /// Wait before attempt number `attempt`, the first failure's being 1.
+    pub fn after_ms(&self, attempt: u32) -> u64 {
+        let factor = 1_u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(u64::MAX);
+        self.first_ms.saturating_mul(factor).min(self.most_ms)
+    }
+}
+
+/// The nodes of one chain.
+pub struct NodeSource {
+    chain: Arc<str>,
+    chain_id: u64,
+    follows_mempool: bool,
+    limits: RpcLimits,
+    backoff: Backoff,
+    clock: Clock,
+    nodes: Vec<(NodeSettings, watch::Sender<Option<Client>>, NodeLink)>,
+}
+
+impl fmt::Debug for NodeSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeSource")
+            .field("chain", &self.chain)
+            .field("chain_id", &self.chain_id)
+            .field("nodes", &self.nodes.iter().map(|(node, _, _)| node).collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl NodeSource {
+    /// Nodes that all serve `chain_id`. `clock` gives milliseconds since the epoch.
+    pub fn new(chain: Arc<str>, chain_id: u64, nodes: Vec<NodeSettings>, clock: Clock) -> Self {
+        let nodes = nodes
+            .into_iter()
+            .map(|node| {
+                let (set, link) = NodeLink::new(Arc::clone(&node.name));
+                (node, set, link)
+            })
+            .collect();
+        Self {
+            chain,
+            chain_id,
+            follows_mempool: true,
+            limits: RpcLimits::default(),
+            backoff: Backoff::default(),
+            clock,
+            nodes,
+        }
+    }
+
+    /// With other limits for each connection.
+    #[must_use]
+    pub fn with_limits(mut self, limits: RpcLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// With another back-off.
+    #[must_use]
+    pub fn with_backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Heads alone, for chains without a public pool.
+    #[must_use]
+    pub fn without_mempool(mut self) -> Self {
+        self.follows_mempool = false;
+        self
+    }
+
+    /// Handles to the nodes, in configured order; they answer while the stream runs.
+    pub fn links(&self) -> Vec<NodeLink> {
+        self.nodes.iter().map(|(_, _, link)| link.clone()).collect()
+    }
+}
+
+impl Source for NodeSource {
+    fn chain(&self) -> Arc<str> {
+        Arc::clone(&self.chain)
+    }
+
+    fn chain_id(&self) -> u64 {
+        self.chain_id
+    }
+
+    fn start(self: Box<Self>, capacity: usize) -> (mpsc::Receiver<SourceEvent>, SourceTask) {
+        let (events, receiver) = mpsc::channel(capacity.max(1));
+        let shared = Arc::new(Shared::default());
+        let tasks: Vec<_> = self
+            .nodes
+            .into_iter()
+            .map(|(settings, link, _)| {
+                NodeTask {
+                    chain: Arc::clone(&self.chain),
+                    chain_id: self.chain_id,
+                    follows_mempool: self.follows_mempool,
+                    limits: self.limits,
+                    backoff: self.backoff,
+                    clock: Arc::clone(&self.clock),
+                    settings,
+                    link,
+                    events: events.clone(),
+                    shared: Arc::clone(&shared),
+                    refused: Mutex::default(),
+                }
+                .run()
+            })
+            .collect();
+        drop(events);
+        (receiver, Box::pin(try_join_all(tasks).map(|done| done.map(drop))))
+    }
+}
+
+/// What the nodes of one chain know together.
+#[derive(Default)]
+struct Shared {
+    seen: Mutex<Recent<B256>>,
+    /// Heads told, newest last. Held while heads are told, so that they come in order.
+    heads: tokio::sync::Mutex<VecDeque<B256>>,
+}
+
+/// The last so many values of a kind.
+#[derive(Default)]
+struct Recent<T> {
+    set: HashSet<T>,
+    order: VecDeque<T>,
+}
+
+impl<T: Eq + Hash + Copy> Recent<T> {
+    /// False if it was there already.
+    fn insert(&mut self, value: T, limit: usize) -> bool {
+        if !self.set.insert(value) {
+            return false;
+        }
+        self.order.push_back(value);
+        if self.order.len() > limit
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.set.remove(&oldest);
+        }
+        true
+    }
+
+    fn remove(&mut self, value: &T) {
+        // Its place in the order stays; leaving it there only forgets another value a little earlier.
+        self.set.remove(value);
+    }
+}
+
+struct NodeTask {
+    chain: Arc<str>,
+    chain_id: u64,
+    follows_mempool: bool,
+    limits: RpcLimits,
+    backoff: Backoff,
+    clock: Clock,
+    settings: NodeSettings,
+    link: watch::Sender<Option<Client>>,
+    events: mpsc::Sender<SourceEvent>,
+    shared: Arc<Shared>,
+    refused: Mutex<HashMap<&'static str, u64>>,
+}
+
+/// Why a session with a node ended.
+enum Ended {
+    /// Nobody listens any more.
+    Unheard,
+    /// It makes no sense to go on.
+    Fatal(SourceError),
+    /// The node is lost; `was_up` tells whether it had been subscribed to.
+    Lost { reason: RpcError, was_up: bool },
+}
+
+impl NodeTask {
+    async fn run(self) -> Result<(), SourceError> {
+        let mut attempt = 0_u32;
+        loop {
+            let ended = self.session().await;
+            self.link.send_replace(None);
+            let (reason, was_up) = match ended {
+                Ended::Unheard => return Ok(()),
+                Ended::Fatal(error) => return Err(error),
+                Ended::Lost { reason, was_up } => (reason, was_up),
+            };
+            attempt = if was_up { 1 } else { attempt.saturating_add(1) };
+            let retry_in_ms = self.backoff.after_ms(attempt);
+            let down = SourceEvent::Down {
+                node: Arc::clone(&self.settings.name),
+                chain: Arc::clone(&self.chain),
+                reason: reason.to_string(),
+                attempt,
+                retry_in_ms,
+            };
+            if self.events.send(down).await.is_err() {
+                return Ok(());
+            }
+            tokio::select! {
+                () = sleep(Duration::from_millis(retry_in_ms)) => {}
+                () = self.events.closed() => return Ok(()),
+            }
+        }
+    }
+
+    async fn session(&self) -> Ended {
+        let name = Arc::clone(&self.settings.name);
+        let connected = tokio::select! {
+            connected = Client::connect(name, &self.settings.url, self.limits) => connected,
+            () = self.events.closed() => return Ended::Unheard,
+        };
+        let (client, told, driver) = match connected {
+            Ok(connected) => connected,
+            Err(reason) => return Ended::Lost { reason, was_up: false },
+        };
+        let mut was_up = false;
+        tokio::select! {
+            ended = self.follow(&client, told, &mut was_up) => match ended {
+                Ended::Lost { reason, .. } => Ended::Lost { reason, was_up },
+                other => other,
+            },
+            reason = driver => Ended::Lost { reason, was_up },
+            () = self.events.closed() => Ended::Unheard,
+        }
+    }
+
+    async fn follow(&self, client: &Client, told: Notifications, was_up: &mut bool) -> Ended {
+        let setup = async {
+            let found = quantity(client.request("eth_chainId", json!([])).await?, "eth_chainId")?;
+            if found != self.chain_id {
+                return Ok(Some(found));
+            }
+            client.request("eth_subscribe", json!(["newHeads"])).await?;
+            if self.follows_mempool {
+                self.subscribe_pending(client).await?;
+            }
+            Ok::<_, RpcError>(None)
+        };
+        match setup.await {
+            Ok(None) => {}
+            Ok(Some(found)) => {
+                return Ended::Fatal(SourceError::WrongChain {
+                    node: Arc::clone(&self.settings.name),
+                    chain: Arc::clone(&self.chain),
+                    expected: self.chain_id,
+                    found,
+                });
+            }
+            Err(reason) => return Ended::Lost { reason, was_up: false },
+        }
+        self.link.send_replace(Some(client.clone()));
+        *was_up = true;
+        let up = SourceEvent::Up {
+            node: Arc::clone(&self.settings.name),
+            chain: Arc::clone(&self.chain),
+        };
+        if self.events.send(up).await.is_err() {
+            return Ended::Unheard;
+        }
+        let Notifications { heads, pending, dropped } = told;
+        tokio::select! {
+            ended = self.follow_heads(client, heads) => ended,
+            ended = self.follow_pending(client, pending, &dropped) => ended,
+        }
+    }
+
+    /// Whole transactions where the node gives them, hashes where it does not.
+    async fn subscribe_pending(&self, client: &Client) -> Result<(), RpcError> {
+        match client.request("eth_subscribe", json!(["newPendingTransactions", true])).await {
+            Err(RpcError::Refused { .. }) => {
+                client.request("eth_subscribe", json!(["newPendingTransactions"])).await.map(drop)
+            }
+            other => other.map(drop),
+        }
+    }
+
+    async fn follow_heads(
+        &self,
+        client: &Client,
+        mut heads: watch::Receiver<Option<Value>>,
+    ) -> Ended {
+        // The head that stands is told first: state needs one before the next block comes.
+        let mut announced = json!("latest");
+        loop {
+            match self.tell_head(client, announced).await {
+                Ok(true) => {}
+                Ok(false) => return Ended::Unheard,
+                Err(reason) => return Ended::Lost { reason, was_up: true },
+            }
+            if heads.changed().await.is_err() {
+                return Ended::Lost { reason: gone(), was_up: true };
+            }
+            let hash =
+                heads.borrow_and_update().as_ref().and_then(|head| head.get("hash").cloned());
+            announced = hash.unwrap_or_else(|| json!("latest"));
+        }
+    }
+
+    /// Fetches the announced block and those missed below it, and tells them oldest first; false when nobody listens.
+    async fn tell_head(&self, client: &Client, announced: Value) -> Result<bool, RpcError> {
+        let newest = self.fetch_block(client, announced).await?;
+        let mut told = self.shared.heads.lock().await;
+        if told.contains(&newest.hash) {
+            return Ok(true);
+        }
+        let mut missed = vec![newest];
+        while let Some(lowest) = missed.last()
+            && !told.is_empty()
+            && !told.contains(&lowest.parent_hash)
+            && lowest.number > 0
+        {
+            if missed.len() > BACKFILL_LIMIT {
+                missed.truncate(1);
+                break;
+            }
+            let below = self.fetch_block(client, json!(lowest.parent_hash)).await?;
+            missed.push(below);
+        }
+        for block in missed.into_iter().rev() {
+            told.push_back(block.hash);
+            if told.len() > 4 * BACKFILL_LIMIT {
+                told.pop_front();
+            }
+            if self.events.send(SourceEvent::Head(Arc::new(block))).await.is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn fetch_block(&self, client: &Client, which: Value) -> Result<BlockRecord, RpcError> {
+        let method = if which == "latest" { "eth_getBlockByNumber" } else { "eth_getBlockByHash" };
+        let asked: Option<B256> = serde_json::from_value(which.clone()).ok();
+        let answer = client.request(method, json!([which, true])).await?;
+        let (block, refusals) = wire::block(answer, (self.clock)(), &self.settings.name)
+            .map_err(|expected| RpcError::Malformed { method: method.into(), expected })?;
+        if let Some(asked) = asked
+            && asked != block.hash
+        {
+            return Err(RpcError::Malformed {
+                method: method.into(),
+                expected: format!("block {asked}"),
+            });
+        }
+        for refusal in refusals {
+            self.refuse(refusal);
+        }
+        Ok(block)
+    }
+
+    async fn follow_pending(
+        &self,
+        client: &Client,
+        mut pending: mpsc::Receiver<Value>,
+        dropped: &std::sync::atomic::AtomicU64,
+    ) -> Ended {
+        let mut dropped_before = 0;
+        let mut hashes = Vec::new();
+        while let Some(told) = pending.recv().await {
+            self.take_pending(told, &mut hashes);
+            while hashes.len() < FETCH_BATCH
+                && let Ok(told) = pending.try_recv()
+            {
+                self.take_pending(told, &mut hashes);
+            }
+            if !hashes.is_empty()
+                && let Err(reason) = self.fetch_pending(client, std::mem::take(&mut hashes)).await
+            {
+                return Ended::Lost { reason, was_up: true };
+            }
+            let dropped_now = dropped.load(Ordering::Relaxed);
+            for _ in dropped_before..dropped_now {
+                self.refuse(Refusal::ChannelFull);
+            }
+            dropped_before = dropped_now;
+            // A node that never stops telling must not keep heads waiting.
+            tokio::task::yield_now().await;
+        }
+        Ended::Lost { reason: gone(), was_up: true }
+    }
+
+    fn take_pending(&self, told: Value, hashes: &mut Vec<B256>) {
+        match told {
+            Value::String(_) => match serde_json::from_value::<B256>(told) {
+                Ok(hash) => {
+                    if self.is_new(hash) {
+                        hashes.push(hash);
+                    }
+                }
+                Err(error) => self.refuse(Refusal::Undecodable { detail: error.to_string() }),
+            },
+            whole => {
+                let hash = whole
+                    .get("hash")
+                    .and_then(Value::as_str)
+                    .and_then(|hash| hash.parse::<B256>().ok());
+                if hash.is_none_or(|hash| self.is_new(hash)) {
+                    self.tell_pending(whole);
+                }
+            }
+        }
+    }
+
+    async fn fetch_pending(&self, client: &Client, hashes: Vec<B256>) -> Result<(), RpcError> {
+        let calls = hashes.iter().map(|hash| ("eth_getTransactionByHash", json!([hash]))).collect();
+        for (hash, answer) in hashes.iter().zip(client.batch(calls).await?) {
+            match answer {
+                Ok(Value::Null) | Err(RpcError::Refused { .. }) => {
+                    self.seen(|seen| seen.remove(hash));
+                    self.refuse(Refusal::Gone);
+                }
+                Ok(whole) => self.tell_pending(whole),
+                Err(reason) => return Err(reason),
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_pending(&self, whole: Value) {
+        match wire::transaction(whole, (self.clock)(), &self.settings.name) {
+            Ok(tx) => {
+                let hash = tx.hash;
+                if self.events.try_send(SourceEvent::Pending(Arc::new(tx))).is_err() {
+                    self.seen(|seen| seen.remove(&hash));
+                    self.refuse(Refusal::ChannelFull);
+                }
+            }
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    fn is_new(&self, hash: B256) -> bool {
+        self.seen(|seen| seen.insert(hash, SEEN_LIMIT))
+    }
+
+    fn seen<R>(&self, work: impl FnOnce(&mut Recent<B256>) -> R) -> R {
+        work(&mut self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Counts, and says so where there is room; the count in the next one that is said includes the others.
+    fn refuse(&self, reason: Refusal) {
+        let count = {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = refused.entry(reason.kind()).or_default();
+            *count += 1;
+            *count
+        };
+        let event = SourceEvent::Refused { node: Arc::clone(&self.settings.name), reason, count };
+        self.events.try_send(event).ok();
+    }
+}
+
+fn gone() -> RpcError {
+    RpcError::Closed { reason: "the connection ended".into() }
+}
+
+fn quantity(value: Value, method: &str) -> Result<u64, RpcError> {
+    serde_json::from_value::<U64>(value).map(|quantity| quantity.to()).map_err(|_| {
+        RpcError::Malformed { method: method.into(), expected: "a hexadecimal quantity".into() }
+    })
+}
