@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 mod features;
@@ -124,6 +125,33 @@ impl Schema {
     }
 }
 
+/// Both schemas with their hashes, and the form of data sets, as one JSON document.
+pub fn describe() -> serde_json::Value {
+    let vectors: Vec<_> = [&TRANSACTION, &CONTRACT]
+        .into_iter()
+        .map(|schema| {
+            let features: Vec<_> = schema
+                .features
+                .iter()
+                .map(|feature| {
+                    let mut described = json!(feature);
+                    described["unknown"] = json!(feature.unknown());
+                    described
+                })
+                .collect();
+            json!({ "name": schema.name, "version": schema.version, "hash": schema.hash_hex(), "features": features })
+        })
+        .collect();
+    json!({
+        "version": crate::data::FORMAT_VERSION,
+        "vectors": vectors,
+        "dataset": {
+            "manifest.json": schemars::schema_for!(crate::data::Manifest),
+            "rows.jsonl": schemars::schema_for!(crate::data::Row),
+        },
+    })
+}
+
 /// Lower-case hex without prefix.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
@@ -154,6 +182,17 @@ mod tests {
                 assert!(feature.doc.ends_with('.'), "{}: a doc is a sentence", feature.name);
             }
         }
+    }
+
+    #[test]
+    fn the_description_holds_every_feature_and_the_hashes() {
+        let described = describe();
+        let transaction = &described["vectors"][0];
+        assert_eq!(transaction["hash"], json!(TRANSACTION.hash_hex()));
+        assert_eq!(transaction["features"][36]["name"], "k_drop_bps");
+        assert_eq!(transaction["features"][37]["unknown"], json!(-10_001.0));
+        assert_eq!(described["vectors"][1]["features"].as_array().unwrap().len(), 36);
+        assert!(described["dataset"]["rows.jsonl"]["properties"]["episode"].is_object());
     }
 
     #[test]
