@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use alloy::primitives::B256;
 use portcullis_watcher::source::{BlockRecord, PendingTransaction, Refusal, decode_raw};
-use portcullis_watcher::state::{AccountState, ChainRules, ForkedState, Hardfork, Outcome, StateError};
+use portcullis_watcher::state::{
+    AccountState, ChainRules, ForkedState, Hardfork, Outcome, StateError,
+};
 
 use super::{Role, Story};
 
@@ -57,7 +59,9 @@ pub fn rules(chain_id: u64) -> ChainRules {
 
 /// What the story's accounts hold at the start.
 pub fn genesis(story: &Story) -> impl Iterator<Item = (alloy::primitives::Address, AccountState)> {
-    story.funds.iter().map(|(address, balance)| (*address, AccountState { balance: *balance, ..Default::default() }))
+    story.funds.iter().map(|(address, balance)| {
+        (*address, AccountState { balance: *balance, ..Default::default() })
+    })
 }
 
 /// Plays `story` on a fresh chain.
@@ -92,7 +96,11 @@ pub fn play(story: &Story, chain_id: u64) -> Result<Played, PlayError> {
 }
 
 impl Played {
-    fn mine(&mut self, waiting: &mut Vec<Arc<PendingTransaction>>, now_ms: u64) -> Result<(), PlayError> {
+    fn mine(
+        &mut self,
+        waiting: &mut Vec<Arc<PendingTransaction>>,
+        now_ms: u64,
+    ) -> Result<(), PlayError> {
         let (mut block, outcomes) = self.state.mine(waiting)?;
         block.seen_at_ms = now_ms;
         self.outcomes.extend(waiting.drain(..).map(|tx| tx.hash).zip(outcomes));

@@ -27,7 +27,8 @@ fn every_step_before_the_attack_ends_as_its_label_says() {
 #[test]
 fn the_attack_takes_its_stake_with_every_loop() {
     for (stake, loops) in [("10", 9), ("3", 4)] {
-        let options = StoryOptions { attack_stake: ether(stake), attack_loops: loops, ..Default::default() };
+        let options =
+            StoryOptions { attack_stake: ether(stake), attack_loops: loops, ..Default::default() };
         let (story, played) = told(&options);
         assert!(played.outcome(story.attack()).unwrap().is_success());
         let quiet = StoryOptions { fixed_vault: true, ..options.clone() };
@@ -48,5 +49,8 @@ fn a_story_has_fifty_benign_transactions_and_one_attack() {
 #[test]
 fn the_same_options_tell_the_same_bytes() {
     let raw = |story: Story| story.steps.into_iter().map(|step| step.raw).collect::<Vec<_>>();
-    assert_eq!(raw(Story::tell(&StoryOptions::default())), raw(Story::tell(&StoryOptions::default())));
+    assert_eq!(
+        raw(Story::tell(&StoryOptions::default())),
+        raw(Story::tell(&StoryOptions::default()))
+    );
 }
