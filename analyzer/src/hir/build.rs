@@ -1,0 +1,403 @@
+//! From syntax trees to the tables of a program.
+
+use std::collections::BTreeMap;
+
+use super::linearise::linearise;
+use super::{
+    Contract, ContractId, Declaration, Enum, EnumId, Event, EventId, File, Function, FunctionId, Import, Param, Program,
+    Scope, Source, Struct, StructId, Type, UserType, UserTypeId, Using, Variable, VariableId,
+};
+use crate::syntax::ast::{self, ContractKind, FunctionKind, Item, Visibility};
+use crate::syntax::{Diagnostic, FileId, Parsed, parse};
+
+pub(crate) fn build(sources: Vec<Source>) -> (Program, Vec<Diagnostic>) {
+    let parsed = parse_all(&sources);
+    let mut builder = Builder {
+        program: Program {
+            files: Vec::with_capacity(sources.len()),
+            sources,
+            contracts: Vec::new(),
+            functions: Vec::new(),
+            variables: Vec::new(),
+            structs: Vec::new(),
+            enums: Vec::new(),
+            events: Vec::new(),
+            user_types: Vec::new(),
+        },
+        diagnostics: Vec::new(),
+        open_types: OpenTypes::default(),
+    };
+    for (index, file) in parsed.into_iter().enumerate() {
+        builder.declare_file(FileId(u32::try_from(index).unwrap_or(u32::MAX)), file);
+    }
+    builder.resolve_bases();
+    builder.resolve_types();
+    builder.resolve_usings();
+    builder.diagnostics.sort();
+    (builder.program, builder.diagnostics)
+}
+
+/// Two threads take turns through the files; more do not help the machines this runs on, and each
+/// carries a deep stack.
+fn parse_all(sources: &[Source]) -> Vec<Parsed> {
+    const WORKERS: usize = 2;
+    if sources.len() < 8 {
+        return sources.iter().map(|source| parse(&source.text, source.id)).collect();
+    }
+    let mut slots: Vec<Option<Parsed>> = sources.iter().map(|_| None).collect();
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..WORKERS)
+            .map(|worker| {
+                std::thread::Builder::new()
+                    .name("syntax".to_owned())
+                    .stack_size(crate::syntax::STACK_BYTES)
+                    .spawn_scoped(scope, move || {
+                        let mine = sources.iter().enumerate().skip(worker).step_by(WORKERS);
+                        mine.map(|(index, source)| (index, parse(&source.text, source.id))).collect::<Vec<_>>()
+                    })
+                    .expect("the system can start a thread")
+            })
+            .collect();
+        for handle in handles {
+            match handle.join() {
+                Ok(parsed) => {
+                    for (index, file) in parsed {
+                        slots[index] = Some(file);
+                    }
+                }
+                Err(payload) => std::panic::resume_unwind(payload),
+            }
+        }
+    });
+    slots.into_iter().map(|slot| slot.expect("every file was parsed by one worker")).collect()
+}
+
+/// Declarations whose types wait until all names are known.
+#[derive(Default)]
+struct OpenTypes {
+    structs: Vec<(Scope, StructId, Vec<ast::Param>)>,
+    user_types: Vec<(Scope, UserTypeId, ast::Expr)>,
+    variables: Vec<(Scope, VariableId, ast::Expr)>,
+    functions: Vec<(Scope, FunctionId, Vec<ast::Param>, Vec<ast::Param>)>,
+    usings: Vec<(Scope, ast::Using)>,
+}
+
+struct Builder {
+    program: Program,
+    diagnostics: Vec<Diagnostic>,
+    open_types: OpenTypes,
+}
+
+impl Builder {
+    fn declare_file(&mut self, file: FileId, parsed: Parsed) {
+        self.diagnostics.extend(parsed.diagnostics);
+        let is_checked = is_checked(&parsed.pragmas);
+        self.program.files.push(File { is_checked, ..File::default() });
+        let scope = Scope { file, contract: None };
+        for item in parsed.unit.items {
+            match item {
+                Item::Import(import) => self.import(file, import),
+                Item::Contract(contract) => self.contract(file, contract),
+                other => self.declare(scope, other),
+            }
+        }
+    }
+
+    fn import(&mut self, file: FileId, import: ast::Import) {
+        let source = &self.program.sources[file.0 as usize];
+        let target = source.imports.get(&import.path).copied().flatten();
+        let known = target.filter(|target| (target.0 as usize) < self.program.sources.len());
+        self.program.files[file.0 as usize].imports.push(Import { file: known, names: import.names });
+    }
+
+    fn contract(&mut self, file: FileId, contract: ast::Contract) {
+        let id = ContractId::next(self.program.contracts.len());
+        self.program.contracts.push(Contract {
+            name: contract.name.text.clone(),
+            kind: contract.kind,
+            file,
+            span: contract.span,
+            name_span: contract.name.span,
+            bases: contract.bases.into_iter().map(|base| (None, base)).collect(),
+            linearisation: vec![id],
+            has_unknown_base: false,
+            members: BTreeMap::new(),
+            functions: Vec::new(),
+            variables: Vec::new(),
+            usings: Vec::new(),
+        });
+        self.name(Scope { file, contract: None }, contract.name.text, Declaration::Contract(id));
+        let scope = Scope { file, contract: Some(id) };
+        for part in contract.parts {
+            self.declare(scope, part);
+        }
+    }
+
+    fn name(&mut self, scope: Scope, name: String, declaration: Declaration) {
+        let map = match scope.contract {
+            Some(contract) => &mut self.program.contracts[contract.index()].members,
+            None => &mut self.program.files[scope.file.0 as usize].declarations,
+        };
+        map.entry(name).or_default().push(declaration);
+    }
+
+    fn declare(&mut self, scope: Scope, item: Item) {
+        match item {
+            Item::Import(_) | Item::Contract(_) => {}
+            Item::Function(function) => self.function(scope, function),
+            Item::Struct(item) => {
+                let id = StructId::next(self.program.structs.len());
+                let name = item.name.text;
+                self.program.structs.push(Struct { name: name.clone(), file: scope.file, fields: Vec::new() });
+                self.open_types.structs.push((scope, id, item.fields));
+                self.name(scope, name, Declaration::Struct(id));
+            }
+            Item::Enum(item) => {
+                let id = EnumId::next(self.program.enums.len());
+                let values = item.values.into_iter().map(|value| value.text).collect();
+                self.program.enums.push(Enum { name: item.name.text.clone(), file: scope.file, values });
+                self.name(scope, item.name.text, Declaration::Enum(id));
+            }
+            Item::Event(item) | Item::Error(item) => {
+                let id = EventId::next(self.program.events.len());
+                self.program.events.push(Event { name: item.name.text.clone() });
+                self.name(scope, item.name.text, Declaration::Event(id));
+            }
+            Item::Variable(item) => {
+                let id = VariableId::next(self.program.variables.len());
+                self.program.variables.push(Variable {
+                    name: item.name.text.clone(),
+                    file: scope.file,
+                    contract: scope.contract,
+                    ty: Type::Unknown,
+                    visibility: item.visibility,
+                    is_constant: item.is_constant,
+                    is_immutable: item.is_immutable,
+                    is_transient: item.is_transient,
+                    init: item.init,
+                    span: item.span,
+                });
+                if let Some(contract) = scope.contract {
+                    self.program.contracts[contract.index()].variables.push(id);
+                }
+                self.open_types.variables.push((scope, id, item.ty));
+                self.name(scope, item.name.text, Declaration::Variable(id));
+            }
+            Item::UserType(item) => {
+                let id = UserTypeId::next(self.program.user_types.len());
+                self.program.user_types.push(UserType {
+                    name: item.name.text.clone(),
+                    underlying: Type::Unknown,
+                    file: scope.file,
+                });
+                self.open_types.user_types.push((scope, id, item.ty));
+                self.name(scope, item.name.text, Declaration::UserType(id));
+            }
+            Item::Using(using) => self.open_types.usings.push((scope, using)),
+        }
+    }
+
+    fn function(&mut self, scope: Scope, function: ast::Function) {
+        let id = FunctionId::next(self.program.functions.len());
+        let contract = scope.contract.map(|contract| &self.program.contracts[contract.index()]);
+        let is_old_constructor = function.kind == FunctionKind::Function
+            && contract.is_some_and(|contract| {
+                contract.name == function.name.text && !matches!(contract.kind, ContractKind::Interface | ContractKind::Library)
+            });
+        let kind = if is_old_constructor { FunctionKind::Constructor } else { function.kind };
+        let default_visibility = match (kind, contract.map(|contract| contract.kind)) {
+            (FunctionKind::Modifier, _) | (_, None) => Visibility::Internal,
+            (FunctionKind::Fallback | FunctionKind::Receive, _) | (_, Some(ContractKind::Interface)) => Visibility::External,
+            _ => Visibility::Public,
+        };
+        let name = if kind == FunctionKind::Constructor { String::new() } else { function.name.text };
+        self.program.functions.push(Function {
+            name: name.clone(),
+            kind,
+            file: scope.file,
+            contract: scope.contract,
+            params: Vec::new(),
+            returns: Vec::new(),
+            visibility: function.visibility.unwrap_or(default_visibility),
+            mutability: function.mutability,
+            is_virtual: function.is_virtual,
+            invocations: function.invocations,
+            body: function.body,
+            span: function.span,
+            name_span: function.name.span,
+            signature: String::new(),
+        });
+        self.open_types.functions.push((scope, id, function.params, function.returns));
+        if let Some(contract) = scope.contract {
+            self.program.contracts[contract.index()].functions.push(id);
+        }
+        if !name.is_empty() {
+            self.name(scope, name, Declaration::Function(id));
+        }
+    }
+
+    fn resolve_bases(&mut self) {
+        for index in 0..self.program.contracts.len() {
+            let scope = Scope { file: self.program.contracts[index].file, contract: None };
+            for base in 0..self.program.contracts[index].bases.len() {
+                let path = &self.program.contracts[index].bases[base].1.path;
+                let found = self.program.lookup_path(scope, path).into_iter().find_map(|declaration| match declaration {
+                    Declaration::Contract(id) if id.index() != index => Some(id),
+                    _ => None,
+                });
+                if found.is_none() && !self.program.has_gaps(scope) {
+                    let span = self.program.contracts[index].bases[base].1.span;
+                    self.diagnostics.push(Diagnostic::new(span, "unknown base contract"));
+                }
+                self.program.contracts[index].bases[base].0 = found;
+            }
+        }
+        let mut done = vec![false; self.program.contracts.len()];
+        for index in 0..self.program.contracts.len() {
+            self.linearise(ContractId::next(index), &mut done, &mut Vec::new());
+        }
+    }
+
+    fn linearise(&mut self, id: ContractId, done: &mut [bool], open: &mut Vec<ContractId>) {
+        if done[id.index()] || open.contains(&id) {
+            return;
+        }
+        open.push(id);
+        let all = self.program.contract(id).bases.clone();
+        let mut bases: Vec<ContractId> = Vec::new();
+        for base in all.iter().filter_map(|(base, _)| *base) {
+            if !bases.contains(&base) && !open.contains(&base) {
+                bases.push(base);
+            }
+        }
+        for &base in &bases {
+            self.linearise(base, done, open);
+        }
+        open.pop();
+        let of = |base: ContractId| self.program.contract(base).linearisation.clone();
+        let order = linearise(id, &bases, of);
+        let is_consistent = order.is_some();
+        let order = order.unwrap_or_else(|| {
+            let mut order = vec![id];
+            for &base in bases.iter().rev() {
+                for entry in of(base) {
+                    if !order.contains(&entry) {
+                        order.push(entry);
+                    }
+                }
+            }
+            order
+        });
+        let unknown = all.iter().any(|(base, _)| base.is_none())
+            || order.iter().skip(1).any(|base| self.program.contract(*base).has_unknown_base);
+        let contract = &mut self.program.contracts[id.index()];
+        contract.linearisation = order;
+        contract.has_unknown_base = unknown;
+        if !is_consistent {
+            let span = contract.name_span;
+            self.diagnostics.push(
+                Diagnostic::new(span, "bases have no consistent order").with_note("they are searched in the order written"),
+            );
+        }
+        done[id.index()] = true;
+    }
+
+    fn resolve_types(&mut self) {
+        let open = std::mem::take(&mut self.open_types);
+        for (scope, id, ty) in open.user_types {
+            self.program.user_types[id.index()].underlying = self.program.resolve_type(scope, &ty);
+        }
+        for (scope, id, fields) in open.structs {
+            let fields = fields
+                .iter()
+                .map(|field| {
+                    let name = field.name.as_ref().map(|name| name.text.clone()).unwrap_or_default();
+                    (name, self.program.resolve_type(scope, &field.ty))
+                })
+                .collect();
+            self.program.structs[id.index()].fields = fields;
+        }
+        for (scope, id, ty) in open.variables {
+            self.program.variables[id.index()].ty = self.program.resolve_type(scope, &ty);
+        }
+        for (scope, id, params, returns) in open.functions {
+            let resolve = |params: &[ast::Param]| -> Vec<Param> {
+                params
+                    .iter()
+                    .map(|param| Param {
+                        name: param.name.as_ref().map(|name| name.text.clone()),
+                        ty: self.program.resolve_type(scope, &param.ty),
+                        location: param.location,
+                        span: param.span,
+                    })
+                    .collect()
+            };
+            let (params, returns) = (resolve(&params), resolve(&returns));
+            let types: Vec<_> = params.iter().map(|param| param.ty.display(&self.program)).collect();
+            let function = &mut self.program.functions[id.index()];
+            // Modifiers are overridden by name alone.
+            function.signature = match function.kind {
+                FunctionKind::Modifier => function.name.clone(),
+                _ => format!("{}({})", function.name, types.join(",")),
+            };
+            function.params = params;
+            function.returns = returns;
+        }
+        self.open_types.usings = open.usings;
+    }
+
+    fn resolve_usings(&mut self) {
+        for (scope, using) in std::mem::take(&mut self.open_types.usings) {
+            let mut resolved = Using {
+                library: None,
+                functions: Vec::new(),
+                ty: using.ty.as_ref().map(|ty| self.program.resolve_type(scope, ty)),
+                is_global: using.is_global,
+            };
+            match &using.what {
+                ast::UsingWhat::Library(path) => {
+                    resolved.library = self.program.lookup_path(scope, path).into_iter().find_map(|declaration| match declaration {
+                        Declaration::Contract(id) => Some(id),
+                        _ => None,
+                    });
+                }
+                ast::UsingWhat::Functions(functions) => {
+                    for (path, operator) in functions {
+                        for declaration in self.program.lookup_path(scope, path) {
+                            match declaration {
+                                Declaration::Function(id) => resolved.functions.push((id, *operator)),
+                                Declaration::Contract(id) if operator.is_none() => resolved.library = Some(id),
+                                _ => {}
+                            }
+                        }
+                    }
+                }
+            }
+            match scope.contract {
+                Some(contract) => self.program.contracts[contract.index()].usings.push(resolved),
+                None => self.program.files[scope.file.0 as usize].usings.push(resolved),
+            }
+        }
+    }
+}
+
+/// Whether arithmetic reverts on overflow: not where the newest version that the pragma names is below 0.8.
+fn is_checked(pragmas: &[(String, crate::syntax::Span)]) -> bool {
+    let Some((pragma, _)) = pragmas.iter().find(|(pragma, _)| pragma.starts_with("solidity")) else { return true };
+    let minors: Vec<u32> = pragma
+        .split(|c: char| !c.is_ascii_digit() && c != '.')
+        .filter_map(|version| {
+            let mut parts = version.split('.');
+            let major: u32 = parts.next()?.parse().ok()?;
+            let minor: u32 = parts.next()?.parse().ok()?;
+            Some(if major > 0 { 99 } else { minor })
+        })
+        .collect();
+    // `>=0.6.0 <0.8.0` excludes 0.8; `>=0.6.0` alone admits it.
+    let Some(&lowest) = minors.iter().min() else { return true };
+    if lowest >= 8 {
+        return true;
+    }
+    let is_open = pragma.contains(">=") && !pragma.contains('<');
+    is_open || (pragma.contains('<') && minors.iter().any(|&minor| minor > 8))
+}

@@ -1,0 +1,200 @@
+//! Parses, and where that fails takes out the smallest item around the error and tries again.
+
+use std::collections::BTreeSet;
+
+use solang_parser::diagnostics::Diagnostic as ParserDiagnostic;
+use solang_parser::pt::{Loc, SourceUnit};
+
+use super::prelex::{Prelexed, Region, RegionKind, blank};
+use super::{Diagnostic, FileId, Span};
+
+/// What the parser made of the text, with what had to be taken out.
+pub(crate) struct Recovered {
+    pub(crate) unit: SourceUnit,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Opening braces of bodies and assembly blocks whose content was blanked.
+    pub(crate) broken_bodies: BTreeSet<usize>,
+    pub(crate) var_tuples: BTreeSet<usize>,
+}
+
+/// Attempts per file. Each takes out at least one item, several errors go at once; a file that still
+/// fails is a file of errors.
+const MAX_ROUNDS: usize = 64;
+
+/// How much of a region is already gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Whole,
+    BodyBlanked,
+    Gone,
+}
+
+pub(crate) fn parse(prelexed: Prelexed, text: &str, file: FileId) -> Recovered {
+    let mut recovery = Recovery {
+        states: vec![State::Whole; prelexed.regions.len()],
+        masked: prelexed.masked,
+        regions: prelexed.regions,
+        text,
+        file,
+        diagnostics: Vec::new(),
+        broken_bodies: BTreeSet::new(),
+    };
+    recovery.refuse_deep_items();
+    let unit = recovery.run();
+    let mut diagnostics = recovery.diagnostics;
+    diagnostics.sort();
+    diagnostics.dedup();
+    Recovered { unit, diagnostics, broken_bodies: recovery.broken_bodies, var_tuples: prelexed.var_tuples }
+}
+
+struct Recovery<'t> {
+    masked: Vec<u8>,
+    regions: Vec<Region>,
+    states: Vec<State>,
+    text: &'t str,
+    file: FileId,
+    diagnostics: Vec<Diagnostic>,
+    broken_bodies: BTreeSet<usize>,
+}
+
+impl Recovery<'_> {
+    fn refuse_deep_items(&mut self) {
+        for index in 0..self.regions.len() {
+            let region = &self.regions[index];
+            if !region.is_too_deep || region.kind == RegionKind::Contract {
+                continue;
+            }
+            let span = Span::new(self.file, region.start, region.end);
+            self.diagnostics.push(
+                Diagnostic::new(span, "nested too deeply")
+                    .with_note(format!("more than {} levels or terms; the item is not analysed", super::prelex::MAX_DEPTH)),
+            );
+            self.take_out(index);
+            if self.states[index] == State::BodyBlanked && self.regions[index].kind == RegionKind::Item {
+                // The head may be what is too deep, and it must not reach the parser.
+                let head_end = self.regions[index].body.map_or(0, |(open, _)| open);
+                if head_end.saturating_sub(self.regions[index].start) > super::prelex::MAX_DEPTH as usize {
+                    self.take_out(index);
+                }
+            }
+        }
+    }
+
+    fn run(&mut self) -> SourceUnit {
+        for _ in 0..MAX_ROUNDS {
+            let Ok(source) = std::str::from_utf8(&self.masked) else { break };
+            match solang_parser::parse(source, 0) {
+                Ok((unit, _)) => return unit,
+                Err(errors) => {
+                    let before = self.states.clone();
+                    for error in &errors {
+                        self.handle(error);
+                    }
+                    if before == self.states && !self.blank_last_resort(&errors) {
+                        break;
+                    }
+                }
+            }
+        }
+        self.diagnostics.push(
+            Diagnostic::new(Span::new(self.file, 0, 0), "source cannot be read")
+                .with_note("too many syntax errors; the file is not analysed"),
+        );
+        SourceUnit(Vec::new())
+    }
+
+    fn handle(&mut self, error: &ParserDiagnostic) {
+        let Loc::File(_, start, end) = error.loc else { return };
+        // An error at the end of an item often shows at the first token past it.
+        let Some(index) = self.innermost(start).or_else(|| self.last_before(start)) else { return };
+        let span = Span::new(self.file, start, end.min(self.text.len()));
+        let found = span.text(self.text).lines().next().unwrap_or("").trim().to_owned();
+        self.take_out(index);
+        let region = &self.regions[index];
+        let note = match (region.kind, self.states[index]) {
+            (RegionKind::Assembly, _) => "the assembly block is not analysed".to_owned(),
+            (_, State::BodyBlanked) => format!("the body of `{}` is not analysed", self.head(index)),
+            _ => format!("`{}` is not analysed", self.head(index)),
+        };
+        let message = if start >= self.text.len() {
+            "syntax error: unexpected end of file".to_owned()
+        } else if found.is_empty() {
+            "syntax error".to_owned()
+        } else {
+            let short: String = found.chars().take(40).collect();
+            format!("syntax error: unexpected `{short}`")
+        };
+        if !self.diagnostics.iter().any(|known| known.note.as_deref() == Some(&note) && known.span.start.abs_diff(span.start) < 4_096) {
+            self.diagnostics.push(Diagnostic::new(span, message).with_note(note));
+        }
+    }
+
+    /// The first words of an item, for a note.
+    fn head(&self, index: usize) -> String {
+        let region = &self.regions[index];
+        let text = self.text.get(region.start..region.end).unwrap_or("");
+        let head: String = text.split(['(', '{', ';', '=']).next().unwrap_or("").split_whitespace().collect::<Vec<_>>().join(" ");
+        head.chars().take(60).collect()
+    }
+
+    fn innermost(&self, offset: usize) -> Option<usize> {
+        (0..self.regions.len())
+            .filter(|&index| {
+                let region = &self.regions[index];
+                self.states[index] != State::Gone && region.start <= offset && offset < region.end
+            })
+            .min_by_key(|&index| self.regions[index].end - self.regions[index].start)
+    }
+
+    fn last_before(&self, offset: usize) -> Option<usize> {
+        (0..self.regions.len())
+            .filter(|&index| self.states[index] != State::Gone && self.regions[index].end <= offset)
+            .max_by_key(|&index| (self.regions[index].end, std::cmp::Reverse(self.regions[index].start)))
+    }
+
+    /// Blanks the body of the region, or all of it where that was not enough.
+    fn take_out(&mut self, index: usize) {
+        let region = self.regions[index].clone();
+        match (self.states[index], region.body) {
+            (State::Whole, Some((open, close))) if region.kind != RegionKind::Contract && self.masked.get(open) == Some(&b'{') => {
+                let closes = close > open + 1 && self.masked.get(close - 1) == Some(&b'}');
+                blank(&mut self.masked, open + 1, if closes { close - 1 } else { close });
+                if !closes && close > open + 1 {
+                    self.masked[close - 1] = b'}';
+                }
+                self.broken_bodies.insert(open);
+                self.states[index] = if region.kind == RegionKind::Assembly { State::Gone } else { State::BodyBlanked };
+                for inner in 0..self.regions.len() {
+                    let other = &self.regions[inner];
+                    if inner != index && open < other.start && other.end <= close {
+                        self.states[inner] = State::Gone;
+                    }
+                }
+            }
+            _ => {
+                blank(&mut self.masked, region.start, region.end);
+                for inner in 0..self.regions.len() {
+                    let other = &self.regions[inner];
+                    if region.start <= other.start && other.end <= region.end {
+                        self.states[inner] = State::Gone;
+                    }
+                }
+                self.states[index] = State::Gone;
+            }
+        }
+    }
+
+    /// Blanks the line of an error that lies in no item.
+    fn blank_last_resort(&mut self, errors: &[ParserDiagnostic]) -> bool {
+        let mut changed = false;
+        for error in errors {
+            let Loc::File(_, start, _) = error.loc else { continue };
+            let start = start.min(self.masked.len());
+            let from = self.masked[..start].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+            let to = self.masked[start..].iter().position(|&byte| byte == b'\n').map_or(self.masked.len(), |at| start + at);
+            changed |= self.masked[from..to].iter().any(|byte| !byte.is_ascii_whitespace());
+            blank(&mut self.masked, from, to);
+        }
+        changed
+    }
+}
