@@ -1,11 +1,15 @@
 //! Named values that rules read: their dictionary, and the flat table one subject fills.
 
+use std::fmt;
+
 use ruint::aliases::U256;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a rule is asked about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
     /// One Solidity function, as the auditor sees it.
@@ -14,6 +18,16 @@ pub enum Subject {
     Transaction,
     /// One freshly deployed contract.
     Contract,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Function => "function",
+            Self::Transaction => "transaction",
+            Self::Contract => "contract",
+        })
+    }
 }
 
 /// The type of a fact; conditions are checked against it when a pack is loaded.
@@ -76,7 +90,8 @@ pub struct Dictionary {
 impl Dictionary {
     /// Collects the specs of `subject` from the tables that the passes register.
     pub fn new<'a>(subject: Subject, tables: impl IntoIterator<Item = &'a [FactSpec]>) -> Self {
-        let specs = tables.into_iter().flatten().filter(|spec| spec.subject == subject).copied().collect();
+        let specs =
+            tables.into_iter().flatten().filter(|spec| spec.subject == subject).copied().collect();
         Self { subject, specs }
     }
 

@@ -1,5 +1,29 @@
-//! The rule language: facts, packs, conditions, and their tests.
+//! The rule language: named facts, packs of rules over them, conditions, and the tests that stand in packs.
+//!
+//! ```text
+//! YAML ─> Pack (checked against Dictionaries) ─> RuleSet ─ asked with a FactTable ─> Answers
+//! ```
+//!
+//! Both halves of the program use it: the auditor asks about functions, the guard about transactions and contracts.
+//! This crate knows facts only by name and type; it knows no chain, no contract and no syntax tree of Solidity.
+//! Start reading at [`Pack::parse`] and [`RuleSet::evaluate`].
 
+mod condition;
+mod error;
 mod facts;
+mod message;
+mod pack;
+pub mod packs;
+mod rule_set;
+#[cfg(test)]
+mod sample;
+mod stack;
+pub mod testing;
 
+pub use error::{PackError, RuleError};
 pub use facts::{Dictionary, FactSpec, FactTable, FactType, Subject, Value};
+pub use pack::{
+    ENGINE, EvidenceKind, Expectation, Maturity, Pack, RecordingRef, Rule, RuleTest, Severity,
+    TestInput, pack_schema,
+};
+pub use rule_set::{Answer, AnswerOutcome, RuleSet};

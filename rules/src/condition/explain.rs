@@ -1,0 +1,53 @@
+//! Why a condition held, or why it could not be told.
+
+use super::tree::{Clause, Test, Truth};
+use crate::facts::{Dictionary, FactTable, Value};
+use crate::message::show;
+
+/// The innermost clauses that held, each with the values it read.
+pub(super) fn because(clause: &Clause, facts: &FactTable, dictionary: &Dictionary) -> Vec<String> {
+    match &clause.test {
+        Test::All(parts) | Test::Any(parts) => parts
+            .iter()
+            .filter(|part| part.test.evaluate(facts) == Truth::True)
+            .flat_map(|part| because(part, facts, dictionary))
+            .collect(),
+        _ => {
+            let values: Vec<String> = clause
+                .reads
+                .iter()
+                .map(|position| {
+                    let spec = &dictionary.specs()[*position];
+                    format!("{} = {}", spec.name, show(facts.value(*position), spec))
+                })
+                .collect();
+            vec![format!("{} ({})", clause.text, values.join(", "))]
+        }
+    }
+}
+
+/// The facts without which the clause is neither true nor false; a clause whose arithmetic left the range of 256
+/// bits stands for itself.
+pub(super) fn unknown(clause: &Clause, facts: &FactTable, dictionary: &Dictionary) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    match &clause.test {
+        Test::All(parts) | Test::Any(parts) => {
+            for part in parts.iter().filter(|part| part.test.evaluate(facts) == Truth::Unknown) {
+                for name in unknown(part, facts, dictionary) {
+                    if !names.contains(&name) {
+                        names.push(name);
+                    }
+                }
+            }
+        }
+        _ => {
+            let unknown =
+                clause.reads.iter().filter(|position| *facts.value(**position) == Value::Unknown);
+            names.extend(unknown.map(|position| dictionary.specs()[*position].name.to_owned()));
+            if names.is_empty() {
+                names.push(format!("{} (out of range)", clause.text));
+            }
+        }
+    }
+    names
+}

@@ -1,0 +1,335 @@
+//! The lowered tree and its evaluation over a flat table: no allocation, no names, no CEL.
+
+use std::cmp::Ordering;
+
+use ruint::aliases::U256;
+
+use super::Span;
+use crate::facts::{FactTable, Value};
+
+/// Kleene's three truth values, ordered so that "and" is the minimum and "or" the maximum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Truth {
+    False,
+    Unknown,
+    True,
+}
+
+/// A part of a condition that can be shown to people.
+#[derive(Debug, Clone)]
+pub(super) struct Clause {
+    pub(super) test: Test,
+    /// The part as its author wrote it, on one line.
+    pub(super) text: String,
+    /// Dictionary positions it reads, without repetition.
+    pub(super) reads: Vec<usize>,
+    pub(super) span: Span,
+}
+
+/// Something that is true, false or unknown. Negations stand at the leaves only.
+#[derive(Debug, Clone)]
+pub(super) enum Test {
+    Fact {
+        position: usize,
+        wanted: bool,
+    },
+    All(Vec<Clause>),
+    Any(Vec<Clause>),
+    Choose {
+        test: Box<Clause>,
+        then: Box<Clause>,
+        other: Box<Clause>,
+    },
+    SameTruth {
+        left: Box<Clause>,
+        right: Box<Clause>,
+        wanted: bool,
+    },
+    /// A fact against a constant: the common case, kept flat.
+    Bound {
+        position: usize,
+        relation: Relation,
+        bound: U256,
+    },
+    Amounts {
+        left: Amount,
+        relation: Relation,
+        right: Amount,
+    },
+    AmountIn {
+        value: Amount,
+        set: Vec<U256>,
+        wanted: bool,
+    },
+    Texts {
+        left: Text,
+        relation: TextRelation,
+        right: Text,
+        wanted: bool,
+    },
+    TextIn {
+        value: Text,
+        set: Vec<String>,
+        wanted: bool,
+    },
+    Accounts {
+        left: Account,
+        right: Account,
+        wanted: bool,
+    },
+    AccountIn {
+        value: Account,
+        set: Vec<[u8; 20]>,
+        wanted: bool,
+    },
+}
+
+/// How two amounts are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Relation {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// How two texts are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TextRelation {
+    Equal,
+    StartsWith,
+    EndsWith,
+    Contains,
+}
+
+/// A 256-bit amount.
+#[derive(Debug, Clone)]
+pub(super) enum Amount {
+    Constant(U256),
+    Fact(usize),
+    Binary { operation: Operation, left: Box<Amount>, right: Box<Amount> },
+    Choose { test: Box<Clause>, then: Box<Amount>, other: Box<Amount> },
+}
+
+/// What makes one amount of two. Whatever leaves the range of 256 unsigned bits is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operation {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+    /// How far the first lies above the second; zero where it does not.
+    Above,
+    Smaller,
+    Larger,
+}
+
+/// A text.
+#[derive(Debug, Clone)]
+pub(super) enum Text {
+    Constant(String),
+    Fact(usize),
+}
+
+/// A 20-byte address.
+#[derive(Debug, Clone)]
+pub(super) enum Account {
+    Constant([u8; 20]),
+    Fact(usize),
+}
+
+impl Test {
+    pub(super) fn evaluate(&self, facts: &FactTable) -> Truth {
+        match self {
+            Self::Fact { position, wanted } => match facts.value(*position) {
+                Value::Bool(value) => Truth::from(value == wanted),
+                _ => Truth::Unknown,
+            },
+            Self::All(clauses) => {
+                let mut truth = Truth::True;
+                for clause in clauses {
+                    truth = truth.min(clause.test.evaluate(facts));
+                    if truth == Truth::False {
+                        break;
+                    }
+                }
+                truth
+            }
+            Self::Any(clauses) => {
+                let mut truth = Truth::False;
+                for clause in clauses {
+                    truth = truth.max(clause.test.evaluate(facts));
+                    if truth == Truth::True {
+                        break;
+                    }
+                }
+                truth
+            }
+            Self::Choose { test, then, other } => match test.test.evaluate(facts) {
+                Truth::True => then.test.evaluate(facts),
+                Truth::False => other.test.evaluate(facts),
+                Truth::Unknown => {
+                    // Whichever way the choice goes: equal branches need no choice.
+                    let (then, other) = (then.test.evaluate(facts), other.test.evaluate(facts));
+                    if then == other { then } else { Truth::Unknown }
+                }
+            },
+            Self::SameTruth { left, right, wanted } => {
+                match (left.test.evaluate(facts), right.test.evaluate(facts)) {
+                    (Truth::Unknown, _) | (_, Truth::Unknown) => Truth::Unknown,
+                    (left, right) => Truth::from((left == right) == *wanted),
+                }
+            }
+            Self::Bound { position, relation, bound } => match facts.value(*position) {
+                Value::Uint(value) => Truth::from(relation.holds(value.cmp(bound))),
+                _ => Truth::Unknown,
+            },
+            Self::Amounts { left, relation, right } => {
+                match (left.evaluate(facts), right.evaluate(facts)) {
+                    (Some(left), Some(right)) => Truth::from(relation.holds(left.cmp(&right))),
+                    _ => Truth::Unknown,
+                }
+            }
+            Self::AmountIn { value, set, wanted } => value
+                .evaluate(facts)
+                .map_or(Truth::Unknown, |value| Truth::from(set.contains(&value) == *wanted)),
+            Self::Texts { left, relation, right, wanted } => {
+                match (left.evaluate(facts), right.evaluate(facts)) {
+                    (Some(left), Some(right)) => {
+                        Truth::from(relation.holds(left, right) == *wanted)
+                    }
+                    _ => Truth::Unknown,
+                }
+            }
+            Self::TextIn { value, set, wanted } => {
+                value.evaluate(facts).map_or(Truth::Unknown, |value| {
+                    Truth::from(set.iter().any(|entry| entry == value) == *wanted)
+                })
+            }
+            Self::Accounts { left, right, wanted } => {
+                match (left.evaluate(facts), right.evaluate(facts)) {
+                    (Some(left), Some(right)) => Truth::from((left == right) == *wanted),
+                    _ => Truth::Unknown,
+                }
+            }
+            Self::AccountIn { value, set, wanted } => value
+                .evaluate(facts)
+                .map_or(Truth::Unknown, |value| Truth::from(set.contains(value) == *wanted)),
+        }
+    }
+}
+
+impl From<bool> for Truth {
+    fn from(value: bool) -> Self {
+        if value { Self::True } else { Self::False }
+    }
+}
+
+impl Relation {
+    pub(super) fn holds(self, order: Ordering) -> bool {
+        match self {
+            Self::Equal => order.is_eq(),
+            Self::NotEqual => order.is_ne(),
+            Self::Less => order.is_lt(),
+            Self::LessOrEqual => order.is_le(),
+            Self::Greater => order.is_gt(),
+            Self::GreaterOrEqual => order.is_ge(),
+        }
+    }
+
+    /// The relation that holds exactly where this one does not.
+    pub(super) fn negated(self) -> Self {
+        match self {
+            Self::Equal => Self::NotEqual,
+            Self::NotEqual => Self::Equal,
+            Self::Less => Self::GreaterOrEqual,
+            Self::LessOrEqual => Self::Greater,
+            Self::Greater => Self::LessOrEqual,
+            Self::GreaterOrEqual => Self::Less,
+        }
+    }
+
+    /// The relation of the two sides exchanged.
+    pub(super) fn mirrored(self) -> Self {
+        match self {
+            Self::Equal | Self::NotEqual => self,
+            Self::Less => Self::Greater,
+            Self::LessOrEqual => Self::GreaterOrEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterOrEqual => Self::LessOrEqual,
+        }
+    }
+}
+
+impl TextRelation {
+    fn holds(self, left: &str, right: &str) -> bool {
+        match self {
+            Self::Equal => left == right,
+            Self::StartsWith => left.starts_with(right),
+            Self::EndsWith => left.ends_with(right),
+            Self::Contains => left.contains(right),
+        }
+    }
+}
+
+impl Amount {
+    fn evaluate(&self, facts: &FactTable) -> Option<U256> {
+        match self {
+            Self::Constant(value) => Some(*value),
+            Self::Fact(position) => match facts.value(*position) {
+                Value::Uint(value) => Some(*value),
+                _ => None,
+            },
+            Self::Binary { operation, left, right } => {
+                operation.apply(left.evaluate(facts)?, right.evaluate(facts)?)
+            }
+            Self::Choose { test, then, other } => match test.test.evaluate(facts) {
+                Truth::True => then.evaluate(facts),
+                Truth::False => other.evaluate(facts),
+                Truth::Unknown => None,
+            },
+        }
+    }
+}
+
+impl Operation {
+    pub(super) fn apply(self, left: U256, right: U256) -> Option<U256> {
+        match self {
+            Self::Add => left.checked_add(right),
+            Self::Subtract => left.checked_sub(right),
+            Self::Multiply => left.checked_mul(right),
+            Self::Divide => left.checked_div(right),
+            Self::Remainder => left.checked_rem(right),
+            Self::Above => Some(left.saturating_sub(right)),
+            Self::Smaller => Some(left.min(right)),
+            Self::Larger => Some(left.max(right)),
+        }
+    }
+}
+
+impl Text {
+    fn evaluate<'a>(&'a self, facts: &'a FactTable) -> Option<&'a str> {
+        match self {
+            Self::Constant(text) => Some(text),
+            Self::Fact(position) => match facts.value(*position) {
+                Value::Text(text) => Some(text),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl Account {
+    fn evaluate<'a>(&'a self, facts: &'a FactTable) -> Option<&'a [u8; 20]> {
+        match self {
+            Self::Constant(account) => Some(account),
+            Self::Fact(position) => match facts.value(*position) {
+                Value::Address(account) => Some(account),
+                _ => None,
+            },
+        }
+    }
+}

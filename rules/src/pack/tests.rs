@@ -1,0 +1,213 @@
+use crate::PackError;
+use crate::facts::Subject;
+use crate::pack::{EvidenceKind, Maturity, Pack, Severity};
+use crate::sample::all;
+
+/// A pack with one rule of these lines.
+fn pack(rule: &str) -> String {
+    let rule = rule.trim_matches('\n');
+    format!("pack: sample\nversion: 1.0.0\nengine: 1\nauthor: someone\nrules:\n{rule}\n")
+}
+
+fn refused(text: &str) -> PackError {
+    Pack::parse(text, "sample.yaml", &all()).expect_err("should be refused")
+}
+
+const GOOD: &str = r#"
+  - id: deep-call
+    subject: transaction
+    severity: high
+    maturity: stable
+    class: odd-shape
+    why: Because.
+    when: depth > 5
+    message: "{depth} deep"
+"#;
+
+#[test]
+fn a_rule_is_read_with_its_defaults() {
+    let pack = Pack::parse(&pack(GOOD), "rules/sample.yaml", &all()).unwrap();
+    assert_eq!((pack.name(), pack.version(), pack.author()), ("sample", "1.0.0", "someone"));
+    let [rule] = pack.rules() else { panic!("one rule") };
+    assert_eq!((rule.id(), rule.class(), rule.when()), ("deep-call", "odd-shape", "depth > 5"));
+    assert_eq!((rule.subject(), rule.severity()), (Subject::Transaction, Severity::High));
+    assert_eq!((rule.maturity(), rule.evidence()), (Maturity::Stable, EvidenceKind::Soft));
+    assert_eq!(rule.reads().map(|spec| spec.name).collect::<Vec<_>>(), ["depth"]);
+}
+
+#[test]
+fn errors_point_at_the_words_that_are_meant() {
+    let plain = pack(&GOOD.replace("depth > 5", "tx_succeeded && dept > 5"));
+    assert_eq!(
+        refused(&plain).to_string(),
+        "sample.yaml:12:27: rule `deep-call`: unknown fact `dept`
+   |
+12 |     when: tx_succeeded && dept > 5
+   |                           ^^^^
+   = help: did you mean `depth`?"
+    );
+    // Whatever the way in which YAML spells it.
+    for (when, line, column) in [
+        ("'tx_succeeded && dept > 5'", 12, 28),
+        ("\"tx_succeeded && dept > 5\"", 12, 28),
+        ("|\n      tx_succeeded\n      && dept > 5", 14, 10),
+        (">-\n      tx_succeeded &&\n\n      dept > 5", 15, 7),
+        ("tx_succeeded\n      && dept > 5", 13, 10),
+        ("entry_point == \"größe\" && dept > 5", 12, 37),
+    ] {
+        let error = refused(&pack(&GOOD.replace("depth > 5", when)));
+        let PackError::Rule(error) = error else { panic!("{error}") };
+        assert_eq!((error.line, error.column), (line, column), "{when}");
+        assert_eq!(error.message, "unknown fact `dept`");
+    }
+}
+
+#[test]
+fn the_second_rule_is_the_one_that_is_pointed_at() {
+    let second = GOOD.replace("deep-call", "deeper-call").replace("depth > 5", "depth < 0");
+    let error =
+        refused(&pack(&format!("{}\n{}", GOOD.trim_matches('\n'), second.trim_matches('\n'))));
+    assert!(
+        error
+            .to_string()
+            .starts_with("sample.yaml:20:11: rule `deeper-call`: this comparison can never hold"),
+        "{error}"
+    );
+}
+
+#[test]
+fn unknown_fields_missing_fields_and_wrong_words_are_refused_with_their_line() {
+    for (from, to, expected) in [
+        ("    why: Because.\n", "", "missing field `why`"),
+        ("    why: Because.\n", "    why: Because.\n    whyy: x\n", "unknown field `whyy`"),
+        ("severity: high", "severity: huge", "unknown variant `huge`"),
+        ("maturity: stable", "maturity: 7", "maturity"),
+        ("subject: transaction", "subject: block", "unknown variant `block`"),
+        ("when: depth > 5", "when: [depth]", "invalid type: sequence"),
+        ("why: Because.", "why: ' '", "say why it matters"),
+        ("id: deep-call", "id: Deep Call", "an id is lower case words"),
+        ("class: odd-shape", "class: ''", "a class is lower case words"),
+        (
+            "subject: transaction",
+            "subject: contract",
+            "this build has no facts of subject `contract`",
+        ),
+        (
+            "{depth} deep",
+            "{dept} deep",
+            "unknown fact `dept` in the message; did you mean `{depth}`?",
+        ),
+    ] {
+        let error = refused(&pack(&GOOD.replace(from, to))).to_string();
+        assert!(error.contains(expected), "{error}");
+        assert!(error.starts_with("sample.yaml:"), "{error}");
+    }
+    for (text, expected) in [
+        (
+            pack(GOOD).replace("pack: sample", "pack: other"),
+            "must be named like its file, `sample`",
+        ),
+        (pack(GOOD).replace("version: 1.0.0", "version: one"), "is not of the form 1.0.0"),
+        (pack(GOOD) + "extra: 1\n", "unknown field `extra`"),
+        (String::new(), "missing field `engine`"),
+        ("just text".to_owned(), "invalid type"),
+        (": : :".to_owned(), "sample.yaml"),
+    ] {
+        let error = refused(&text).to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    assert!(matches!(
+        refused(&pack(&format!("{GOOD}{}", GOOD.trim_start_matches('\n')))),
+        PackError::Duplicate { .. }
+    ));
+}
+
+#[test]
+fn another_engine_is_refused_for_that_and_not_for_its_fields() {
+    let text = pack(GOOD).replace("engine: 1", "engine: 2\nnew_field_of_two: x");
+    assert_eq!(refused(&text), PackError::Engine { origin: "sample.yaml".to_owned(), found: 2 });
+    assert_eq!(
+        refused(&text).to_string(),
+        "sample.yaml: engine 2 is not supported, this reader knows engine 1"
+    );
+}
+
+#[test]
+fn tests_are_checked_at_load() {
+    for (test, expected) in [
+        (
+            "{ name: t, facts: { dept: 1 }, expect: fires }",
+            "unknown fact `dept`; did you mean `depth`?",
+        ),
+        ("{ name: t, facts: { depth: true }, expect: fires }", "fact `depth`: expected an amount"),
+        ("{ name: t, facts: { depth: -1 }, expect: fires }", "amounts are never negative"),
+        ("{ name: t, facts: { depth: 1.5 }, expect: fires }", "amounts are whole numbers"),
+        (
+            "{ name: t, facts: { outflow_wei: bps(5) }, expect: fires }",
+            "this amount is in bps, the fact is in wei",
+        ),
+        (
+            "{ name: t, facts: { outflow_wei: eth(frames) }, expect: fires }",
+            "`eth` takes one number",
+        ),
+        ("{ name: t, facts: { sender: 5 }, expect: fires }", "expected an address"),
+        ("{ name: t, facts: { tx_succeeded: 1 }, expect: fires }", "expected true or false"),
+        ("{ name: t, expect: fires }", "give either `facts:`, or `recording:` with `tx:`"),
+        ("{ name: t, recording: a, expect: fires }", "give either"),
+        ("{ name: t, facts: {}, recording: a, tx: 1, expect: fires }", "give either"),
+        ("{ name: t, facts: {}, expect: explodes }", "unknown variant `explodes`"),
+    ] {
+        let text = pack(&format!("{}    tests:\n      - {test}", GOOD.trim_start_matches('\n')));
+        let error = refused(&text).to_string();
+        assert!(error.contains(expected), "{test}: {error}");
+    }
+    let good = "{ name: t, facts: { outflow_wei: '115792089237316195423570985008687907853269984665640564039457584007913129639935', \
+                value_wei: eth(0.1), depth: unknown, frames: 340282366920938463463374607431768211455 }, expect: silent }";
+    assert!(
+        Pack::parse(
+            &pack(&format!("{}    tests:\n      - {good}", GOOD.trim_start_matches('\n'))),
+            "s",
+            &all()
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn hostile_yaml_is_refused_within_bounds() {
+    let laughs = (1..9).fold("a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned(), |text, level| {
+        let before = level - 1;
+        let list = vec![format!("*a{before}"); 9].join(", ");
+        text + &format!("a{level}: &a{level} [{list}]\n")
+    });
+    let long_lists =
+        format!("engine: 1\na: &a [{}]\nb: [{}]\n", "x, ".repeat(5000), "*a, ".repeat(5000));
+    let long_text =
+        format!("engine: 1\na: &a {}\nb: [{}]\n", "x".repeat(1_000_000), "*a, ".repeat(5000));
+    for (what, text) in [
+        ("billion laughs", laughs),
+        ("repeated lists", long_lists),
+        ("repeated text", long_text),
+        ("deep flow", "[".repeat(1_000_000)),
+        ("deep block", "- ".repeat(100_000)),
+        ("deep maps", (0..2000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect()),
+        ("questions", "? ".repeat(100_000)),
+        ("too large", "x".repeat(3_000_000)),
+        ("self reference", "a: &a [*a]\n".to_owned()),
+        ("unknown alias", "a: *b\n".to_owned()),
+        ("tags", "a: !!python/object x\nb: !x [1]\n".to_owned()),
+        ("many documents", "---\na: 1\n".repeat(1000)),
+        ("control characters", "a: \u{1}\u{0}".to_owned()),
+        ("tabs", "\t\t\t:".to_owned()),
+    ] {
+        assert!(matches!(refused(&text), PackError::Shape { .. }), "{what}");
+    }
+}
+
+#[test]
+fn the_committed_schema_is_the_one_of_this_reader() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schemas/rule-pack.schema.json");
+    let committed: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(committed, super::pack_schema(), "run `cargo xtask schemas`");
+}
