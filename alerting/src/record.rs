@@ -4,10 +4,23 @@ use std::collections::BTreeMap;
 
 use alloy::primitives::{Address, B256};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// How far the guard may go for a protected contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Judge and journal only.
@@ -20,7 +33,9 @@ pub enum Mode {
 }
 
 /// What the policy decided for one transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
     /// Nothing to do.
@@ -46,7 +61,7 @@ pub enum Outcome {
 }
 
 /// One row per judged transaction.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VerdictRow {
     /// Name of the chain in the configuration.
     pub chain: String,
@@ -55,10 +70,13 @@ pub struct VerdictRow {
     /// Head on top of which the transaction was judged.
     pub block: u64,
     /// Transaction hash, recomputed locally.
+    #[schemars(with = "String")]
     pub tx_hash: B256,
     /// Sender, recovered locally.
+    #[schemars(with = "String")]
     pub from: Address,
     /// Receiver; none for a contract creation.
+    #[schemars(with = "Option<String>")]
     pub to: Option<Address>,
     /// First seen, milliseconds since the Unix epoch.
     pub seen_at_ms: u64,
@@ -79,13 +97,15 @@ pub struct VerdictRow {
 }
 
 /// Full evidence, kept where it matters.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// The transaction this belongs to.
+    #[schemars(with = "String")]
     pub tx_hash: B256,
     /// Fact name to value, as rules saw them; unknown is JSON null.
     pub facts: BTreeMap<String, serde_json::Value>,
     /// Feature vector as the model saw it, in schema order.
+    #[serde(deserialize_with = "numbers_or_null")]
     pub features: Vec<f32>,
     /// SHA-256 of the feature schema, hex.
     pub schema_hash: String,
@@ -100,7 +120,7 @@ pub struct Evidence {
 }
 
 /// One rule's answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RuleEvidence {
     /// Pack and rule id, `pack/rule`.
     pub rule: String,
@@ -113,7 +133,7 @@ pub struct RuleEvidence {
 }
 
 /// One model's answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelEvidence {
     /// SHA-256 of the model file, hex.
     pub model_hash: String,
@@ -122,11 +142,12 @@ pub struct ModelEvidence {
     /// Probability of harm, 0 to 1; none where the model failed.
     pub probability: Option<f32>,
     /// Features that moved the score most, largest first: (name, contribution).
+    #[serde(deserialize_with = "named_numbers_or_null")]
     pub contributions: Vec<(String, f32)>,
 }
 
 /// Whether the pause, mined first, stops the attack.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counterfactual {
     /// The pause itself succeeded in simulation.
     pub pause_succeeds: bool,
@@ -137,18 +158,33 @@ pub struct Counterfactual {
 }
 
 /// What happened after a decision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActionRow {
     /// When, milliseconds since the Unix epoch.
     pub at_ms: u64,
     /// Name of the chain.
     pub chain: String,
     /// The judged transaction that led here.
+    #[schemars(with = "String")]
     pub tx_hash: B256,
     /// `alert_delivered`, `alert_failed`, `pause_sent`, `pause_mined`, `pause_failed`, `attack_reverted`, `attack_succeeded`, `gap`, ...
     pub kind: String,
     /// One line for people.
     pub detail: String,
     /// The transaction this action sent, if any.
+    #[schemars(with = "Option<String>")]
     pub action_tx_hash: Option<B256>,
+}
+
+/// JSON has no word for a number that is not one; it is written as null and read back as NaN.
+fn numbers_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
+    let numbers = Vec::<Option<f32>>::deserialize(deserializer)?;
+    Ok(numbers.into_iter().map(|number| number.unwrap_or(f32::NAN)).collect())
+}
+
+fn named_numbers_or_null<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<(String, f32)>, D::Error> {
+    let numbers = Vec::<(String, Option<f32>)>::deserialize(deserializer)?;
+    Ok(numbers.into_iter().map(|(name, number)| (name, number.unwrap_or(f32::NAN))).collect())
 }

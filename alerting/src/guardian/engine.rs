@@ -1,0 +1,381 @@
+//! Fires a pause: once per target, at the right price, to every node at once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use alloy::consensus::TxEip1559;
+use alloy::eips::Encodable2718;
+use alloy::primitives::{Address, B256, Bytes, TxKind, U64, U256};
+use alloy::sol_types::SolCall;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+
+use super::contract::IGuardian;
+use super::rpc::{Rpc, RpcError, ask};
+use super::{FeeBudget, FeeOffer, GuardianError, Key, price};
+
+/// Where and how a chain's pauses are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineSettings {
+    /// Name of the chain in the configuration.
+    pub chain: String,
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// The guardian contract.
+    pub guardian: Address,
+    /// What one pause may cost.
+    pub budget: FeeBudget,
+    /// Gas limit of a pause where the request names none.
+    pub gas_limit: u64,
+    /// How long a node may take to accept a pause.
+    pub send_timeout: Duration,
+    /// For how long a target that was paused from here is not paused again.
+    pub refire_after: Duration,
+    /// How often the chain is asked whether the pause is mined.
+    pub poll_every: Duration,
+    /// How long the chain is asked at most.
+    pub follow_timeout: Duration,
+}
+
+/// A pause to send, and the attack that it must outbid. Fees in wei per gas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PauseRequest {
+    /// EIP-155 chain id; must be the engine's.
+    pub chain_id: u64,
+    /// The guardian contract; must be the engine's.
+    pub guardian: Address,
+    /// The protected contract.
+    pub target: Address,
+    /// Reference to the journalled evidence; ends up in the guardian's event.
+    pub evidence: B256,
+    /// The attack's fee cap, or its gas price; zero where nothing is to be outbid.
+    pub attack_max_fee_per_gas: u128,
+    /// The attack's tip cap, or its gas price; zero where nothing is to be outbid.
+    pub attack_max_priority_fee_per_gas: u128,
+    /// Base fee of the block that the pause is meant for.
+    pub base_fee_wei: u128,
+    /// Gas limit; none takes the engine's.
+    pub gas_limit: Option<u64>,
+    /// Nonce; none takes the one that the engine keeps.
+    pub nonce: Option<u64>,
+}
+
+/// A pause that at least one node accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PauseSent {
+    /// Hash of the pause.
+    pub tx_hash: B256,
+    /// Fee cap offered, in wei per gas.
+    pub max_fee_per_gas_wei: u128,
+    /// Tip offered, in wei per gas.
+    pub max_tip_wei: u128,
+    /// Nonce used.
+    pub nonce: u64,
+    /// The signed transaction.
+    pub raw: Bytes,
+    /// The node that accepted first.
+    pub accepted_by: String,
+}
+
+/// A call, for simulation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Caller.
+    pub from: Address,
+    /// Contract called.
+    pub to: Address,
+    /// Call data.
+    pub data: Bytes,
+}
+
+/// One chain's key, nodes and memory of what was sent.
+pub struct PauseEngine {
+    key: Key,
+    settings: EngineSettings,
+    rpcs: Vec<Arc<dyn Rpc>>,
+    targets: Mutex<BTreeMap<Address, TargetState>>,
+    /// The next nonce; none where it must be read from the chain. An async lock, because it is held while it is
+    /// read, so that two pauses never share one.
+    next_nonce: tokio::sync::Mutex<Option<u64>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum TargetState {
+    Sending,
+    Sent { at: Instant, tx_hash: B256 },
+}
+
+impl PauseEngine {
+    /// Puts an engine together; asks nothing. See [`PauseEngine::preflight`].
+    ///
+    /// # Errors
+    /// [`GuardianError::NoNode`] without a node.
+    pub fn new(
+        key: Key,
+        settings: EngineSettings,
+        rpcs: Vec<Arc<dyn Rpc>>,
+    ) -> Result<Self, GuardianError> {
+        if rpcs.is_empty() {
+            return Err(GuardianError::NoNode { chain: settings.chain });
+        }
+        Ok(Self {
+            key,
+            settings,
+            rpcs,
+            targets: Mutex::default(),
+            next_nonce: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Sends a pause to every node at once and returns when the first accepts it; the others go on.
+    ///
+    /// Idempotent: while a pause of the target is being sent, and for `refire_after` after one was accepted, no
+    /// other is sent. A pause that was accepted by nobody leaves the target free.
+    ///
+    /// # Errors
+    /// [`GuardianError::InFlight`], [`GuardianError::AlreadySent`], [`GuardianError::WrongRequest`],
+    /// [`GuardianError::Price`], [`GuardianError::NotAccepted`]; [`GuardianError::Rpc`] where the nonce had to be
+    /// read and could not be.
+    pub async fn fire(&self, request: &PauseRequest) -> Result<PauseSent, GuardianError> {
+        self.check(request)?;
+        let claim = self.claim(request.target)?;
+        let gas_limit = request.gas_limit.unwrap_or(self.settings.gas_limit);
+        let attack = FeeOffer {
+            max_fee_per_gas_wei: request.attack_max_fee_per_gas,
+            max_tip_wei: request.attack_max_priority_fee_per_gas,
+        };
+        let offer = price(&attack, request.base_fee_wei, gas_limit, &self.settings.budget)?;
+
+        let mut next_nonce = self.next_nonce.lock().await;
+        let mut nonce = match (request.nonce, *next_nonce) {
+            (Some(nonce), _) | (None, Some(nonce)) => nonce,
+            (None, None) => self.pending_nonce().await?,
+        };
+        let mut sent = self.sign_and_send(request, nonce, gas_limit, &offer).await;
+        // The nonce that was kept is behind the chain's: somebody else used this key, or an earlier pause was
+        // mined that was not counted here. Once, with the chain's own.
+        if let Err(GuardianError::NotAccepted { reasons, .. }) = &sent
+            && reasons.contains("nonce too low")
+        {
+            nonce = self.pending_nonce().await?;
+            sent = self.sign_and_send(request, nonce, gas_limit, &offer).await;
+        }
+        *next_nonce = sent.is_ok().then_some(nonce.saturating_add(1));
+        drop(next_nonce);
+        let sent = sent?;
+        claim.keep(sent.tx_hash);
+        Ok(sent)
+    }
+
+    /// Reads the nonce ahead, so that firing need not. For every new head.
+    ///
+    /// # Errors
+    /// [`GuardianError::Rpc`], [`GuardianError::BadAnswer`].
+    pub async fn refresh_nonce(&self) -> Result<u64, GuardianError> {
+        let mut next_nonce = self.next_nonce.lock().await;
+        let nonce = self.pending_nonce().await?;
+        *next_nonce = Some(nonce);
+        Ok(nonce)
+    }
+
+    /// The pause as a call, for simulating [pause, attack].
+    pub fn pause_call(&self, target: Address, evidence: B256) -> Call {
+        let data = IGuardian::pauseCall { target, evidence }.abi_encode().into();
+        Call { from: self.address(), to: self.settings.guardian, data }
+    }
+
+    /// Account of the key.
+    pub fn address(&self) -> Address {
+        self.key.address()
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &EngineSettings {
+        &self.settings
+    }
+
+    /// Forgets that the target was paused from here, after it was unpaused by its owner.
+    pub fn release(&self, target: Address) {
+        let mut targets = self.lock();
+        if matches!(targets.get(&target), Some(TargetState::Sent { .. })) {
+            targets.remove(&target);
+        }
+    }
+
+    pub(super) fn rpcs(&self) -> &[Arc<dyn Rpc>] {
+        &self.rpcs
+    }
+
+    pub(super) fn first_rpc(&self) -> Result<&dyn Rpc, GuardianError> {
+        let chain = || GuardianError::NoNode { chain: self.settings.chain.clone() };
+        self.rpcs.first().map(AsRef::as_ref).ok_or_else(chain)
+    }
+
+    fn check(&self, request: &PauseRequest) -> Result<(), GuardianError> {
+        let wrong = |field, expected: &dyn fmt::Display, found: &dyn fmt::Display| {
+            Err(GuardianError::WrongRequest {
+                field,
+                expected: expected.to_string(),
+                found: found.to_string(),
+            })
+        };
+        if request.chain_id != self.settings.chain_id {
+            return wrong("chain_id", &self.settings.chain_id, &request.chain_id);
+        }
+        if request.guardian != self.settings.guardian {
+            return wrong("guardian", &self.settings.guardian, &request.guardian);
+        }
+        Ok(())
+    }
+
+    fn claim(&self, target: Address) -> Result<Claim<'_>, GuardianError> {
+        let mut targets = self.lock();
+        match targets.get(&target) {
+            Some(TargetState::Sending) => return Err(GuardianError::InFlight { target }),
+            Some(&TargetState::Sent { at, tx_hash })
+                if at.elapsed() < self.settings.refire_after =>
+            {
+                return Err(GuardianError::AlreadySent { target, tx_hash });
+            }
+            _ => {}
+        }
+        targets.insert(target, TargetState::Sending);
+        Ok(Claim { engine: self, target, tx_hash: None })
+    }
+
+    async fn sign_and_send(
+        &self,
+        request: &PauseRequest,
+        nonce: u64,
+        gas_limit: u64,
+        offer: &FeeOffer,
+    ) -> Result<PauseSent, GuardianError> {
+        let call = self.pause_call(request.target, request.evidence);
+        let unsigned = TxEip1559 {
+            chain_id: self.settings.chain_id,
+            nonce,
+            gas_limit,
+            max_fee_per_gas: offer.max_fee_per_gas_wei,
+            max_priority_fee_per_gas: offer.max_tip_wei,
+            to: TxKind::Call(call.to),
+            value: U256::ZERO,
+            access_list: Default::default(),
+            input: call.data,
+        };
+        let signed = self.key.sign(unsigned).map_err(|reason| GuardianError::Sign { reason })?;
+        let tx_hash = *signed.tx_hash();
+        let raw = Bytes::from(signed.encoded_2718());
+        let accepted_by = self.send(&raw, tx_hash, request.target).await?;
+        Ok(PauseSent {
+            tx_hash,
+            max_fee_per_gas_wei: offer.max_fee_per_gas_wei,
+            max_tip_wei: offer.max_tip_wei,
+            nonce,
+            raw,
+            accepted_by,
+        })
+    }
+
+    /// Hands the bytes to every node in a task of its own: the first acceptance ends the waiting, not the sending.
+    async fn send(
+        &self,
+        raw: &Bytes,
+        tx_hash: B256,
+        target: Address,
+    ) -> Result<String, GuardianError> {
+        let (answers, mut answered) = mpsc::channel(self.rpcs.len());
+        for rpc in &self.rpcs {
+            let (rpc, answers, params) = (Arc::clone(rpc), answers.clone(), json!([raw]));
+            let within = self.settings.send_timeout;
+            tokio::spawn(async move {
+                let answer =
+                    match timeout(within, rpc.request("eth_sendRawTransaction", params)).await {
+                        Ok(Ok(answer)) if answer == json!(tx_hash) => Ok(()),
+                        Ok(Ok(answer)) => {
+                            Err(format!("expected the hash of the pause, found {answer}"))
+                        }
+                        Ok(Err(error)) if is_known_already(&error) => Ok(()),
+                        Ok(Err(error)) => Err(error.to_string()),
+                        Err(_) => Err(format!("no answer within {} ms", within.as_millis())),
+                    };
+                // Nobody listens any more once another node has accepted.
+                drop(answers.try_send((rpc.label().to_owned(), answer)));
+            });
+        }
+        drop(answers);
+        let mut reasons = Vec::new();
+        while let Some((node, answer)) = answered.recv().await {
+            match answer {
+                Ok(()) => return Ok(node),
+                Err(reason) => reasons.push(format!("{node}: {reason}")),
+            }
+        }
+        Err(GuardianError::NotAccepted { target, reasons: reasons.join("; ") })
+    }
+
+    async fn pending_nonce(&self) -> Result<u64, GuardianError> {
+        let params = json!([self.address(), "pending"]);
+        let mut last = Err(GuardianError::NoNode { chain: self.settings.chain.clone() });
+        for rpc in &self.rpcs {
+            last =
+                ask::<U64>(rpc.as_ref(), "eth_getTransactionCount", params.clone(), "a quantity")
+                    .await;
+            if last.is_ok() {
+                break;
+            }
+        }
+        last.map(|nonce| nonce.saturating_to())
+    }
+
+    /// A thread that panicked while it held the lock has left a plain map behind: still good.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Address, TargetState>> {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for PauseEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PauseEngine")
+            .field("key", &self.key)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A target for as long as its pause is being sent. Dropped without a pause, also where the task that fires is
+/// aborted, it leaves the target free.
+struct Claim<'a> {
+    engine: &'a PauseEngine,
+    target: Address,
+    tx_hash: Option<B256>,
+}
+
+impl Claim<'_> {
+    fn keep(mut self, tx_hash: B256) {
+        self.tx_hash = Some(tx_hash);
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let mut targets = self.engine.lock();
+        match self.tx_hash {
+            Some(tx_hash) => {
+                targets.insert(self.target, TargetState::Sent { at: Instant::now(), tx_hash })
+            }
+            None => targets.remove(&self.target),
+        };
+    }
+}
+
+/// A node that has the very same transaction already, from another node or an earlier attempt, has accepted it.
+fn is_known_already(error: &RpcError) -> bool {
+    let RpcError::Refused { message, .. } = error else { return false };
+    let message = message.to_ascii_lowercase();
+    ["already known", "already imported", "known transaction"]
+        .iter()
+        .any(|words| message.contains(words))
+}

@@ -1,0 +1,147 @@
+//! What became of a pause, and of the attack that it answered.
+
+use alloy::primitives::{B256, U64, U256};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::rpc::ask;
+use super::transact::receipt;
+use super::{GuardianError, PauseEngine, Receipt};
+
+/// A pause in a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inclusion {
+    /// The pause.
+    pub tx_hash: B256,
+    /// Number of its block.
+    pub block: u64,
+    /// Hash of its block, which a reorg replaces.
+    pub block_hash: B256,
+    /// Position in its block.
+    pub index: u64,
+    /// Whether it succeeded; one that reverted has paused nothing.
+    pub has_succeeded: bool,
+    /// Gas that it used.
+    pub gas_used: u64,
+    /// What it paid per gas, in wei.
+    pub effective_gas_price_wei: u128,
+    /// What it cost, in wei.
+    pub cost_wei: U256,
+}
+
+/// What became of the attack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttackFate {
+    /// Not in a block so far.
+    NotMined,
+    /// In a block.
+    Mined {
+        /// Number of its block.
+        block: u64,
+        /// Position in its block.
+        index: u64,
+        /// Whether it succeeded.
+        has_succeeded: bool,
+        /// Whether the pause stands before it, in the same block or an earlier one.
+        is_after_pause: bool,
+    },
+}
+
+impl PauseEngine {
+    /// Waits until the pause is mined.
+    ///
+    /// # Errors
+    /// [`GuardianError::NotMined`] when the chain has passed `until_block` or the time allowed is over;
+    /// [`GuardianError::Rpc`] when no node answers then.
+    pub async fn follow(
+        &self,
+        tx_hash: B256,
+        until_block: u64,
+    ) -> Result<Inclusion, GuardianError> {
+        let end = Instant::now() + self.settings().follow_timeout;
+        loop {
+            // The height is read before the receipt: otherwise a block that arrives between the two would end the
+            // waiting without having been looked into.
+            let height = self.height().await;
+            let found = self.receipt_from_any(tx_hash).await;
+            if let Ok(Some(receipt)) = &found {
+                return Ok(receipt.into());
+            }
+            let reason = match height {
+                Ok(height) if height >= until_block => format!("not in any block up to {height}"),
+                _ if Instant::now() >= end => "the time allowed is over".to_owned(),
+                _ => {
+                    sleep(self.settings().poll_every).await;
+                    continue;
+                }
+            };
+            found?;
+            return Err(GuardianError::NotMined { tx_hash, reason });
+        }
+    }
+
+    /// Says whether the attack is mined, and whether the pause stands before it.
+    ///
+    /// # Errors
+    /// [`GuardianError::Rpc`], [`GuardianError::BadAnswer`] when no node answers.
+    pub async fn attack_fate(
+        &self,
+        pause: &Inclusion,
+        attack: B256,
+    ) -> Result<AttackFate, GuardianError> {
+        Ok(self.receipt_from_any(attack).await?.map_or(AttackFate::NotMined, |receipt| {
+            let (block, index) =
+                (receipt.block_number.saturating_to(), receipt.transaction_index.saturating_to());
+            AttackFate::Mined {
+                block,
+                index,
+                has_succeeded: receipt.has_succeeded(),
+                is_after_pause: (block, index) > (pause.block, pause.index),
+            }
+        }))
+    }
+
+    /// The first receipt that a node hands over; none where every node that answers has none.
+    async fn receipt_from_any(&self, tx_hash: B256) -> Result<Option<Receipt>, GuardianError> {
+        let mut answer = Err(GuardianError::NoNode { chain: self.settings().chain.clone() });
+        for rpc in self.rpcs() {
+            match receipt(rpc.as_ref(), tx_hash).await {
+                Ok(None) => answer = Ok(None),
+                Err(error) if answer.is_err() => answer = Err(error),
+                Err(_) => {}
+                found => return found,
+            }
+        }
+        answer
+    }
+
+    /// The highest block that any node knows.
+    async fn height(&self) -> Result<u64, GuardianError> {
+        let mut highest = Err(GuardianError::NoNode { chain: self.settings().chain.clone() });
+        for rpc in self.rpcs() {
+            let height = ask::<U64>(rpc.as_ref(), "eth_blockNumber", json!([]), "a quantity").await;
+            highest = match (highest, height) {
+                (Ok(known), Ok(height)) => Ok(height.saturating_to::<u64>().max(known)),
+                (Err(_), height) => height.map(|height| height.saturating_to()),
+                (known, Err(_)) => known,
+            };
+        }
+        highest
+    }
+}
+
+impl From<&Receipt> for Inclusion {
+    fn from(receipt: &Receipt) -> Self {
+        Self {
+            tx_hash: receipt.transaction_hash,
+            block: receipt.block_number.saturating_to(),
+            block_hash: receipt.block_hash,
+            index: receipt.transaction_index.saturating_to(),
+            has_succeeded: receipt.has_succeeded(),
+            gas_used: receipt.gas_used.saturating_to(),
+            effective_gas_price_wei: receipt.effective_gas_price.saturating_to(),
+            cost_wei: U256::from(receipt.gas_used)
+                .saturating_mul(U256::from(receipt.effective_gas_price)),
+        }
+    }
+}
