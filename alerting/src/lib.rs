@@ -11,5 +11,6 @@
 
 pub mod guardian;
 pub mod journal;
+pub mod notify;
 pub mod record;
 pub mod secret;

@@ -1,0 +1,206 @@
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use alloy::primitives::{address, b256};
+use futures_util::FutureExt;
+
+use super::*;
+use crate::secret::Secret;
+
+const KEY: &str = "a key that both sides know";
+const NOW_MS: u64 = 1_750_000_000_123;
+
+fn alert(severity: Severity) -> Alert {
+    Alert {
+        incident: "local/vault/1".into(),
+        severity,
+        title: "attack on vault".into(),
+        text: "ether leaves \"vault\"\nwithout a deposit".into(),
+        chain: "local".into(),
+        tx_hash: Some(b256!("11111111111111111111111111111111111111111111111111111111111111ff")),
+        contract: Some(address!("00000000000000000000000000000000000000bb")),
+        at_ms: 1_750_000_000_000,
+    }
+}
+
+/// A request as the receiver saw it.
+struct Seen {
+    line: String,
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+/// A server that gives one prepared answer per connection and ends after the last.
+fn receiver(answers: &'static [&'static str]) -> (String, JoinHandle<Vec<Seen>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook?token=s3cret", listener.local_addr().unwrap());
+    let thread = std::thread::spawn(move || {
+        answers
+            .iter()
+            .map(|answer| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                let mut headers = BTreeMap::new();
+                loop {
+                    let mut header = String::new();
+                    reader.read_line(&mut header).unwrap();
+                    let Some((name, value)) = header.trim().split_once(':') else { break };
+                    headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+                }
+                let mut body = vec![0; headers["content-length"].parse().unwrap()];
+                reader.read_exact(&mut body).unwrap();
+                write!(
+                    stream,
+                    "HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                )
+                .unwrap();
+                Seen { line, headers, body: String::from_utf8(body).unwrap() }
+            })
+            .collect()
+    });
+    (url, thread)
+}
+
+fn webhook(url: &str) -> Box<dyn Sink> {
+    let settings = WebhookSettings {
+        name: "ops".into(),
+        url: Secret::new(url),
+        signing_key: Secret::new(KEY),
+    };
+    let clock: Clock = Arc::new(|| NOW_MS);
+    SinkSettings::Webhook(settings).build(&clock).unwrap()
+}
+
+fn dispatcher(sinks: Vec<(Severity, Box<dyn Sink>)>) -> Dispatcher {
+    let policy = RetryPolicy {
+        attempts: 3,
+        timeout: Duration::from_secs(5),
+        first_wait: Duration::from_millis(1),
+        longest_wait: Duration::from_millis(5),
+    };
+    Dispatcher::new(sinks, policy)
+}
+
+#[tokio::test]
+async fn the_receiver_can_verify_what_it_gets() {
+    let (url, receiver) = receiver(&["204 No Content"]);
+    webhook(&url).deliver(&alert(Severity::Critical)).await.unwrap();
+    let seen = receiver.join().unwrap().remove(0);
+    assert_eq!(seen.line.trim(), "POST /hook?token=s3cret HTTP/1.1");
+    assert_eq!(seen.headers["content-type"], "application/json");
+    let timestamp = &seen.headers["x-portcullis-timestamp"];
+    assert_eq!(*timestamp, NOW_MS.to_string());
+    assert_eq!(serde_json::from_str::<Alert>(&seen.body).unwrap(), alert(Severity::Critical));
+
+    // RFC 2104 written out, so that the signature is not checked with the code that made it.
+    use sha2::{Digest, Sha256};
+    let mut key = [0u8; 64];
+    key[..KEY.len()].copy_from_slice(KEY.as_bytes());
+    let inner = Sha256::digest(
+        [&key.map(|byte| byte ^ 0x36)[..], format!("{timestamp}.{}", seen.body).as_bytes()]
+            .concat(),
+    );
+    let outer = Sha256::digest([&key.map(|byte| byte ^ 0x5c)[..], &inner].concat());
+    assert_eq!(seen.headers["x-portcullis-signature"], format!("sha256={outer:x}"));
+}
+
+#[tokio::test]
+async fn a_server_that_stumbles_is_asked_again() {
+    let (url, receiver) = receiver(&[
+        "503 Service Unavailable",
+        "429 Too Many Requests\r\nRetry-After: 3600",
+        "200 OK",
+    ]);
+    let started = Instant::now();
+    let deliveries =
+        dispatcher(vec![(Severity::Info, webhook(&url))]).deliver(&alert(Severity::High)).await;
+    assert_eq!(deliveries, [Delivery { sink: "ops".into(), attempts: 3, failure: None }]);
+    assert_eq!(receiver.join().unwrap().len(), 3);
+    assert!(
+        started.elapsed() < Duration::from_secs(600),
+        "an hour asked for is not an hour granted"
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_is_final_and_a_redirect_is_one() {
+    for (answer, words) in [
+        ("401 Unauthorized", "HTTP status 401"),
+        ("307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/", "307"),
+    ] {
+        let (url, receiver) = receiver(Vec::leak(vec![answer]));
+        let delivery = dispatcher(vec![(Severity::Info, webhook(&url))])
+            .deliver(&alert(Severity::High))
+            .await
+            .remove(0);
+        assert_eq!(delivery.attempts, 1);
+        let failure = delivery.failure.unwrap();
+        assert!(failure.contains(words) && !failure.contains("s3cret"), "{failure}");
+        receiver.join().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_is_given_up_after_the_last_attempt() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let sink = webhook(&format!("http://{free}/s3cret"));
+    let delivery =
+        dispatcher(vec![(Severity::Info, sink)]).deliver(&alert(Severity::High)).await.remove(0);
+    assert_eq!(delivery.attempts, 3);
+    assert!(!delivery.failure.unwrap().contains("s3cret"));
+}
+
+/// Counts, and answers only ever with silence.
+struct Silent(Arc<AtomicU32>);
+
+impl Sink for Silent {
+    fn name(&self) -> &str {
+        "silent"
+    }
+
+    fn deliver<'a>(&'a self, _alert: &'a Alert) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().boxed()
+    }
+}
+
+#[tokio::test]
+async fn silence_is_cut_short_and_severity_decides_who_hears() {
+    let calls = Arc::new(AtomicU32::new(0));
+    let sinks: Vec<(Severity, Box<dyn Sink>)> = vec![
+        (Severity::Critical, Box::new(Silent(Arc::clone(&calls)))),
+        (Severity::Medium, Box::new(Silent(Arc::clone(&calls)))),
+    ];
+    let mut dispatcher = dispatcher(sinks);
+    dispatcher.policy.timeout = Duration::from_millis(20);
+    let deliveries = dispatcher.deliver(&alert(Severity::Medium)).await;
+    assert_eq!(deliveries.len(), 1);
+    assert_eq!(deliveries[0].failure.as_deref(), Some("no answer within 20 ms"));
+    assert_eq!(calls.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn a_setting_that_cannot_work_is_an_error_at_once_and_shows_no_secret() {
+    let clock: Clock = Arc::new(|| 0);
+    for (url, key, field) in [
+        ("ftp://h/s3cret", "k", "url"),
+        ("not a url s3cret", "k", "url"),
+        ("http://h/s3cret", "", "signing_key"),
+    ] {
+        let settings = WebhookSettings {
+            name: "ops".into(),
+            url: Secret::new(url),
+            signing_key: Secret::new(key),
+        };
+        assert!(!format!("{settings:?}").contains("s3cret"));
+        let error = SinkSettings::Webhook(settings).build(&clock).map(|_| ()).unwrap_err();
+        assert_eq!(error.field, field);
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+}
