@@ -1,6 +1,9 @@
 //! Pending transactions to verdicts to decisions.
 
 pub mod facts;
+pub mod policy;
+pub mod settings;
 pub mod simulate;
 pub mod source;
 pub mod state;
+pub mod verdict;

@@ -1,0 +1,122 @@
+//! What the guard is told at start. Plain values: reading files and secrets is for the command line.
+
+use std::{path::PathBuf, sync::Arc};
+
+use alloy::primitives::{Address, Bytes};
+use portcullis_alerting::{guardian::FeeBudget, record::Mode};
+
+use crate::{source::NodeSettings, state::Hardfork};
+
+/// Everything the guard is told at start.
+#[derive(Debug, Clone)]
+pub struct GuardSettings {
+    /// Chains to watch.
+    pub chains: Vec<ChainSettings>,
+    /// Protocols to protect.
+    pub protected: Vec<ProtectedSettings>,
+    /// How far to go where a protected entry does not say.
+    pub mode: Mode,
+    /// When a verdict becomes an alert or a pause.
+    pub policy: PolicySettings,
+    /// The guardian contract, the same address on every chain; none means nothing can be paused.
+    pub guardian: Option<Address>,
+    /// The journal's file; none keeps no journal.
+    pub journal: Option<PathBuf>,
+    /// Model probability from which full evidence is kept even where nothing fired, 0 to 1.
+    pub evidence_floor: f32,
+    /// Sizes of the bounded channels.
+    pub channels: ChannelSettings,
+    /// Rooms for simulating at the same time, over each chain.
+    pub workers: usize,
+}
+
+/// One chain.
+#[derive(Debug, Clone)]
+pub struct ChainSettings {
+    /// Name used by protected entries, in logs and in the journal.
+    pub name: Arc<str>,
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// Its nodes.
+    pub nodes: Vec<NodeSettings>,
+    /// Usual time between blocks, milliseconds.
+    pub block_time_ms: u64,
+    /// Rules of the chain.
+    pub hardfork: Hardfork,
+    /// Where transactions come from.
+    pub flow: Flow,
+    /// What one pause may cost.
+    pub fees: FeeBudget,
+}
+
+/// Where transactions come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Flow {
+    /// A public pool: pending transactions are announced.
+    #[default]
+    Mempool,
+    /// No public pool: blocks only.
+    Blocks,
+    /// Blocks in slices.
+    Flashblocks,
+}
+
+/// One protected protocol.
+#[derive(Debug, Clone)]
+pub struct ProtectedSettings {
+    /// Name for people.
+    pub name: String,
+    /// Name of its chain.
+    pub chain: Arc<str>,
+    /// Its contracts.
+    pub addresses: Vec<Address>,
+    /// Calls that pause it, simulated in the guardian's name where no pauser's key is at hand.
+    pub pause: Vec<PauseCall>,
+    /// How far to go for it; the guard's own mode where none is given.
+    pub mode: Option<Mode>,
+}
+
+/// One call that pauses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PauseCall {
+    /// Contract to call.
+    pub to: Address,
+    /// Calldata.
+    pub data: Bytes,
+}
+
+/// When a verdict becomes an alert or a pause.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PolicySettings {
+    /// Model probability from which a transaction is worth an alert, 0 to 1.
+    pub alert_score: f32,
+    /// Model probability that may serve as the second key of a pause, 0 to 1; none takes the model's own.
+    pub pause_score: Option<f32>,
+    /// Most pauses per day, over all chains.
+    pub max_pauses_per_day: u32,
+    /// Blocks after a pause in which the same protocol is not paused again.
+    pub cooldown_blocks: u64,
+}
+
+/// Sizes of the bounded channels; what does not fit is dropped and counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChannelSettings {
+    /// Source events waiting, for each chain.
+    pub source: usize,
+    /// Transactions waiting for a worker, for each chain.
+    pub work: usize,
+    /// Events that a slow observer may lag behind.
+    pub observers: usize,
+}
+
+impl Default for PolicySettings {
+    fn default() -> Self {
+        Self { alert_score: 0.5, pause_score: None, max_pauses_per_day: 3, cooldown_blocks: 50 }
+    }
+}
+
+impl Default for ChannelSettings {
+    fn default() -> Self {
+        Self { source: 8_192, work: 4_096, observers: 4_096 }
+    }
+}

@@ -1,0 +1,253 @@
+//! Rules and models asked about one transaction, their answers kept with reasons.
+//!
+//! The room weighs nothing: what the answers together are worth is for [`crate::policy`] to say.
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc};
+
+use portcullis_alerting::record::{ModelEvidence, RuleEvidence};
+use portcullis_models::{Model, Vector};
+use portcullis_rules::{Answer, AnswerOutcome, RuleSet, Subject};
+
+use crate::facts::Observation;
+
+/// Features named as the model's reasons.
+const CONTRIBUTIONS_SHOWN: usize = 5;
+
+/// Asks the rules, and the model where something protected is touched. Cheap to clone.
+#[derive(Clone)]
+pub struct Judge {
+    rules: Arc<RuleSet>,
+    model: Option<Arc<Model>>,
+}
+
+impl fmt::Debug for Judge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Judge")
+            .field("rules", &self.rules.len())
+            .field("model", &self.model.as_ref().map(|model| model.hash_hex()))
+            .finish()
+    }
+}
+
+/// What rules and model say of one transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// Something protected is touched.
+    pub touches_protected: bool,
+    /// Rules that fired or could not tell.
+    pub answers: Vec<Answer>,
+    /// What the model said, or why it did not.
+    pub model: ModelAnswer,
+    /// Why there is no verdict; never stands for harmless.
+    pub unjudged: Option<Unjudged>,
+    /// One line each for people, the weightiest first.
+    pub reasons: Vec<String>,
+}
+
+/// What the model said, or why it did not.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModelAnswer {
+    /// There is none.
+    NotConfigured,
+    /// Nothing protected is touched, so it was not asked.
+    NotAsked,
+    /// It answered; the probability is there.
+    Answered(ModelEvidence),
+    /// It failed; the probability is not there.
+    Failed {
+        /// Its error.
+        reason: String,
+        /// Which model it was.
+        evidence: ModelEvidence,
+    },
+}
+
+/// Why a transaction has no verdict.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unjudged {
+    /// A stage failed.
+    #[error("unknown: {stage}: {reason}")]
+    Failed {
+        /// `simulate`, `facts`, ...
+        stage: &'static str,
+        /// What it met.
+        reason: String,
+    },
+    /// It cannot be mined on this head, so it cannot do harm on it.
+    #[error("not minable on this head: {reason}")]
+    NotMinable {
+        /// What the machine says.
+        reason: String,
+    },
+}
+
+impl Judge {
+    /// A judge with these rules and, or without, a model.
+    pub fn new(rules: Arc<RuleSet>, model: Option<Arc<Model>>) -> Self {
+        Self { rules, model }
+    }
+
+    /// The model's own threshold, where there is a model.
+    pub fn model_threshold(&self) -> Option<f32> {
+        self.model.as_ref().map(|model| model.threshold())
+    }
+
+    /// Whether a model is configured.
+    pub fn has_model(&self) -> bool {
+        self.model.is_some()
+    }
+
+    /// Number of rules.
+    pub fn n_rules(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Asks about one observation.
+    pub fn judge(&self, observation: &Observation) -> Verdict {
+        let touches_protected = !observation.touched.is_empty();
+        let answers = self.rules.evaluate(Subject::Transaction, &observation.facts);
+        let model = match &self.model {
+            None => ModelAnswer::NotConfigured,
+            Some(_) if !touches_protected => ModelAnswer::NotAsked,
+            Some(model) => ask(model, &observation.vector),
+        };
+        let unjudged = observation.truncated.then(|| Unjudged::Failed {
+            stage: "simulate",
+            reason: "the execution is larger than what is recorded, so its facts are unknown"
+                .to_owned(),
+        });
+        let reasons =
+            reasons(&answers, &model, unjudged.as_ref(), touches_protected, self.rules.is_empty());
+        Verdict { touches_protected, answers, model, unjudged, reasons }
+    }
+
+    /// The verdict on a transaction that a stage could not handle.
+    pub fn give_up(&self, unjudged: Unjudged) -> Verdict {
+        let model =
+            if self.has_model() { ModelAnswer::NotAsked } else { ModelAnswer::NotConfigured };
+        let reasons = reasons(&[], &model, Some(&unjudged), false, false);
+        Verdict {
+            touches_protected: false,
+            answers: Vec::new(),
+            model,
+            unjudged: Some(unjudged),
+            reasons,
+        }
+    }
+}
+
+impl Verdict {
+    /// The model's probability, where it answered.
+    pub fn score(&self) -> Option<f32> {
+        match &self.model {
+            ModelAnswer::Answered(evidence) => evidence.probability,
+            _ => None,
+        }
+    }
+
+    /// The answers as the journal keeps them.
+    pub fn rule_evidence(&self) -> Vec<RuleEvidence> {
+        let evidence = |answer: &Answer| {
+            let (outcome, because) = match &answer.outcome {
+                AnswerOutcome::Fires { because, .. } => ("fires", because),
+                AnswerOutcome::Unknown { facts } => ("unknown", facts),
+            };
+            RuleEvidence {
+                rule: name(answer),
+                severity: word(&answer.severity),
+                outcome: outcome.to_owned(),
+                because: because.clone(),
+            }
+        };
+        self.answers.iter().map(evidence).collect()
+    }
+
+    /// The model's answer as the journal keeps it.
+    pub fn model_evidence(&self) -> Option<&ModelEvidence> {
+        match &self.model {
+            ModelAnswer::Answered(evidence) | ModelAnswer::Failed { evidence, .. } => {
+                Some(evidence)
+            }
+            ModelAnswer::NotConfigured | ModelAnswer::NotAsked => None,
+        }
+    }
+}
+
+/// Pack and rule, `pack/rule`.
+pub(crate) fn name(answer: &Answer) -> String {
+    format!("{}/{}", answer.pack, answer.rule)
+}
+
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+fn ask(model: &Model, vector: &Vector) -> ModelAnswer {
+    let mut evidence = ModelEvidence {
+        model_hash: model.hash_hex(),
+        engine: model.engine_name().to_owned(),
+        probability: None,
+        contributions: Vec::new(),
+    };
+    match model.score(vector) {
+        Ok(score) => {
+            evidence.probability = Some(score.probability);
+            let features = vector.schema().features;
+            let named = |&(place, moved): &(usize, f32)| {
+                features.get(place).map(|feature| (feature.name.to_owned(), moved))
+            };
+            evidence.contributions =
+                score.contributions.iter().filter_map(named).take(CONTRIBUTIONS_SHOWN).collect();
+            ModelAnswer::Answered(evidence)
+        }
+        Err(error) => ModelAnswer::Failed { reason: error.to_string(), evidence },
+    }
+}
+
+fn reasons(
+    answers: &[Answer],
+    model: &ModelAnswer,
+    unjudged: Option<&Unjudged>,
+    touches_protected: bool,
+    has_no_rules: bool,
+) -> Vec<String> {
+    let mut reasons: Vec<String> = unjudged.iter().map(ToString::to_string).collect();
+    for answer in answers {
+        if let AnswerOutcome::Fires { message, .. } = &answer.outcome {
+            reasons.push(format!("{}: {message}", name(answer)));
+        }
+    }
+    match model {
+        ModelAnswer::Answered(evidence) => {
+            let moved: Vec<String> = evidence
+                .contributions
+                .iter()
+                .take(3)
+                .map(|(name, moved)| format!("{name} {moved:+.3}"))
+                .collect();
+            let probability = evidence.probability.unwrap_or_default();
+            reasons.push(format!("model: probability {probability:.3} ({})", moved.join(", ")));
+        }
+        ModelAnswer::Failed { reason, .. } => reasons.push(format!("model: failed: {reason}")),
+        ModelAnswer::NotConfigured if touches_protected => {
+            reasons.push("model: none is configured".to_owned())
+        }
+        ModelAnswer::NotConfigured | ModelAnswer::NotAsked => {}
+    }
+    for answer in answers {
+        if let AnswerOutcome::Unknown { facts } = &answer.outcome {
+            reasons.push(format!("{}: cannot tell without {}", name(answer), facts.join(", ")));
+        }
+    }
+    if has_no_rules && touches_protected {
+        reasons.push("rules: none are loaded".to_owned());
+    }
+    reasons
+}
