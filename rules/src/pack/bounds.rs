@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Bytes of one pack file.
-pub(super) const MAX_BYTES: usize = 2 * 1024 * 1024;
+/// The most bytes that one pack file may have.
+pub const MAX_PACK_BYTES: usize = 2 * 1024 * 1024;
 /// Values in one pack, aliases expanded; about ten thousand rules.
 const MAX_VALUES: usize = 400_000;
 /// Text in one pack, aliases expanded.
@@ -18,9 +18,9 @@ const MAX_OPEN_BRACKETS: usize = 64;
 
 /// Refuses text that is expensive to scan, and documents that grow when they are read.
 pub(super) fn measure(text: &str) -> Result<(), serde_norway::Error> {
-    if text.len() > MAX_BYTES {
+    if text.len() > MAX_PACK_BYTES {
         return Err(Error::custom(format!(
-            "a pack has at most {MAX_BYTES} bytes, this one has {}",
+            "a pack has at most {MAX_PACK_BYTES} bytes, this one has {}",
             text.len()
         )));
     }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+pub use self::bounds::MAX_PACK_BYTES;
 pub use self::file::{EvidenceKind, Expectation, Maturity, Severity, pack_schema};
 
 use self::file::{FactLiteral, PackFile, RuleFile, TestFile};

@@ -1,0 +1,231 @@
+//! `portcullis rules`: check, test and explain rule packs.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use portcullis_rules::testing::{self, TestReport};
+use portcullis_rules::{
+    Dictionary, FactTable, MAX_PACK_BYTES, Pack, RecordingRef, Rule, RuleSet, packs,
+};
+
+use crate::{dictionaries, terminal};
+
+/// A pack that does not check, or a test that fails.
+const FOUND: u8 = 1;
+
+/// Version of the JSON form of a test report.
+const FORMAT_VERSION: u32 = 1;
+
+/// Arguments of `rules`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RulesArgs {
+    #[command(subcommand)]
+    command: RulesCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum RulesCommand {
+    /// Check packs: their shape, and every name, type and unit in their conditions
+    #[command(
+        after_help = "Exit codes: 0 all packs are fine; 1 a pack is refused; 2 a file cannot be read."
+    )]
+    Check {
+        /// Rule packs (YAML)
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Run the tests that stand in packs
+    #[command(
+        after_help = "Exit codes: 0 all tests pass; 1 a test fails, or a rule lacks a firing or a silent one; 2 a file \
+                      cannot be read or is not a pack."
+    )]
+    Test {
+        /// Rule packs (YAML); the packs that ship with this program if none are named
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Shape of the report
+        #[arg(long, value_enum, default_value_t = Format::Terminal)]
+        format: Format,
+    },
+    /// Print what a rule looks for, which facts it reads, and when it may be wrong
+    Explain {
+        /// Id of the rule
+        #[arg(value_name = "RULE")]
+        rule: String,
+        /// Look in these packs too
+        #[arg(long = "pack", value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Format {
+    Terminal,
+    Json,
+}
+
+/// Runs one of the commands.
+pub(crate) fn run(args: RulesArgs) -> anyhow::Result<ExitCode> {
+    let dictionaries = dictionaries();
+    match args.command {
+        RulesCommand::Check { files } => check(&files, &dictionaries),
+        RulesCommand::Test { files, format } => {
+            let packs = if files.is_empty() {
+                shipped(&dictionaries)?
+            } else {
+                load(&files, &dictionaries)?
+            };
+            // Loading them together is how the guard takes them: ids are unique over all packs.
+            RuleSet::new(packs.clone())?;
+            test(&packs, format)
+        }
+        RulesCommand::Explain { rule, files } => {
+            let mut packs = shipped(&dictionaries)?;
+            packs.extend(load(&files, &dictionaries)?);
+            explain(&rule, &packs)
+        }
+    }
+}
+
+fn check(files: &[PathBuf], dictionaries: &[Dictionary]) -> anyhow::Result<ExitCode> {
+    let mut texts = Vec::new();
+    for file in files {
+        texts.push((file.display().to_string(), read(file)?));
+    }
+    let (mut good, mut refused) = (Vec::new(), 0);
+    for (origin, text) in &texts {
+        match Pack::parse(text, origin, dictionaries) {
+            Ok(pack) => {
+                let (name, rules) = (pack.name(), pack.rules().len());
+                terminal::print(&format!(
+                    "{origin}: pack `{name}`, {rules} {}\n",
+                    plural(rules, "rule")
+                ))?;
+                good.push(pack);
+            }
+            Err(error) => {
+                refused += 1;
+                terminal::say(&format!("error: {error}"));
+            }
+        }
+    }
+    if let Err(error) = RuleSet::new(good) {
+        refused += 1;
+        terminal::say(&format!("error: {error}"));
+    }
+    Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+}
+
+fn test(packs: &[Pack], format: Format) -> anyhow::Result<ExitCode> {
+    let report = testing::run(packs, &no_recordings);
+    let text = match format {
+        Format::Terminal => test_page(&report),
+        Format::Json => {
+            let document = serde_json::json!({ "version": FORMAT_VERSION, "passed": report.passed(), "report": report });
+            serde_json::to_string_pretty(&document)? + "\n"
+        }
+    };
+    terminal::print(&text)?;
+    Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+}
+
+fn no_recordings(_: &RecordingRef) -> Result<FactTable, String> {
+    Err("this program cannot replay recordings for rule tests; write the facts as `facts:`"
+        .to_owned())
+}
+
+fn test_page(report: &TestReport) -> String {
+    let mut text = String::new();
+    for failure in &report.failures {
+        let test = failure.test.as_ref().map_or(String::new(), |test| format!(" / {test}"));
+        text += &format!("FAILED {} / {}{test}: {}\n", failure.pack, failure.rule, failure.detail);
+    }
+    let TestReport { packs, rules, firing, silent, unknown, failures } = report;
+    text + &format!(
+        "{packs} {}, {rules} {}; tests: {firing} firing, {silent} silent, {unknown} unknown; {} failed\n",
+        plural(*packs, "pack"),
+        plural(*rules, "rule"),
+        failures.len()
+    )
+}
+
+fn explain(id: &str, packs: &[Pack]) -> anyhow::Result<ExitCode> {
+    let rules: BTreeMap<&str, (&Pack, &Rule)> = packs
+        .iter()
+        .flat_map(|pack| pack.rules().iter().map(move |rule| (rule.id(), (pack, rule))))
+        .collect();
+    let Some((pack, rule)) = rules.get(id) else {
+        let known: Vec<&str> = rules.keys().copied().collect();
+        bail!("no rule is called `{id}`; there are: {}", known.join(", "));
+    };
+    terminal::print(&rule_page(pack, rule))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The rule as Markdown.
+fn rule_page(pack: &Pack, rule: &Rule) -> String {
+    let mut text = format!("# {}\n\n{}\n\n", rule.id(), rule.why().trim());
+    text += &format!("Fires when:\n\n```cel\n{}\n```\n\n", rule.when().trim());
+    text += "Facts it reads:\n\n";
+    for spec in rule.reads() {
+        let unknown = if spec.may_be_unknown { " May be unknown." } else { "" };
+        text += &format!("- `{}`: {}{unknown}\n", spec.name, spec.doc);
+    }
+    for (title, lines) in
+        [("May be wrong about", rule.false_positives()), ("References", rule.references())]
+    {
+        if !lines.is_empty() {
+            text += &format!("\n{title}:\n\n");
+            lines.iter().for_each(|line| text += &format!("- {}\n", line.trim()));
+        }
+    }
+    text + &format!(
+        "\npack: {} {} by {}\nsubject: {}\nseverity: {}\nmaturity: {}\nclass: {}\nevidence: {}\ntests: {}\n",
+        pack.name(),
+        pack.version(),
+        pack.author(),
+        rule.subject(),
+        rule.severity(),
+        rule.maturity(),
+        rule.class(),
+        rule.evidence(),
+        rule.tests().len()
+    )
+}
+
+/// The packs that ship with the program.
+fn shipped(dictionaries: &[Dictionary]) -> anyhow::Result<Vec<Pack>> {
+    let read = |(name, text): &(&str, &str)| {
+        Ok(Pack::parse(text, &format!("rules/packs/{name}.yaml"), dictionaries)?)
+    };
+    packs::embedded().iter().map(read).collect()
+}
+
+fn load(files: &[PathBuf], dictionaries: &[Dictionary]) -> anyhow::Result<Vec<Pack>> {
+    files
+        .iter()
+        .map(|file| Ok(Pack::parse(&read(file)?, &file.display().to_string(), dictionaries)?))
+        .collect()
+}
+
+/// Reads a file, and no more of it than a pack may have.
+fn read(file: &Path) -> anyhow::Result<String> {
+    let place = || file.display().to_string();
+    let limit = MAX_PACK_BYTES as u64;
+    let mut bytes = Vec::new();
+    File::open(file)
+        .and_then(|opened| opened.take(limit + 1).read_to_end(&mut bytes))
+        .with_context(place)?;
+    if bytes.len() > MAX_PACK_BYTES {
+        bail!("{}: a pack has at most {MAX_PACK_BYTES} bytes", place());
+    }
+    String::from_utf8(bytes).with_context(place)
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { noun.to_owned() } else { format!("{noun}s") }
+}
