@@ -1,6 +1,6 @@
 //! `portcullis audit PATH…`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -36,6 +36,9 @@ pub(crate) struct AuditArgs {
     /// Lightest severity that makes the exit code 1; `info` and `gas` count only when named
     #[arg(long, value_name = "SEVERITY", default_value = "medium", value_parser = severity_parser())]
     fail_on: Severity,
+    /// Leave out the findings that an earlier run wrote with `--format json`
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
     /// Exit with 2 if anything could not be read, found or parsed
     #[arg(long)]
     strict: bool,
@@ -61,6 +64,8 @@ enum Format {
     Json,
     /// For code scanning: SARIF 2.1.0
     Sarif,
+    /// For a comment on a pull request
+    Markdown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -77,12 +82,16 @@ pub(crate) fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let started = Instant::now();
-    let report = portcullis_analyzer::audit(&AuditOptions {
+    let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
+    let mut report = portcullis_analyzer::audit(&AuditOptions {
         base: std::env::current_dir().context("the current folder cannot be read")?,
         paths: args.paths,
         include: args.include,
         exclude: args.exclude,
     })?;
+    if let Some(baseline) = &baseline {
+        report.leave_out_known(baseline);
+    }
     let exit_code = exit_code(&report, args.fail_on, args.strict);
     let text = match args.format {
         Format::Terminal => {
@@ -97,6 +106,7 @@ pub(crate) fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
             )
         }
         Format::Json => FindingsDocument::new(&report).to_json(),
+        Format::Markdown => report::markdown(&report),
         Format::Sarif => report::sarif(&report, exit_code),
     };
     match &args.output {
@@ -105,6 +115,13 @@ pub(crate) fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
         None => terminal::print(&text)?,
     }
     Ok(ExitCode::from(exit_code))
+}
+
+fn read_baseline(path: &Path) -> anyhow::Result<FindingsDocument> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the baseline `{shown}`"))?;
+    FindingsDocument::read(&text).with_context(|| format!("cannot use the baseline `{shown}`"))
 }
 
 /// A failure of the tool outweighs findings: whoever reads only the code must not take a partial

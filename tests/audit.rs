@@ -137,6 +137,41 @@ fn sarif_goes_to_a_file_and_stdout_stays_empty() {
 }
 
 #[test]
+fn a_baseline_leaves_out_what_is_known_wherever_it_moved() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let known = path("known.json");
+    check_code(&portcullis(&["audit", "vulnerable", "--format", "json", "--output", &known]), 1);
+    let source = include_str!("../fixtures/audit/vulnerable/Vault.sol");
+    let moved = source
+        .replace("contract", "\n// moved\n\ncontract")
+        .replace("call{value: amount}", "call{ value : amount }");
+    let renamed = path("Renamed.sol");
+    std::fs::write(&renamed, &moved).unwrap();
+    let output = portcullis(&["audit", &renamed, "--baseline", &known]);
+    check_code(&output, 0);
+    let text = stdout(&output);
+    assert!(text.contains("1 known finding left out by the baseline"), "{text}");
+    std::fs::write(&renamed, moved.replace("withdraw", "leave")).unwrap();
+    check_code(&portcullis(&["audit", &renamed, "--baseline", &known]), 1);
+}
+
+#[test]
+fn a_baseline_that_cannot_be_used_leaves_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let later = folder.path().join("later.json");
+    std::fs::write(&later, "{\"version\": 2}").unwrap();
+    let later = later.to_str().unwrap();
+    for (baseline, said) in
+        [(later, "findings document of version 2"), ("gone.json", "cannot read")]
+    {
+        let output = portcullis(&["audit", "clean", "--baseline", baseline]);
+        check_code(&output, 2);
+        assert!(String::from_utf8_lossy(&output.stderr).contains(said), "{output:?}");
+    }
+}
+
+#[test]
 fn an_output_that_cannot_be_written_leaves_2() {
     let output = portcullis(&["audit", "clean", "--output", "no-such-folder/report.txt"]);
     check_code(&output, 2);

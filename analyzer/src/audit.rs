@@ -196,6 +196,7 @@ impl<'p> Reading<'p> {
             lines_reported: reported.map(|(_, lines)| lines.count() as u64).sum(),
             left_out: project.skipped as u64,
             detectors: 0,
+            known: 0,
         }
     }
 

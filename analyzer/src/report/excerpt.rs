@@ -1,10 +1,9 @@
 //! Source lines with marks below them.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::paint::{Paint, Style, clean, clean_char};
+use super::paint::{Paint, Style, clean, clean_char, push};
 use super::{Lines, Location};
 
 /// Wider lines are cut around their first mark.
@@ -182,8 +181,4 @@ impl Cells {
     fn column(&self, byte: usize) -> usize {
         self.columns.get(byte).or(self.columns.last()).copied().unwrap_or(0)
     }
-}
-
-fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("a string takes all");
 }

@@ -130,4 +130,7 @@ pub struct Stats {
     pub left_out: u64,
     /// Detectors that ran to their end.
     pub detectors: u64,
+    /// Findings left out because an earlier document holds them.
+    #[serde(default)]
+    pub known: u64,
 }

@@ -1,12 +1,15 @@
-//! Findings as documents: for terminals, for programs (JSON) and for code scanning (SARIF).
+//! Findings as documents: for terminals, for programs (JSON), for code scanning (SARIF) and for
+//! pull requests (Markdown).
 //!
 //! Everything here is a function of an [`AuditReport`](crate::AuditReport); nothing reads files or
 //! knows what is done with the document.
 
+mod baseline;
 mod excerpt;
 mod finding;
 mod fingerprint;
 mod json;
+mod markdown;
 mod paint;
 mod sarif;
 mod terminal;
@@ -17,6 +20,7 @@ mod tests;
 
 pub use finding::{Diagnostic, DiagnosticKind, Finding, Location, Position, Stats, Step};
 pub use json::{FINDINGS_VERSION, FindingsDocument, FindingsError, Tool, findings_schema};
+pub use markdown::markdown;
 pub use sarif::sarif;
 pub use terminal::{TerminalOptions, terminal};
 

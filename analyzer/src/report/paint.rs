@@ -1,4 +1,6 @@
-//! Colour for terminals, and text that cannot command them.
+//! Text for people: coloured, and unable to command the terminal.
+
+use std::fmt::Write as _;
 
 /// What a piece of text means; the colour follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,4 +46,9 @@ pub(crate) fn clean_char(c: char) -> char {
     let is_direction =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if c.is_control() || is_direction { '\u{fffd}' } else { c }
+}
+
+/// Appends formatted text.
+pub(crate) fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a string takes all");
 }

@@ -1,7 +1,6 @@
 //! The report for people: findings with the source they point into, as a good compiler prints them.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use crate::AuditReport;
 use crate::detectors::Severity;
 
 use super::excerpt::{Label, excerpt};
-use super::paint::{Paint, Style, clean};
+use super::paint::{Paint, Style, clean, push};
 use super::{Diagnostic, Finding};
 
 /// Diagnostics printed one by one; a project with a whole dependency missing has hundreds that say the same.
@@ -44,11 +43,12 @@ pub fn terminal(report: &AuditReport, options: TerminalOptions) -> String {
     for finding in &report.findings {
         write_finding(&mut out, finding, &report.sources, paint);
     }
-    write_summary(&mut out, report, options, paint);
+    push(&mut out, format_args!("{}\n", summary(report, options.elapsed, paint)));
     out
 }
 
-fn write_finding(
+/// One finding with its source, followed by an empty line.
+pub(crate) fn write_finding(
     out: &mut String,
     finding: &Finding,
     sources: &BTreeMap<String, Arc<str>>,
@@ -140,7 +140,8 @@ fn write_diagnostic(
     out.push('\n');
 }
 
-fn write_summary(out: &mut String, report: &AuditReport, options: TerminalOptions, paint: Paint) {
+/// One line without its end: what was found in how much.
+pub(crate) fn summary(report: &AuditReport, elapsed: Option<Duration>, paint: Paint) -> String {
     let count =
         |severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
     let counts: Vec<String> = Severity::ALL
@@ -157,8 +158,14 @@ fn write_summary(out: &mut String, report: &AuditReport, options: TerminalOption
         n => format!("{n} findings ({})", counts.join(", ")),
     };
     let stats = report.stats;
-    push(out, format_args!("{found} in {}", counted(stats.files_reported, "file")));
+    let mut line = found;
+    let out = &mut line;
+    push(out, format_args!(" in {}", counted(stats.files_reported, "file")));
     push(out, format_args!(", {}", counted(stats.lines_reported, "line")));
+    if stats.known > 0 {
+        let known = counted(stats.known, "known finding");
+        push(out, format_args!("; {known} left out by the baseline"));
+    }
     if stats.files_imported > 0 {
         push(
             out,
@@ -166,21 +173,16 @@ fn write_summary(out: &mut String, report: &AuditReport, options: TerminalOption
         );
     }
     if stats.left_out > 0 {
-        push(
-            out,
-            format_args!(
-                "; {} of dependencies and tests left out",
-                counted(stats.left_out, "folder or file")
-            ),
-        );
+        let left_out = counted(stats.left_out, "folder or file");
+        push(out, format_args!("; {left_out} of dependencies and tests left out"));
     }
     if !report.diagnostics.is_empty() {
         push(out, format_args!("; {}", counted(report.diagnostics.len() as u64, "diagnostic")));
     }
-    if let Some(elapsed) = options.elapsed {
+    if let Some(elapsed) = elapsed {
         push(out, format_args!("; {:.2} s", elapsed.as_secs_f64()));
     }
-    out.push('\n');
+    line
 }
 
 fn severity_style(severity: Severity) -> Style {
@@ -207,8 +209,4 @@ fn counted(count: u64, noun: &str) -> String {
         (_, Some((one, other))) => format!("{grouped} {one}s or {other}s"),
         (_, None) => format!("{grouped} {noun}s"),
     }
-}
-
-fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("a string takes all");
 }

@@ -54,6 +54,7 @@ fn report() -> AuditReport {
             lines_reported: 1234,
             left_out: 1,
             detectors: 2,
+            known: 0,
         },
         sources: BTreeMap::from([("src/Bank.sol".to_owned(), SOURCE.into())]),
     }
@@ -174,9 +175,57 @@ fn the_committed_schema_and_example_are_current() {
     let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     let committed = |name: &str| std::fs::read_to_string(docs.join(name)).unwrap();
     let schema: Value = serde_json::from_str(&committed("schemas/findings.schema.json")).unwrap();
-    assert_eq!(schema, findings_schema(), "run `cargo xtask schemas`");
+    assert!(schema == findings_schema(), "the committed schema is old: run `cargo xtask schemas`");
     let example = committed("examples/findings.json");
     assert_eq!(FindingsDocument::read(&example).unwrap().to_json(), example);
+}
+
+#[test]
+fn markdown_holds_the_finding_and_no_foreign_markup() {
+    let mut report = report();
+    report.findings[0].location.path = "src/<b>`|@team.sol".to_owned();
+    let text = markdown(&report);
+    let expected = "\
+**Portcullis:** 1 finding (1 high) in 1 file, 1,234 lines; 2 more files read for imports; \
+1 folder or file of dependencies and tests left out; 1 diagnostic
+
+| Severity | Finding | Where |
+| --- | --- | --- |
+| high | `reentrancy-eth`: `balances` is written after a call | `` src/<b>`\\|@team.sol:4 `` |
+
+<details><summary>reentrancy-eth at src/&lt;b>`|@\u{200b}team.sol:4</summary>
+
+";
+    assert!(text.starts_with(expected), "{text}");
+    assert!(
+        text.ends_with("- gone.sol: cannot audit `gone.sol`: no such file or folder\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn markdown_stays_short_and_says_what_is_left_out() {
+    let mut report = report();
+    report.findings = vec![report.findings[0].clone(); 1_000];
+    let text = markdown(&report);
+    assert!(text.len() < 65_536, "{}", text.len());
+    assert!(text.contains("findings are not shown in full here"), "{text}");
+}
+
+#[test]
+fn a_baseline_takes_out_what_it_holds_and_no_more() {
+    let mut report = report();
+    let baseline = FindingsDocument::new(&report);
+    let mut moved = report.findings[0].clone();
+    moved.location.path = "src/Copy.sol".to_owned();
+    let mut other = moved.clone();
+    other.fingerprint = "another:1".to_owned();
+    report.findings.extend([moved.clone(), other.clone()]);
+    report.leave_out_known(&baseline);
+    assert_eq!(report.findings, [moved, other], "one of two copies was known");
+    assert_eq!(report.stats.known, 1);
+    let text = terminal(&report, TerminalOptions::default());
+    assert!(text.contains("; 1 known finding left out by the baseline"), "{text}");
 }
 
 #[test]
