@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use alloy::primitives::{Address, B256};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::PendingTransaction;
 
 /// One mined block.
@@ -44,10 +47,85 @@ pub struct BlockRecord {
 }
 
 /// Ether that the consensus layer pays out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Withdrawal {
     /// Receiver.
+    #[schemars(with = "String")]
     pub address: Address,
     /// Amount, gwei.
     pub amount_gwei: u64,
+}
+
+/// The header of a block, as far as it is needed to stand on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// Height.
+    pub number: u64,
+    /// Hash.
+    #[schemars(with = "String")]
+    pub hash: B256,
+    /// Seconds since the epoch.
+    pub timestamp_s: u64,
+    /// Base fee, wei.
+    pub base_fee_wei: u64,
+    /// Gas limit.
+    pub gas_limit: u64,
+    /// Gas used.
+    pub gas_used: u64,
+    /// `PREVRANDAO`.
+    #[schemars(with = "String")]
+    pub prev_randao: B256,
+    /// Who took the fees.
+    #[schemars(with = "String")]
+    pub coinbase: Address,
+    /// Excess blob gas.
+    pub excess_blob_gas: u64,
+    /// Blob gas used.
+    pub blob_gas_used: u64,
+}
+
+impl From<&BlockRecord> for Head {
+    fn from(block: &BlockRecord) -> Self {
+        Self {
+            number: block.number,
+            hash: block.hash,
+            timestamp_s: block.timestamp_s,
+            base_fee_wei: block.base_fee_wei,
+            gas_limit: block.gas_limit,
+            gas_used: block.gas_used,
+            prev_randao: block.prev_randao,
+            coinbase: block.coinbase,
+            excess_blob_gas: block.excess_blob_gas.unwrap_or_default(),
+            blob_gas_used: block.blob_gas_used.unwrap_or_default(),
+        }
+    }
+}
+
+/// A hard fork of the execution layer.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the forks' own names")]
+pub enum Hardfork {
+    London,
+    Paris,
+    Shanghai,
+    Cancun,
+    #[default]
+    Prague,
+    Osaka,
 }

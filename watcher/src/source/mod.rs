@@ -8,6 +8,8 @@ mod block;
 mod guardian;
 mod link;
 mod node;
+mod pool;
+pub mod recording;
 pub mod rpc;
 mod transaction;
 mod url;
@@ -17,9 +19,10 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use tokio::sync::mpsc;
 
-pub use block::{BlockRecord, Withdrawal};
+pub use block::{BlockRecord, Hardfork, Head, Withdrawal};
 pub use link::NodeLink;
 pub use node::{Backoff, NodeSettings, NodeSource};
+pub use pool::{Offered, Pool};
 pub use transaction::{PendingTransaction, TRANSACTION_LIMIT_BYTES, decode_raw};
 pub use url::{NodeUrl, NodeUrlError};
 

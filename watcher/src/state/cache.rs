@@ -239,7 +239,7 @@ impl ForkedState {
         let mut layer = CacheDB::new(&view);
         let cfg = evm::cfg(&self.rules);
         let env = evm::mined_block(&self.rules, block);
-        let spec = self.rules.hardfork.spec();
+        let spec = self.rules.spec();
 
         if let Some(root) = block.parent_beacon_block_root
             && spec.is_enabled_in(SpecId::CANCUN)

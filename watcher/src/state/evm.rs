@@ -57,8 +57,8 @@ where
 
 /// The chain's configuration for signed transactions.
 pub(crate) fn cfg(rules: &ChainRules) -> CfgEnv {
-    let mut cfg = CfgEnv::new_with_spec(rules.hardfork.spec());
-    cfg.set_spec_and_mainnet_gas_params(rules.hardfork.spec());
+    let mut cfg = CfgEnv::new_with_spec(rules.spec());
+    cfg.set_spec_and_mainnet_gas_params(rules.spec());
     cfg.chain_id = rules.chain_id;
     cfg
 }
@@ -85,7 +85,7 @@ pub(crate) fn next_block(rules: &ChainRules, head: &Head) -> BlockEnv {
             BaseFeeParams::ethereum(),
         )
     };
-    let blob_params = match rules.hardfork.spec() {
+    let blob_params = match rules.spec() {
         spec if spec.is_enabled_in(SpecId::OSAKA) => BlobParams::osaka(),
         spec if spec.is_enabled_in(SpecId::PRAGUE) => BlobParams::prague(),
         _ => BlobParams::cancun(),
@@ -104,7 +104,7 @@ pub(crate) fn next_block(rules: &ChainRules, head: &Head) -> BlockEnv {
         prevrandao: Some(keccak256(head.prev_randao)),
         blob_excess_gas_and_price: Some(BlobExcessGasAndPrice::new_with_spec(
             excess_blob_gas,
-            rules.hardfork.spec(),
+            rules.spec(),
         )),
         ..BlockEnv::default()
     }
@@ -121,7 +121,7 @@ pub(crate) fn mined_block(rules: &ChainRules, block: &BlockRecord) -> BlockEnv {
         prevrandao: Some(block.prev_randao),
         blob_excess_gas_and_price: Some(BlobExcessGasAndPrice::new_with_spec(
             block.excess_blob_gas.unwrap_or_default(),
-            rules.hardfork.spec(),
+            rules.spec(),
         )),
         ..BlockEnv::default()
     }

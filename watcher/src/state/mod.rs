@@ -7,22 +7,22 @@ mod backend;
 mod cache;
 pub(crate) mod evm;
 mod memory;
+mod recorded;
 mod rules;
 
 use std::{collections::BTreeMap, fmt};
 
+pub use crate::source::{Hardfork, Head};
 use alloy::{
     consensus::constants::KECCAK_EMPTY,
     primitives::{Address, B256, Bytes, U256, keccak256},
 };
-use serde::{Deserialize, Serialize};
-
-use crate::source::BlockRecord;
 
 pub use backend::RpcBackend;
 pub use cache::{AdvanceReport, EmptiedBecause, ForkedState, StateCounts, StateView};
 pub use memory::{Outcome, OutcomeStatus};
-pub use rules::{ChainRules, Hardfork};
+pub use recorded::RecordingBackend;
+pub use rules::ChainRules;
 
 /// One account, whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,48 +41,6 @@ impl AccountState {
     /// keccak256 of the code.
     pub fn code_hash(&self) -> B256 {
         if self.code.is_empty() { KECCAK_EMPTY } else { keccak256(&self.code) }
-    }
-}
-
-/// The head that the state stands on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
-    /// Height.
-    pub number: u64,
-    /// Hash.
-    pub hash: B256,
-    /// Seconds since the epoch.
-    pub timestamp_s: u64,
-    /// Base fee, wei.
-    pub base_fee_wei: u64,
-    /// Gas limit.
-    pub gas_limit: u64,
-    /// Gas used.
-    pub gas_used: u64,
-    /// `PREVRANDAO`.
-    pub prev_randao: B256,
-    /// Who took the fees.
-    pub coinbase: Address,
-    /// Excess blob gas.
-    pub excess_blob_gas: u64,
-    /// Blob gas used.
-    pub blob_gas_used: u64,
-}
-
-impl From<&BlockRecord> for Head {
-    fn from(block: &BlockRecord) -> Self {
-        Self {
-            number: block.number,
-            hash: block.hash,
-            timestamp_s: block.timestamp_s,
-            base_fee_wei: block.base_fee_wei,
-            gas_limit: block.gas_limit,
-            gas_used: block.gas_used,
-            prev_randao: block.prev_randao,
-            coinbase: block.coinbase,
-            excess_blob_gas: block.excess_blob_gas.unwrap_or_default(),
-            blob_gas_used: block.blob_gas_used.unwrap_or_default(),
-        }
     }
 }
 
