@@ -152,6 +152,15 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_can_be_scanned(text in "(\\PC|import |[\"'{};/*\\\\\n]){0,200}") {
+            for import in scan(&text) {
+                proptest::prop_assert_eq!(&text[import.start..import.start + import.path.len()], import.path);
+            }
+        }
+    }
+
     #[test]
     fn a_path_knows_where_it_stands() {
         let text = "\n  import \"a.sol\";";

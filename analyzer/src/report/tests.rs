@@ -304,3 +304,29 @@ fn sarif_is_cut_where_github_would_cut_and_says_so() {
         run["invocations"][0]["toolExecutionNotifications"][1]["message"]["text"].as_str().unwrap();
     assert!(said.starts_with("3 findings"), "{said}");
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_text_and_any_place_can_be_shown(
+        text in "(\\PC|[\t\r\n\u{0}\u{1b}\u{202e}\u{1f510}é ]){0,300}",
+        places in proptest::collection::vec((0_usize..400, 0_usize..400), 1..5),
+    ) {
+        let mut report = report();
+        let lines = Lines::new(&text);
+        let location = |(start, length): &(usize, usize)| Location {
+            path: "src/Bank.sol".to_owned(),
+            start: lines.position(*start),
+            end: lines.position(start + length),
+        };
+        let finding = &mut report.findings[0];
+        finding.location = location(&places[0]);
+        let step = |place| Step { location: location(place), message: "here".to_owned() };
+        finding.steps = places[1..].iter().map(step).collect();
+        report.sources.insert("src/Bank.sol".to_owned(), text.as_str().into());
+        let shown = terminal(&report, TerminalOptions::default());
+        proptest::prop_assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
+        proptest::prop_assert!(shown.contains('^'));
+        markdown(&report);
+        sarif(&report, 1);
+    }
+}
