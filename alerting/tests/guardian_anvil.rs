@@ -1,5 +1,7 @@
 //! The guardian on a real node: set up, found wanting, fired, and mined before the attack.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -241,17 +243,22 @@ async fn the_pause_is_mined_first_and_the_attack_reverts() {
     // The attack waits in the pool, as it would between two blocks.
     anvil.ask("evm_setAutomine", json!([false])).await;
     let (attack_fee, attack_tip) = (300 * GWEI, 200 * GWEI);
-    let attack = json!({
-        "from": attacker.address(),
-        "to": attack_contract,
-        "input": Bytes::from(attackCall { vault: stage.vault, loops: U256::from(9) }.abi_encode()),
-        "value": ether(1),
-        "gas": "0xf4240",
-        "maxFeePerGas": U256::from(attack_fee),
-        "maxPriorityFeePerGas": U256::from(attack_tip),
-    });
-    let attack: B256 =
-        serde_json::from_value(anvil.ask("eth_sendTransaction", json!([attack])).await).unwrap();
+    let nonce = anvil.ask("eth_getTransactionCount", json!([attacker.address(), "latest"])).await;
+    let send_attack = async |max_fee_wei: u128, tip_wei: u128| {
+        let attack = json!({
+            "from": attacker.address(),
+            "to": attack_contract,
+            "input": Bytes::from(attackCall { vault: stage.vault, loops: U256::from(9) }.abi_encode()),
+            "value": ether(1),
+            "gas": "0xf4240",
+            "nonce": nonce,
+            "maxFeePerGas": U256::from(max_fee_wei),
+            "maxPriorityFeePerGas": U256::from(tip_wei),
+        });
+        let sent = anvil.ask("eth_sendTransaction", json!([attack])).await;
+        serde_json::from_value::<B256>(sent).unwrap()
+    };
+    let attack = send_attack(attack_fee, attack_tip).await;
     let request = PauseRequest {
         chain_id: CHAIN_ID,
         guardian: stage.guardian,
@@ -263,8 +270,20 @@ async fn the_pause_is_mined_first_and_the_attack_reverts() {
         gas_limit: None,
         nonce: None,
     };
+    let first = engine.fire(&request).await.unwrap();
+    assert!(first.max_fee_per_gas_wei > attack_fee && first.max_tip_wei > attack_tip);
+
+    // The attacker raises the fees of the attack that waits, and the pause follows.
+    let (attack_fee, attack_tip) = (first.max_fee_per_gas_wei + GWEI, first.max_tip_wei + GWEI);
+    let attack = send_attack(attack_fee, attack_tip).await;
+    let request = PauseRequest {
+        evidence: attack,
+        attack_max_fee_per_gas: attack_fee,
+        attack_max_priority_fee_per_gas: attack_tip,
+        ..request
+    };
     let sent = engine.fire(&request).await.unwrap();
-    assert!(sent.max_fee_per_gas_wei > attack_fee && sent.max_tip_wei > attack_tip);
+    assert_eq!(sent.replaces, Some(first.tx_hash));
     anvil.ask("evm_mine", json!([])).await;
 
     let mined = engine.follow(sent.tx_hash, u64::MAX).await.unwrap();

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::contract::IGuardian;
+use super::price::tip_to_beat_wei;
 use super::rpc::{Rpc, RpcError, ask};
 use super::{FeeBudget, FeeOffer, GuardianError, Key, price};
 
@@ -78,6 +79,8 @@ pub struct PauseSent {
     pub raw: Bytes,
     /// The node that accepted first.
     pub accepted_by: String,
+    /// The earlier pause of the same target and nonce that this one replaces with a higher offer.
+    pub replaces: Option<B256>,
 }
 
 /// A call, for simulation.
@@ -105,7 +108,17 @@ pub struct PauseEngine {
 #[derive(Debug, Clone, Copy)]
 enum TargetState {
     Sending,
-    Sent { at: Instant, tx_hash: B256 },
+    Sent(Sent),
+}
+
+/// A pause that was accepted.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    at: Instant,
+    tx_hash: B256,
+    nonce: u64,
+    offer: FeeOffer,
+    is_mined: bool,
 }
 
 impl PauseEngine {
@@ -133,7 +146,9 @@ impl PauseEngine {
     /// Sends a pause to every node at once and returns when the first accepts it; the others go on.
     ///
     /// Idempotent: while a pause of the target is being sent, and for `refire_after` after one was accepted, no
-    /// other is sent. A pause that was accepted by nobody leaves the target free.
+    /// second one is sent. The exception is an attack that offers more than the pause that waits, such as the same
+    /// attack with its fees raised: then that pause is replaced, with the same nonce, by one that offers more
+    /// again. A pause that was accepted by nobody leaves the target as it was.
     ///
     /// # Errors
     /// [`GuardianError::InFlight`], [`GuardianError::AlreadySent`], [`GuardianError::WrongRequest`],
@@ -141,14 +156,26 @@ impl PauseEngine {
     /// read and could not be.
     pub async fn fire(&self, request: &PauseRequest) -> Result<PauseSent, GuardianError> {
         self.check(request)?;
-        let claim = self.claim(request.target)?;
-        let gas_limit = request.gas_limit.unwrap_or(self.settings.gas_limit);
         let attack = FeeOffer {
             max_fee_per_gas_wei: request.attack_max_fee_per_gas,
             max_tip_wei: request.attack_max_priority_fee_per_gas,
         };
-        let offer = price(&attack, request.base_fee_wei, gas_limit, &self.settings.budget)?;
+        let claim = self.claim(request.target, &attack, request.base_fee_wei)?;
+        let sent = match claim.previous {
+            Some(previous) => self.replace(request, &attack, &previous).await?,
+            None => self.send_first(request, &attack).await?,
+        };
+        claim.keep(&sent);
+        Ok(sent)
+    }
 
+    async fn send_first(
+        &self,
+        request: &PauseRequest,
+        attack: &FeeOffer,
+    ) -> Result<PauseSent, GuardianError> {
+        let gas_limit = self.gas_limit(request);
+        let offer = price(attack, request.base_fee_wei, gas_limit, &self.settings.budget)?;
         let mut next_nonce = self.next_nonce.lock().await;
         let mut nonce = match (request.nonce, *next_nonce) {
             (Some(nonce), _) | (None, Some(nonce)) => nonce,
@@ -157,17 +184,46 @@ impl PauseEngine {
         let mut sent = self.sign_and_send(request, nonce, gas_limit, &offer).await;
         // The nonce that was kept is behind the chain's: somebody else used this key, or an earlier pause was
         // mined that was not counted here. Once, with the chain's own.
-        if let Err(GuardianError::NotAccepted { reasons, .. }) = &sent
-            && reasons.contains("nonce too low")
-        {
+        if is_nonce_used(&sent) {
             nonce = self.pending_nonce().await?;
             sent = self.sign_and_send(request, nonce, gas_limit, &offer).await;
         }
         *next_nonce = sent.is_ok().then_some(nonce.saturating_add(1));
-        drop(next_nonce);
-        let sent = sent?;
-        claim.keep(sent.tx_hash);
-        Ok(sent)
+        sent
+    }
+
+    /// Outbids the attack and the earlier pause, the latter by what nodes ask of a replacement.
+    async fn replace(
+        &self,
+        request: &PauseRequest,
+        attack: &FeeOffer,
+        previous: &Sent,
+    ) -> Result<PauseSent, GuardianError> {
+        let gas_limit = self.gas_limit(request);
+        let floor = FeeOffer {
+            max_fee_per_gas_wei: raised(previous.offer.max_fee_per_gas_wei),
+            max_tip_wei: raised(previous.offer.max_tip_wei),
+        };
+        let to_beat = FeeOffer {
+            max_fee_per_gas_wei: attack.max_fee_per_gas_wei.max(floor.max_fee_per_gas_wei),
+            max_tip_wei: attack.max_tip_wei.max(floor.max_tip_wei),
+        };
+        let mut offer = price(&to_beat, request.base_fee_wei, gas_limit, &self.settings.budget)?;
+        offer.max_tip_wei =
+            offer.max_tip_wei.max(floor.max_tip_wei).min(self.settings.budget.max_tip_wei);
+        let sent = self.sign_and_send(request, previous.nonce, gas_limit, &offer).await;
+        if is_nonce_used(&sent) {
+            // It was mined in the meantime.
+            return Err(GuardianError::AlreadySent {
+                target: request.target,
+                tx_hash: previous.tx_hash,
+            });
+        }
+        sent.map(|sent| PauseSent { replaces: Some(previous.tx_hash), ..sent })
+    }
+
+    fn gas_limit(&self, request: &PauseRequest) -> u64 {
+        request.gas_limit.unwrap_or(self.settings.gas_limit)
     }
 
     /// Reads the nonce ahead, so that firing need not. For every new head.
@@ -200,8 +256,17 @@ impl PauseEngine {
     /// Forgets that the target was paused from here, after it was unpaused by its owner.
     pub fn release(&self, target: Address) {
         let mut targets = self.lock();
-        if matches!(targets.get(&target), Some(TargetState::Sent { .. })) {
+        if matches!(targets.get(&target), Some(TargetState::Sent(_))) {
             targets.remove(&target);
+        }
+    }
+
+    /// Remembers that a pause is mined: nothing replaces it any more.
+    pub(super) fn note_mined(&self, pause: B256) {
+        for state in self.lock().values_mut() {
+            if let TargetState::Sent(sent) = state {
+                sent.is_mined |= sent.tx_hash == pause;
+            }
         }
     }
 
@@ -231,19 +296,27 @@ impl PauseEngine {
         Ok(())
     }
 
-    fn claim(&self, target: Address) -> Result<Claim<'_>, GuardianError> {
+    fn claim(
+        &self,
+        target: Address,
+        attack: &FeeOffer,
+        base_fee_wei: u128,
+    ) -> Result<Claim<'_>, GuardianError> {
         let mut targets = self.lock();
-        match targets.get(&target) {
+        let previous = match targets.get(&target) {
             Some(TargetState::Sending) => return Err(GuardianError::InFlight { target }),
-            Some(&TargetState::Sent { at, tx_hash })
-                if at.elapsed() < self.settings.refire_after =>
-            {
-                return Err(GuardianError::AlreadySent { target, tx_hash });
+            Some(TargetState::Sent(sent)) if sent.at.elapsed() < self.settings.refire_after => {
+                let is_outbid = attack.max_fee_per_gas_wei >= sent.offer.max_fee_per_gas_wei
+                    || tip_to_beat_wei(attack, base_fee_wei) >= sent.offer.max_tip_wei;
+                if sent.is_mined || !is_outbid {
+                    return Err(GuardianError::AlreadySent { target, tx_hash: sent.tx_hash });
+                }
+                Some(*sent)
             }
-            _ => {}
-        }
+            _ => None,
+        };
         targets.insert(target, TargetState::Sending);
-        Ok(Claim { engine: self, target, tx_hash: None })
+        Ok(Claim { engine: self, target, previous })
     }
 
     async fn sign_and_send(
@@ -276,6 +349,7 @@ impl PauseEngine {
             nonce,
             raw,
             accepted_by,
+            replaces: None,
         })
     }
 
@@ -346,29 +420,41 @@ impl fmt::Debug for PauseEngine {
 }
 
 /// A target for as long as its pause is being sent. Dropped without a pause, also where the task that fires is
-/// aborted, it leaves the target free.
+/// aborted, it leaves the target as it was.
 struct Claim<'a> {
     engine: &'a PauseEngine,
     target: Address,
-    tx_hash: Option<B256>,
+    previous: Option<Sent>,
 }
 
 impl Claim<'_> {
-    fn keep(mut self, tx_hash: B256) {
-        self.tx_hash = Some(tx_hash);
+    fn keep(mut self, sent: &PauseSent) {
+        let offer = FeeOffer {
+            max_fee_per_gas_wei: sent.max_fee_per_gas_wei,
+            max_tip_wei: sent.max_tip_wei,
+        };
+        let (tx_hash, nonce) = (sent.tx_hash, sent.nonce);
+        self.previous = Some(Sent { at: Instant::now(), tx_hash, nonce, offer, is_mined: false });
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         let mut targets = self.engine.lock();
-        match self.tx_hash {
-            Some(tx_hash) => {
-                targets.insert(self.target, TargetState::Sent { at: Instant::now(), tx_hash })
-            }
+        match self.previous {
+            Some(sent) => targets.insert(self.target, TargetState::Sent(sent)),
             None => targets.remove(&self.target),
         };
     }
+}
+
+/// Nodes take a replacement only where both fees rise by a tenth; an eighth leaves room for their rounding.
+fn raised(fee_wei: u128) -> u128 {
+    fee_wei.saturating_add(fee_wei / 8).saturating_add(1)
+}
+
+fn is_nonce_used(sent: &Result<PauseSent, GuardianError>) -> bool {
+    matches!(sent, Err(GuardianError::NotAccepted { reasons, .. }) if reasons.contains("nonce too low"))
 }
 
 /// A node that has the very same transaction already, from another node or an earlier attempt, has accepted it.

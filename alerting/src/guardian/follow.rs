@@ -58,18 +58,21 @@ impl PauseEngine {
         tx_hash: B256,
         until_block: u64,
     ) -> Result<Inclusion, GuardianError> {
-        let end = Instant::now() + self.settings().follow_timeout;
+        let started = Instant::now();
         loop {
             // The height is read before the receipt: otherwise a block that arrives between the two would end the
             // waiting without having been looked into.
             let height = self.height().await;
             let found = self.receipt_from_any(tx_hash).await;
             if let Ok(Some(receipt)) = &found {
+                self.note_mined(tx_hash);
                 return Ok(receipt.into());
             }
             let reason = match height {
                 Ok(height) if height >= until_block => format!("not in any block up to {height}"),
-                _ if Instant::now() >= end => "the time allowed is over".to_owned(),
+                _ if started.elapsed() >= self.settings().follow_timeout => {
+                    "the time allowed is over".to_owned()
+                }
                 _ => {
                     sleep(self.settings().poll_every).await;
                     continue;

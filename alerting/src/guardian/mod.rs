@@ -7,6 +7,8 @@
 //! The only room that holds a [`Key`], and a key here can do one thing: call `pause` of the guardian contract
 //! (`alerting/contracts/Guardian.sol`). It knows nodes only as [`Rpc`] and never decides whether to pause.
 
+#![warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::float_cmp)]
+
 mod contract;
 pub mod deploy;
 mod engine;

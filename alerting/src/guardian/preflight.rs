@@ -83,7 +83,9 @@ impl PauseEngine {
             ask(rpc, "eth_getBlockByNumber", json!(["latest", false]), "a block").await?;
         let reason = match head.timestamp.saturating_to::<u64>() {
             _ if expires_at == 0 => "the right was never granted or was revoked".to_owned(),
-            now if now >= expires_at => format!("the right ended {} s ago", now - expires_at),
+            now if now >= expires_at => {
+                format!("the right ended {} s ago", now.saturating_sub(expires_at))
+            }
             _ => return Ok(expires_at),
         };
         Err(GuardianError::NotAPauser { address: pauser, guardian, reason })

@@ -82,8 +82,7 @@ pub fn price(
     gas_limit: u64,
     budget: &FeeBudget,
 ) -> Result<FeeOffer, PriceError> {
-    let lowest_base_fee_wei = base_fee_wei - base_fee_wei / 4;
-    let attack_tip_wei = attack.effective_tip_wei(lowest_base_fee_wei).unwrap_or(0);
+    let attack_tip_wei = tip_to_beat_wei(attack, base_fee_wei);
 
     let needed_tip_wei = attack_tip_wei.saturating_add(1);
     if needed_tip_wei > budget.max_tip_wei {
@@ -113,15 +112,22 @@ pub fn price(
         });
     }
 
-    let highest_fee_wei = budget.max_fee_per_gas_wei.min(budget.max_cost_wei / gas);
+    let highest_fee_wei =
+        budget.max_fee_per_gas_wei.min(budget.max_cost_wei.checked_div(gas).unwrap_or(0));
     let wanted_tip_wei = attack_tip_wei.saturating_add(step(attack_tip_wei));
     let wanted_fee_wei = attack
         .max_fee_per_gas_wei
         .saturating_add(step(attack.max_fee_per_gas_wei))
         .max(base_fee_wei.saturating_mul(2).saturating_add(wanted_tip_wei));
     let max_fee_per_gas_wei = wanted_fee_wei.min(highest_fee_wei);
-    let highest_tip_wei = budget.max_tip_wei.min(max_fee_per_gas_wei - base_fee_wei);
+    let highest_tip_wei = budget.max_tip_wei.min(max_fee_per_gas_wei.saturating_sub(base_fee_wei));
     Ok(FeeOffer { max_fee_per_gas_wei, max_tip_wei: wanted_tip_wei.min(highest_tip_wei) })
+}
+
+/// What the attack may pay a builder per gas at the lowest base fee that a pause must stand.
+pub(super) fn tip_to_beat_wei(attack: &FeeOffer, base_fee_wei: u128) -> u128 {
+    let lowest_base_fee_wei = base_fee_wei.saturating_sub(base_fee_wei / 4);
+    attack.effective_tip_wei(lowest_base_fee_wei).unwrap_or(0)
 }
 
 fn step(value_wei: u128) -> u128 {
@@ -129,6 +135,7 @@ fn step(value_wei: u128) -> u128 {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a wrong number in a test fails it")]
 mod tests {
     use super::{FeeBudget, FeeOffer, PriceError, price};
 

@@ -190,6 +190,38 @@ async fn one_pause_per_target_however_often_it_is_asked_for() {
 }
 
 #[tokio::test]
+async fn an_attack_that_raises_its_fees_is_outbid_again_in_the_same_place() {
+    let node = Node::new(Manner::Accepts);
+    let engine = engine(&[&node]);
+    let first = engine.fire(&request(TARGET)).await.unwrap();
+    let raised = PauseRequest {
+        attack_max_fee_per_gas: first.max_fee_per_gas_wei,
+        attack_max_priority_fee_per_gas: 60 * GWEI,
+        ..request(TARGET)
+    };
+    let second = engine.fire(&raised).await.unwrap();
+    assert_eq!((second.nonce, second.replaces), (first.nonce, Some(first.tx_hash)));
+    for (new, old) in [
+        (second.max_fee_per_gas_wei, first.max_fee_per_gas_wei),
+        (second.max_tip_wei, first.max_tip_wei),
+    ] {
+        assert!(new * 10 >= old * 11, "nodes would refuse {new} after {old}");
+    }
+    assert!(second.max_tip_wei > 60 * GWEI);
+    // The same attack again changes nothing, and neither does one that is beyond the budget.
+    let known = GuardianError::AlreadySent { target: TARGET, tx_hash: second.tx_hash };
+    assert_eq!(engine.fire(&raised).await.unwrap_err(), known);
+    let dear = PauseRequest { attack_max_fee_per_gas: 2_000 * GWEI, ..request(TARGET) };
+    assert!(matches!(engine.fire(&dear).await, Err(GuardianError::Price(_))));
+    assert_eq!(engine.fire(&raised).await.unwrap_err(), known);
+    assert_eq!(node.sent.lock().unwrap().len(), 2);
+    // Once it is mined, no fee of an attack brings another.
+    engine.note_mined(second.tx_hash);
+    let late = PauseRequest { attack_max_fee_per_gas: 900 * GWEI, ..request(TARGET) };
+    assert_eq!(engine.fire(&late).await.unwrap_err(), known);
+}
+
+#[tokio::test]
 async fn pauses_of_different_targets_never_share_a_nonce() {
     let node = Node::new(Manner::Accepts);
     let engine = engine(&[&node]);

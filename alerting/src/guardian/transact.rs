@@ -102,12 +102,12 @@ pub async fn transact(
             &json!(tx_hash),
         ));
     }
-    let end = Instant::now() + within;
+    let started = Instant::now();
     loop {
         if let Some(receipt) = receipt(rpc, tx_hash).await? {
             return Ok(receipt);
         }
-        if Instant::now() >= end {
+        if started.elapsed() >= within {
             return Err(GuardianError::NotMined {
                 tx_hash,
                 reason: format!("waited {} ms", within.as_millis()),
