@@ -5,6 +5,7 @@
 
 mod account;
 pub mod play;
+mod record;
 mod stream;
 
 #[cfg(test)]
@@ -14,6 +15,7 @@ use alloy::primitives::{Address, B256, Bytes, U256, utils::parse_ether};
 use alloy::sol_types::{SolCall, SolValue};
 
 pub use account::Account;
+pub use record::{RecordError, record};
 
 use crate::artifacts::{self, Artifact};
 
