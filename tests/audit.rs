@@ -137,6 +137,28 @@ fn sarif_goes_to_a_file_and_stdout_stays_empty() {
 }
 
 #[test]
+fn a_comment_with_a_reason_allows_a_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("Vault.sol");
+    let audit = |comment: &str| {
+        let source = include_str!("../fixtures/audit/vulnerable/Vault.sol");
+        let call = "        (bool ok, )";
+        std::fs::write(&path, source.replace(call, &format!("        {comment}\n{call}"))).unwrap();
+        portcullis(&["audit", path.to_str().unwrap()])
+    };
+    let output = audit("// portcullis-allow reentrancy-eth: only a test");
+    check_code(&output, 0);
+    assert!(stdout(&output).contains("; 1 finding allowed by comments"), "{}", stdout(&output));
+    let output = audit("// portcullis-allow reentrancy-eth");
+    check_code(&output, 1);
+    assert!(
+        stdout(&output).contains("warning: a suppression without a reason"),
+        "{}",
+        stdout(&output)
+    );
+}
+
+#[test]
 fn a_baseline_leaves_out_what_is_known_wherever_it_moved() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();

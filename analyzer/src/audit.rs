@@ -9,7 +9,7 @@ use crate::facts::Facts;
 use crate::hir::{Program, Source};
 use crate::project::{Project, ProjectFile, ProjectOptions, ProjectProblem, SelectError};
 use crate::report::{
-    Diagnostic, DiagnosticKind, Finding, Fingerprints, Lines, Location, Stats, Step,
+    Diagnostic, DiagnosticKind, Finding, Fingerprints, Lines, Location, Stats, Step, suppress,
 };
 use crate::syntax::{self, FileId, Span};
 
@@ -135,7 +135,10 @@ pub(crate) fn audit_project(project: Project, detectors: &[&dyn Detector]) -> Au
             panic,
         )),
     }
-    let findings = reading.findings(drafts);
+    let mut findings = reading.findings(drafts);
+    for (file, lines) in reading.files.iter().filter(|(file, _)| file.is_reported) {
+        stats.suppressed += suppress(&file.shown, lines, &mut findings, &mut diagnostics);
+    }
     diagnostics.sort_by(|a, b| {
         (a.kind, &a.path, &a.location, &a.message).cmp(&(b.kind, &b.path, &b.location, &b.message))
     });
@@ -196,6 +199,7 @@ impl<'p> Reading<'p> {
             lines_reported: reported.map(|(_, lines)| lines.count() as u64).sum(),
             left_out: project.skipped as u64,
             detectors: 0,
+            suppressed: 0,
             known: 0,
         }
     }

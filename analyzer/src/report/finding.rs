@@ -90,6 +90,8 @@ pub enum DiagnosticKind {
     Syntax,
     /// An import names no file that could be found.
     MissingImport,
+    /// A comment that shall allow a finding does not.
+    Suppression,
 }
 
 impl DiagnosticKind {
@@ -130,6 +132,9 @@ pub struct Stats {
     pub left_out: u64,
     /// Detectors that ran to their end.
     pub detectors: u64,
+    /// Findings left out because a comment in the source allows them.
+    #[serde(default)]
+    pub suppressed: u64,
     /// Findings left out because an earlier document holds them.
     #[serde(default)]
     pub known: u64,

@@ -12,6 +12,7 @@ mod json;
 mod markdown;
 mod paint;
 mod sarif;
+mod suppression;
 mod terminal;
 mod text;
 
@@ -25,4 +26,5 @@ pub use sarif::sarif;
 pub use terminal::{TerminalOptions, terminal};
 
 pub(crate) use fingerprint::Fingerprints;
+pub(crate) use suppression::suppress;
 pub(crate) use text::Lines;

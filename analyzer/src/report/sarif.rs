@@ -200,6 +200,7 @@ fn notification(diagnostic: &Diagnostic) -> Notification {
                 DiagnosticKind::NotUtf8 => "not-utf8",
                 DiagnosticKind::Syntax => "syntax",
                 DiagnosticKind::MissingImport => "missing-import",
+                DiagnosticKind::Suppression => "suppression",
             },
         },
         level: if diagnostic.kind.is_fatal() { "error" } else { "warning" },

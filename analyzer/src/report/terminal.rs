@@ -162,6 +162,10 @@ pub(crate) fn summary(report: &AuditReport, elapsed: Option<Duration>, paint: Pa
     let out = &mut line;
     push(out, format_args!(" in {}", counted(stats.files_reported, "file")));
     push(out, format_args!(", {}", counted(stats.lines_reported, "line")));
+    if stats.suppressed > 0 {
+        let suppressed = counted(stats.suppressed, "finding");
+        push(out, format_args!("; {suppressed} allowed by comments"));
+    }
     if stats.known > 0 {
         let known = counted(stats.known, "known finding");
         push(out, format_args!("; {known} left out by the baseline"));

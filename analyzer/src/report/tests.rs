@@ -54,6 +54,7 @@ fn report() -> AuditReport {
             lines_reported: 1234,
             left_out: 1,
             detectors: 2,
+            suppressed: 0,
             known: 0,
         },
         sources: BTreeMap::from([("src/Bank.sol".to_owned(), SOURCE.into())]),
