@@ -313,9 +313,16 @@ async fn the_pause_is_mined_first_and_the_attack_reverts() {
     );
 
     // A daemon that starts anew knows from the chain that there is nothing left to pause.
-    let error = stage.engine(key(1), |_| {}).preflight(&[stage.vault]).await.unwrap_err();
-    let GuardianError::WouldFail { reason, .. } = &error else { panic!("{error}") };
-    assert!(reason.contains("cooling down"), "{reason}");
+    let refusal =
+        async || stage.engine(key(1), |_| {}).preflight(&[stage.vault]).await.unwrap_err();
+    let error = refusal().await;
+    assert!(
+        matches!(error, GuardianError::CoolingDown { target, .. } if target == stage.vault),
+        "{error}"
+    );
+    anvil.ask("evm_increaseTime", json!([601])).await;
+    anvil.ask("evm_mine", json!([])).await;
+    assert_eq!(refusal().await, GuardianError::AlreadyPaused { target: stage.vault });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -370,7 +377,10 @@ async fn preflight_says_what_is_missing() {
     stage.register().await;
     let error = refusal(stage.engine(key(1), |_| {})).await;
     let GuardianError::WouldFail { reason, .. } = &error else { panic!("{error}") };
-    assert!(reason.contains("lacks the role"), "{reason}");
+    assert!(
+        reason.contains("has not granted") && reason.contains(&stage.guardian.to_string()),
+        "{reason}"
+    );
     stage.grant_role().await;
     stage.engine(key(1), |_| {}).preflight(&[stage.vault]).await.unwrap();
 }
@@ -421,6 +431,56 @@ async fn a_stolen_pauser_key_can_pause_and_nothing_else() {
     assert_eq!((status.owner, status.pausers), (stage.owner.address(), vec![(thief.address(), 0)]));
     assert_eq!(status.targets[0].1[0].to, stage.vault);
     assert!(status.targets[0].2 > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guardian_pauses_what_it_can_and_not_too_often() {
+    let stage = Stage::set_up().await;
+    let anvil = &stage.anvil;
+    let pauser = key(1);
+    stage.grant_role().await;
+    stage.own(deploy::add_pauser_call(pauser.address(), u64::MAX)).await;
+    stage.own(deploy::set_limits_call(60, 3_600, 2)).await;
+    // The first of the two calls always fails: the vault has no such function.
+    let calls = [
+        RegisteredCall { to: stage.vault, data: Bytes::from_static(b"nope") },
+        RegisteredCall { to: stage.vault, data: pauseCall {}.abi_encode().into() },
+    ];
+    stage.own(deploy::register_call(stage.vault, &calls)).await;
+
+    let engine = stage.engine(key(1), |_| {});
+    let refusal = async || engine.preflight(&[stage.vault]).await.unwrap_err();
+    let pause = engine.pause_call(stage.vault, B256::ZERO);
+    for _ in 0..2 {
+        engine.preflight(&[stage.vault]).await.unwrap();
+        let receipt = anvil.send(&pauser, Some(pause.to), pause.data.clone(), U256::ZERO).await;
+        let receipt =
+            anvil.ask("eth_getTransactionReceipt", json!([receipt.transaction_hash])).await;
+        let failed = json!(keccak256("CallFailed(address,address,uint256)"));
+        assert!(
+            receipt["logs"].as_array().unwrap().iter().any(|log| log["topics"][0] == failed),
+            "{receipt}"
+        );
+        assert!(anvil.is_paused(stage.vault).await);
+        let unpause = Bytes::from_static(b"\x3f\x4b\xa8\x3a");
+        anvil.send(&stage.owner, Some(stage.vault), unpause, U256::ZERO).await;
+        let GuardianError::CoolingDown { reason, .. } = refusal().await else {
+            panic!("cooling down")
+        };
+        assert!(reason.contains("cool-down"), "{reason}");
+        anvil.ask("evm_increaseTime", json!([61])).await;
+        anvil.ask("evm_mine", json!([])).await;
+    }
+    let GuardianError::CoolingDown { reason, until, .. } = refusal().await else {
+        panic!("used up")
+    };
+    assert!(reason.contains("used up"), "{reason}");
+    let status =
+        deploy::status(anvil.rpc.as_ref(), stage.guardian, &[], &[stage.vault]).await.unwrap();
+    assert_eq!(status.targets[0].2, until);
+    anvil.ask("evm_increaseTime", json!([3_600])).await;
+    anvil.ask("evm_mine", json!([])).await;
+    engine.preflight(&[stage.vault]).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,7 +33,8 @@ fn writes_until_killed() {
         assert!(writer.record(JournalRow::Action(row(n))));
         if n % 7 == 6 {
             assert!(writer.flush(Duration::from_secs(60)));
-            writeln!(std::io::stderr(), "committed {}", n + 1).unwrap();
+            // In one piece, so that the kill never leaves half a line.
+            std::io::stderr().write_all(format!("committed {}\n", n + 1).as_bytes()).unwrap();
         }
     }
 }

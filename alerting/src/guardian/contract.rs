@@ -37,6 +37,17 @@ alloy::sol! {
     }
 }
 
+// Why a protected contract refuses to be paused, in the words of the usual libraries.
+alloy::sol! {
+    #[derive(Debug)]
+    interface IPausable {
+        error EnforcedPause();
+        error AccessControlUnauthorizedAccount(address account, bytes32 neededRole);
+        error OwnableUnauthorizedAccount(address account);
+        error Error(string reason);
+    }
+}
+
 /// Creation code of `alerting/contracts/Guardian.sol`, as `alerting/contracts/build.mjs` compiled it.
 pub(super) static CREATION_CODE: LazyLock<Bytes> = LazyLock::new(|| {
     #[derive(Deserialize)]

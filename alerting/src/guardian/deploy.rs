@@ -3,7 +3,7 @@
 //! The owner is usually a multisig, so each call is available as data to propose there; [`super::transact`] sends
 //! one from a key.
 
-use alloy::primitives::{Address, Bytes};
+use alloy::primitives::{Address, B256, Bytes};
 use alloy::sol_types::{SolCall, SolValue};
 
 use super::contract::{CREATION_CODE, IGuardian};
@@ -80,6 +80,11 @@ pub fn transfer_ownership_call(new_owner: Address) -> Bytes {
 /// New owner's call: takes the ownership.
 pub fn accept_ownership_call() -> Bytes {
     IGuardian::acceptOwnershipCall {}.abi_encode().into()
+}
+
+/// Pauser's call: pauses `target`; `evidence` ends up in the guardian's event.
+pub fn pause_call(target: Address, evidence: B256) -> Bytes {
+    IGuardian::pauseCall { target, evidence }.abi_encode().into()
 }
 
 /// Pauser's call: gives up its right.

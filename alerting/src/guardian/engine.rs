@@ -9,6 +9,8 @@ use alloy::consensus::TxEip1559;
 use alloy::eips::Encodable2718;
 use alloy::primitives::{Address, B256, Bytes, TxKind, U64, U256};
 use alloy::sol_types::SolCall;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
@@ -390,18 +392,28 @@ impl PauseEngine {
         Err(GuardianError::NotAccepted { target, reasons: reasons.join("; ") })
     }
 
+    /// Asks every node at once. Two that agree settle it; otherwise the middle of the answers does, so that
+    /// neither a node that lags nor one that lies puts the pause where it cannot be mined.
     async fn pending_nonce(&self) -> Result<u64, GuardianError> {
         let params = json!([self.address(), "pending"]);
-        let mut last = Err(GuardianError::NoNode { chain: self.settings.chain.clone() });
-        for rpc in &self.rpcs {
-            last =
+        let mut asked: FuturesUnordered<_> = self
+            .rpcs
+            .iter()
+            .map(|rpc| {
                 ask::<U64>(rpc.as_ref(), "eth_getTransactionCount", params.clone(), "a quantity")
-                    .await;
-            if last.is_ok() {
-                break;
+            })
+            .collect();
+        let mut answers = Vec::with_capacity(self.rpcs.len());
+        let mut failure = GuardianError::NoNode { chain: self.settings.chain.clone() };
+        while let Some(answer) = asked.next().await {
+            match answer {
+                Ok(nonce) if answers.contains(&nonce) => return Ok(nonce.saturating_to()),
+                Ok(nonce) => answers.push(nonce),
+                Err(error) => failure = error,
             }
         }
-        last.map(|nonce| nonce.saturating_to())
+        answers.sort_unstable();
+        answers.get(answers.len() / 2).map(|nonce| nonce.saturating_to()).ok_or(failure)
     }
 
     /// A thread that panicked while it held the lock has left a plain map behind: still good.

@@ -1,6 +1,9 @@
 //! What became of a pause, and of the attack that it answered.
 
 use alloy::primitives::{B256, U64, U256};
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -106,13 +109,15 @@ impl PauseEngine {
 
     /// The first receipt that a node hands over; none where every node that answers has none.
     async fn receipt_from_any(&self, tx_hash: B256) -> Result<Option<Receipt>, GuardianError> {
+        let mut asked: FuturesUnordered<_> =
+            self.rpcs().iter().map(|rpc| receipt(rpc.as_ref(), tx_hash)).collect();
         let mut answer = Err(GuardianError::NoNode { chain: self.settings().chain.clone() });
-        for rpc in self.rpcs() {
-            match receipt(rpc.as_ref(), tx_hash).await {
+        while let Some(found) = asked.next().await {
+            match found {
+                Ok(Some(receipt)) => return Ok(Some(receipt)),
                 Ok(None) => answer = Ok(None),
                 Err(error) if answer.is_err() => answer = Err(error),
                 Err(_) => {}
-                found => return found,
             }
         }
         answer
@@ -120,9 +125,12 @@ impl PauseEngine {
 
     /// The highest block that any node knows.
     async fn height(&self) -> Result<u64, GuardianError> {
+        let asked = self
+            .rpcs()
+            .iter()
+            .map(|rpc| ask::<U64>(rpc.as_ref(), "eth_blockNumber", json!([]), "a quantity"));
         let mut highest = Err(GuardianError::NoNode { chain: self.settings().chain.clone() });
-        for rpc in self.rpcs() {
-            let height = ask::<U64>(rpc.as_ref(), "eth_blockNumber", json!([]), "a quantity").await;
+        for height in join_all(asked).await {
             highest = match (highest, height) {
                 (Ok(known), Ok(height)) => Ok(height.saturating_to::<u64>().max(known)),
                 (Err(_), height) => height.map(|height| height.saturating_to()),

@@ -16,6 +16,7 @@ use crate::secret::Secret;
 const MAX_KEY_FILE_BYTES: u64 = 64 * 1024;
 
 /// A private key that signs transactions; prints as its address and `****`.
+#[derive(Clone)]
 pub struct Key {
     signer: PrivateKeySigner,
 }

@@ -92,14 +92,34 @@ pub enum GuardianError {
         /// The protected contract.
         target: Address,
     },
-    /// The pause would fail now: already paused, cooling down, or the guardian lacks the role on the contract.
+    /// The contract is paused already; there is nothing left to do.
+    #[error("{target} is paused already")]
+    AlreadyPaused {
+        /// The protected contract.
+        target: Address,
+    },
+    /// The guardian's limits do not allow a pause yet.
+    #[error(
+        "guardian {guardian} does not pause {target} again before {until} (Unix seconds): {reason}"
+    )]
+    CoolingDown {
+        /// The guardian.
+        guardian: Address,
+        /// The protected contract.
+        target: Address,
+        /// From when on it does, Unix seconds.
+        until: u64,
+        /// Which limit it is.
+        reason: &'static str,
+    },
+    /// The pause would fail now, most often because the guardian lacks the role on the contract.
     #[error("guardian {guardian} cannot pause {target} now: {reason}")]
     WouldFail {
         /// The guardian.
         guardian: Address,
         /// The protected contract.
         target: Address,
-        /// The node's or the contract's own words.
+        /// The contract's or the node's own words, per call.
         reason: String,
     },
     /// The key cannot pay for a pause.
@@ -180,7 +200,7 @@ pub enum GuardianError {
 }
 
 /// How long one question to a node may take, outside of sending.
-const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+const ASK_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests;

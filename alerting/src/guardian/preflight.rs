@@ -5,7 +5,8 @@ use alloy::sol_types::SolInterface;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::contract::IGuardian::{self, IGuardianErrors};
+use super::contract::IGuardian::{self, IGuardianErrors, RegisteredCall};
+use super::contract::IPausable::IPausableErrors;
 use super::rpc::{Rpc, RpcError, ask, view};
 use super::{GuardianError, PauseEngine};
 
@@ -33,7 +34,9 @@ impl PauseEngine {
     /// and the pause of each succeeds when simulated by the node.
     ///
     /// # Errors
-    /// What is missing first, in that order.
+    /// What is missing first, in that order. A target that is paused already is [`GuardianError::AlreadyPaused`],
+    /// one that may not be paused again yet [`GuardianError::CoolingDown`]: after a pause and a restart both are as
+    /// expected.
     pub async fn preflight(&self, targets: &[Address]) -> Result<Preflight, GuardianError> {
         let settings = self.settings();
         for rpc in self.rpcs() {
@@ -69,7 +72,7 @@ impl PauseEngine {
             if calls.is_empty() {
                 return Err(GuardianError::NotRegistered { guardian, target });
             }
-            self.rehearse(rpc, target).await?;
+            self.rehearse(rpc, target, &calls).await?;
         }
         let nonce: U64 =
             ask(rpc, "eth_getTransactionCount", json!([pauser, "pending"]), "a quantity").await?;
@@ -91,7 +94,13 @@ impl PauseEngine {
         Err(GuardianError::NotAPauser { address: pauser, guardian, reason })
     }
 
-    async fn rehearse(&self, rpc: &dyn Rpc, target: Address) -> Result<(), GuardianError> {
+    async fn rehearse(
+        &self,
+        rpc: &dyn Rpc,
+        target: Address,
+        calls: &[RegisteredCall],
+    ) -> Result<(), GuardianError> {
+        let guardian = self.settings().guardian;
         let pause = self.pause_call(target, B256::ZERO);
         let call = json!({
             "from": pause.from,
@@ -99,27 +108,61 @@ impl PauseEngine {
             "input": pause.data,
             "gas": U64::from(self.settings().gas_limit),
         });
-        match ask::<Bytes>(rpc, "eth_call", json!([call, "latest"]), "bytes").await {
-            Ok(_) => Ok(()),
-            Err(GuardianError::Rpc { source: RpcError::Refused { message, data, .. }, .. }) => {
-                let reason = revert_reason(&data).unwrap_or(message);
-                Err(GuardianError::WouldFail { guardian: pause.to, target, reason })
+        let Some((message, data)) = refusal(rpc, &call).await? else { return Ok(()) };
+        let cooling = |until: U256, reason| {
+            Err(GuardianError::CoolingDown {
+                guardian,
+                target,
+                until: until.saturating_to(),
+                reason,
+            })
+        };
+        let mut reasons = vec![];
+        match IGuardianErrors::abi_decode(&data) {
+            Ok(IGuardianErrors::CoolingDown(error)) => {
+                return cooling(error.until, "cool-down after the last pause");
             }
-            Err(error) => Err(error),
+            Ok(IGuardianErrors::TooManyPauses(error)) => {
+                return cooling(error.until, "pauses in this period used up");
+            }
+            Ok(IGuardianErrors::NothingPaused(_)) => {
+                // The guardian does not hand on why; each call says it when the guardian alone makes it.
+                for RegisteredCall { to, data } in calls {
+                    let call = json!({ "from": guardian, "to": to, "input": data });
+                    let Some((message, data)) = refusal(rpc, &call).await? else { continue };
+                    match IPausableErrors::abi_decode(&data) {
+                        Ok(IPausableErrors::EnforcedPause(_)) => {
+                            return Err(GuardianError::AlreadyPaused { target });
+                        }
+                        Ok(IPausableErrors::AccessControlUnauthorizedAccount(error)) => {
+                            reasons.push(format!(
+                                "{to} has not granted {} role {}",
+                                error.account, error.neededRole
+                            ));
+                        }
+                        Ok(IPausableErrors::OwnableUnauthorizedAccount(error)) => {
+                            reasons.push(format!("{to} is not owned by {}", error.account));
+                        }
+                        Ok(IPausableErrors::Error(error)) => {
+                            reasons.push(format!("{to}: {}", error.reason))
+                        }
+                        Err(_) => reasons.push(format!("{to}: {message}")),
+                    }
+                }
+            }
+            _ => reasons.push(message),
         }
+        Err(GuardianError::WouldFail { guardian, target, reason: reasons.join("; ") })
     }
 }
 
-/// The guardian's own error in words, where the node hands over the revert data.
-fn revert_reason(data: &Value) -> Option<String> {
-    let data: Bytes = serde_json::from_value(data.clone()).ok()?;
-    Some(match IGuardianErrors::abi_decode(&data).ok()? {
-        IGuardianErrors::NothingPaused(_) => {
-            "every registered call fails: the target is paused already, or the guardian lacks the role".into()
+/// Makes a call without a transaction; the node's words and the revert data where it fails.
+async fn refusal(rpc: &dyn Rpc, call: &Value) -> Result<Option<(String, Bytes)>, GuardianError> {
+    match ask::<Bytes>(rpc, "eth_call", json!([call, "latest"]), "bytes").await {
+        Ok(_) => Ok(None),
+        Err(GuardianError::Rpc { source: RpcError::Refused { message, data, .. }, .. }) => {
+            Ok(Some((message, serde_json::from_value(data).unwrap_or_default())))
         }
-        IGuardianErrors::CoolingDown(error) => format!("cooling down until {}", error.until),
-        IGuardianErrors::TooManyPauses(error) => format!("too many pauses in this period, until {}", error.until),
-        IGuardianErrors::NotPauser(error) => format!("{} is not a pauser", error.caller),
-        IGuardianErrors::NotRegistered(error) => format!("{} is not registered", error.target),
-    })
+        Err(error) => Err(error),
+    }
 }

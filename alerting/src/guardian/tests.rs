@@ -40,12 +40,11 @@ struct Node {
 
 impl Node {
     fn new(manner: Manner) -> Arc<Self> {
-        Arc::new(Self {
-            manner,
-            nonce: 7,
-            sent: Mutex::default(),
-            nonce_reads: AtomicUsize::new(0),
-        })
+        Self::with_nonce(manner, 7)
+    }
+
+    fn with_nonce(manner: Manner, nonce: u64) -> Arc<Self> {
+        Arc::new(Self { manner, nonce, sent: Mutex::default(), nonce_reads: AtomicUsize::new(0) })
     }
 
     fn accept(&self, params: &Value) -> Result<Value, RpcError> {
@@ -229,6 +228,15 @@ async fn pauses_of_different_targets_never_share_a_nonce() {
     let (first, second) = tokio::join!(engine.fire(&first), engine.fire(&second));
     assert_eq!((first.unwrap().nonce, second.unwrap().nonce), (7, 8));
     assert_eq!(node.nonce_reads.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn one_node_of_three_does_not_misplace_the_pause() {
+    for nonce in [0, u64::MAX] {
+        let odd = Node::with_nonce(Manner::Accepts, nonce);
+        let (second, third) = (Node::new(Manner::Accepts), Node::new(Manner::Accepts));
+        assert_eq!(engine(&[&odd, &second, &third]).refresh_nonce().await.unwrap(), 7);
+    }
 }
 
 #[tokio::test]

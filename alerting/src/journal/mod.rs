@@ -124,6 +124,14 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
     },
+    /// The system starts no thread for the writer.
+    #[error("{path}: no thread for the journal: {reason}")]
+    Thread {
+        /// The file.
+        path: PathBuf,
+        /// The system's own words.
+        reason: String,
+    },
     /// SQLite failed otherwise: no permission, an I/O error, a lock held too long.
     #[error("{path}: {source}")]
     Storage {

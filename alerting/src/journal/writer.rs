@@ -107,20 +107,17 @@ impl JournalWriter {
     /// Starts the writing thread over an open journal.
     ///
     /// # Errors
-    /// [`JournalError::Storage`] is not among them: only a refusal of the system to start a thread, which is
-    /// reported as [`JournalError::BadValue`] of the field `thread`.
+    /// [`JournalError::Thread`].
     pub fn start(journal: Journal, limits: WriterLimits) -> Result<Self, JournalError> {
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), limits });
+        let path = journal.path().to_owned();
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn({
                 let shared = Arc::clone(&shared);
                 move || shared.write_until_closed(&journal)
             })
-            .map_err(|error| JournalError::BadValue {
-                field: "thread",
-                reason: error.to_string(),
-            })?;
+            .map_err(|error| JournalError::Thread { path, reason: error.to_string() })?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
