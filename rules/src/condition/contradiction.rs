@@ -11,8 +11,11 @@ pub(super) fn refuse(clauses: &[Clause]) -> Result<(), Complaint> {
         for earlier in &clauses[..index] {
             let against = || {
                 Complaint::new(
-                    clause.span,
-                    format!("`{}` can never hold together with `{}`", clause.text, earlier.text),
+                    clause.said.span,
+                    format!(
+                        "`{}` can never hold together with `{}`",
+                        clause.said.text, earlier.said.text
+                    ),
                 )
             };
             if excludes(&earlier.test, &clause.test) {

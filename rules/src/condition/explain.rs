@@ -14,6 +14,7 @@ pub(super) fn because(clause: &Clause, facts: &FactTable, dictionary: &Dictionar
             .collect(),
         _ => {
             let values: Vec<String> = clause
+                .said
                 .reads
                 .iter()
                 .map(|position| {
@@ -21,7 +22,7 @@ pub(super) fn because(clause: &Clause, facts: &FactTable, dictionary: &Dictionar
                     format!("{} = {}", spec.name, show(facts.value(*position), spec))
                 })
                 .collect();
-            vec![format!("{} ({})", clause.text, values.join(", "))]
+            vec![format!("{} ({})", clause.said.text, values.join(", "))]
         }
     }
 }
@@ -41,11 +42,14 @@ pub(super) fn unknown(clause: &Clause, facts: &FactTable, dictionary: &Dictionar
             }
         }
         _ => {
-            let unknown =
-                clause.reads.iter().filter(|position| *facts.value(**position) == Value::Unknown);
+            let unknown = clause
+                .said
+                .reads
+                .iter()
+                .filter(|position| *facts.value(**position) == Value::Unknown);
             names.extend(unknown.map(|position| dictionary.specs()[*position].name.to_owned()));
             if names.is_empty() {
-                names.push(format!("{} (out of range)", clause.text));
+                names.push(format!("{} (out of range)", clause.said.text));
             }
         }
     }

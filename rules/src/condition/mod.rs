@@ -92,7 +92,7 @@ impl Condition {
 
     /// Dictionary positions that the condition reads, in the order of its text.
     pub(crate) fn reads(&self) -> &[usize] {
-        &self.root.reads
+        &self.root.said.reads
     }
 }
 

@@ -1,6 +1,6 @@
 //! Text to CEL syntax, bounded before the parser sees it. The only file that names the CEL parser.
 
-use cel::common::ast::{IdedExpr, SourceInfo};
+use cel::common::ast::{Expr, IdedExpr, SourceInfo};
 use cel::parser::Parser;
 
 use super::{Complaint, Span};
@@ -33,13 +33,41 @@ impl Source {
         })
     }
 
+    /// All the characters that an expression covers, as far as its tokens tell.
+    pub(super) fn span(&self, expression: &IdedExpr) -> Span {
+        let own = self.token(expression);
+        let around = |parts: &mut dyn Iterator<Item = &IdedExpr>| {
+            parts.map(|part| self.span(part)).fold(own, |whole, part| Span {
+                start: whole.start.min(part.start),
+                end: whole.end.max(part.end),
+            })
+        };
+        match &expression.expr {
+            Expr::Call(call) => {
+                let inside = around(&mut call.target.iter().map(AsRef::as_ref).chain(&call.args));
+                // Operators have names that no function can have.
+                if is_function(&call.func_name) {
+                    self.whole_call(&call.func_name, inside)
+                } else {
+                    inside
+                }
+            }
+            Expr::Select(select) => {
+                let dotted = around(&mut std::iter::once(select.operand.as_ref()));
+                Span { end: dotted.end + select.field.chars().count(), ..dotted }
+            }
+            Expr::List(list) => around(&mut list.elements.iter()),
+            _ => own,
+        }
+    }
+
     /// The text of a span.
     pub(super) fn text(&self, span: Span) -> String {
         self.characters.get(span.start..span.end).unwrap_or_default().iter().collect()
     }
 
     /// A span that starts at a bracket of `name(…)` grown to the name before and the closing bracket behind it.
-    pub(super) fn whole_call(&self, name: &str, inside: Span) -> Span {
+    fn whole_call(&self, name: &str, inside: Span) -> Span {
         let named = inside.start.saturating_sub(name.chars().count());
         let start = if self.text(Span { start: named, end: inside.start }) == name {
             named
@@ -56,6 +84,10 @@ impl Source {
     fn character(&self, byte: usize) -> usize {
         self.character_at_byte.get(byte).copied().unwrap_or(self.characters.len())
     }
+}
+
+fn is_function(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic())
 }
 
 /// For every byte the index of the character it belongs to.

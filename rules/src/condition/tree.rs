@@ -19,6 +19,13 @@ pub(crate) enum Truth {
 #[derive(Debug, Clone)]
 pub(super) struct Clause {
     pub(super) test: Test,
+    /// Apart from the test, so that clauses which are evaluated one after the other lie close together.
+    pub(super) said: Box<Said>,
+}
+
+/// What people are told of a clause.
+#[derive(Debug, Clone)]
+pub(super) struct Said {
     /// The part as its author wrote it, on one line.
     pub(super) text: String,
     /// Dictionary positions it reads, without repetition.
@@ -52,9 +59,8 @@ pub(super) enum Test {
         bound: U256,
     },
     Amounts {
-        left: Amount,
+        sides: Box<(Amount, Amount)>,
         relation: Relation,
-        right: Amount,
     },
     AmountIn {
         value: Amount,
@@ -187,8 +193,8 @@ impl Test {
                 Value::Uint(value) => Truth::from(relation.holds(value.cmp(bound))),
                 _ => Truth::Unknown,
             },
-            Self::Amounts { left, relation, right } => {
-                match (left.evaluate(facts), right.evaluate(facts)) {
+            Self::Amounts { sides, relation } => {
+                match (sides.0.evaluate(facts), sides.1.evaluate(facts)) {
                     (Some(left), Some(right)) => Truth::from(relation.holds(left.cmp(&right))),
                     _ => Truth::Unknown,
                 }
