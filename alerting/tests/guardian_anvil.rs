@@ -286,7 +286,9 @@ async fn the_pause_is_mined_first_and_the_attack_reverts() {
     assert_eq!(sent.replaces, Some(first.tx_hash));
     anvil.ask("evm_mine", json!([])).await;
 
-    let mined = engine.follow(sent.tx_hash, u64::MAX).await.unwrap();
+    // Whoever follows the pause that was replaced learns of the one that was mined.
+    let mined = engine.follow(first.tx_hash, u64::MAX).await.unwrap();
+    assert_eq!(mined.tx_hash, sent.tx_hash);
     assert!(mined.has_succeeded && mined.gas_used < 200_000, "{mined:?}");
     assert_eq!(
         mined.cost_wei,

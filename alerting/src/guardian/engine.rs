@@ -8,17 +8,15 @@ use std::time::Duration;
 use alloy::consensus::TxEip1559;
 use alloy::eips::Encodable2718;
 use alloy::primitives::{Address, B256, Bytes, TxKind, U64, U256};
-use alloy::sol_types::SolCall;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use super::contract::IGuardian;
 use super::price::tip_to_beat_wei;
 use super::rpc::{Rpc, RpcError, ask};
-use super::{FeeBudget, FeeOffer, GuardianError, Key, price};
+use super::{FeeBudget, FeeOffer, GuardianError, Key, deploy, price};
 
 /// Where and how a chain's pauses are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,22 +100,31 @@ pub struct PauseEngine {
     settings: EngineSettings,
     rpcs: Vec<Arc<dyn Rpc>>,
     targets: Mutex<BTreeMap<Address, TargetState>>,
-    /// The next nonce; none where it must be read from the chain. An async lock, because it is held while it is
-    /// read, so that two pauses never share one.
-    next_nonce: tokio::sync::Mutex<Option<u64>>,
+    /// An async lock, because it is held while the chain is asked, so that two pauses never share a nonce.
+    nonces: tokio::sync::Mutex<Nonces>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default)]
+struct Nonces {
+    /// The next one; none where it must be read from the chain.
+    next: Option<u64>,
+    /// The last one used, and when.
+    used: Option<(u64, Instant)>,
+}
+
+#[derive(Debug, Clone)]
 enum TargetState {
     Sending,
     Sent(Sent),
 }
 
 /// A pause that was accepted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Sent {
     at: Instant,
     tx_hash: B256,
+    /// The pauses that it replaced, any of which may still be the one that is mined.
+    replaced: Vec<B256>,
     nonce: u64,
     offer: FeeOffer,
     is_mined: bool,
@@ -141,7 +148,7 @@ impl PauseEngine {
             settings,
             rpcs,
             targets: Mutex::default(),
-            next_nonce: tokio::sync::Mutex::default(),
+            nonces: tokio::sync::Mutex::default(),
         })
     }
 
@@ -163,8 +170,8 @@ impl PauseEngine {
             max_tip_wei: request.attack_max_priority_fee_per_gas,
         };
         let claim = self.claim(request.target, &attack, request.base_fee_wei)?;
-        let sent = match claim.previous {
-            Some(previous) => self.replace(request, &attack, &previous).await?,
+        let sent = match &claim.previous {
+            Some(previous) => self.replace(request, &attack, previous).await?,
             None => self.send_first(request, &attack).await?,
         };
         claim.keep(&sent);
@@ -178,8 +185,8 @@ impl PauseEngine {
     ) -> Result<PauseSent, GuardianError> {
         let gas_limit = self.gas_limit(request);
         let offer = price(attack, request.base_fee_wei, gas_limit, &self.settings.budget)?;
-        let mut next_nonce = self.next_nonce.lock().await;
-        let mut nonce = match (request.nonce, *next_nonce) {
+        let mut nonces = self.nonces.lock().await;
+        let mut nonce = match (request.nonce, nonces.next) {
             (Some(nonce), _) | (None, Some(nonce)) => nonce,
             (None, None) => self.pending_nonce().await?,
         };
@@ -190,7 +197,10 @@ impl PauseEngine {
             nonce = self.pending_nonce().await?;
             sent = self.sign_and_send(request, nonce, gas_limit, &offer).await;
         }
-        *next_nonce = sent.is_ok().then_some(nonce.saturating_add(1));
+        nonces.next = sent.is_ok().then_some(nonce.saturating_add(1));
+        if sent.is_ok() {
+            nonces.used = Some((nonce, Instant::now()));
+        }
         sent
     }
 
@@ -230,19 +240,27 @@ impl PauseEngine {
 
     /// Reads the nonce ahead, so that firing need not. For every new head.
     ///
+    /// A nonce used less than `refire_after` ago is not used again for a node that has not heard of it: that would
+    /// replace one target's pause by another's. After that time it is taken for lost.
+    ///
     /// # Errors
     /// [`GuardianError::Rpc`], [`GuardianError::BadAnswer`].
     pub async fn refresh_nonce(&self) -> Result<u64, GuardianError> {
-        let mut next_nonce = self.next_nonce.lock().await;
-        let nonce = self.pending_nonce().await?;
-        *next_nonce = Some(nonce);
-        Ok(nonce)
+        let mut nonces = self.nonces.lock().await;
+        let pending = self.pending_nonce().await?;
+        let floor = nonces.used.filter(|(_, at)| at.elapsed() < self.settings.refire_after);
+        let next = floor.map_or(pending, |(used, _)| pending.max(used.saturating_add(1)));
+        nonces.next = Some(next);
+        Ok(next)
     }
 
     /// The pause as a call, for simulating [pause, attack].
     pub fn pause_call(&self, target: Address, evidence: B256) -> Call {
-        let data = IGuardian::pauseCall { target, evidence }.abi_encode().into();
-        Call { from: self.address(), to: self.settings.guardian, data }
+        Call {
+            from: self.address(),
+            to: self.settings.guardian,
+            data: deploy::pause_call(target, evidence),
+        }
     }
 
     /// Account of the key.
@@ -266,10 +284,27 @@ impl PauseEngine {
     /// Remembers that a pause is mined: nothing replaces it any more.
     pub(super) fn note_mined(&self, pause: B256) {
         for state in self.lock().values_mut() {
-            if let TargetState::Sent(sent) = state {
-                sent.is_mined |= sent.tx_hash == pause;
+            if let TargetState::Sent(sent) = state
+                && (sent.tx_hash == pause || sent.replaced.contains(&pause))
+            {
+                sent.is_mined = true;
             }
         }
+    }
+
+    /// The pause and all that share its target and nonce: exactly one of them can be mined.
+    pub(super) fn versions_of(&self, pause: B256) -> Vec<B256> {
+        let targets = self.lock();
+        let sent = targets.values().find_map(|state| match state {
+            TargetState::Sent(sent) if sent.tx_hash == pause || sent.replaced.contains(&pause) => {
+                Some(sent)
+            }
+            _ => None,
+        });
+        sent.map_or_else(
+            || vec![pause],
+            |sent| [&[sent.tx_hash], sent.replaced.as_slice()].concat(),
+        )
     }
 
     pub(super) fn rpcs(&self) -> &[Arc<dyn Rpc>] {
@@ -313,7 +348,7 @@ impl PauseEngine {
                 if sent.is_mined || !is_outbid {
                     return Err(GuardianError::AlreadySent { target, tx_hash: sent.tx_hash });
                 }
-                Some(*sent)
+                Some(sent.clone())
             }
             _ => None,
         };
@@ -441,19 +476,25 @@ struct Claim<'a> {
 
 impl Claim<'_> {
     fn keep(mut self, sent: &PauseSent) {
+        let mut replaced = Vec::new();
+        if let Some(previous) = self.previous.take() {
+            replaced = previous.replaced;
+            replaced.push(previous.tx_hash);
+        }
         let offer = FeeOffer {
             max_fee_per_gas_wei: sent.max_fee_per_gas_wei,
             max_tip_wei: sent.max_tip_wei,
         };
         let (tx_hash, nonce) = (sent.tx_hash, sent.nonce);
-        self.previous = Some(Sent { at: Instant::now(), tx_hash, nonce, offer, is_mined: false });
+        self.previous =
+            Some(Sent { at: Instant::now(), tx_hash, replaced, nonce, offer, is_mined: false });
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         let mut targets = self.engine.lock();
-        match self.previous {
+        match self.previous.take() {
             Some(sent) => targets.insert(self.target, TargetState::Sent(sent)),
             None => targets.remove(&self.target),
         };

@@ -51,7 +51,7 @@ pub enum AttackFate {
 }
 
 impl PauseEngine {
-    /// Waits until the pause is mined.
+    /// Waits until the pause is mined, or one that replaced it or that it replaced: the answer says which.
     ///
     /// # Errors
     /// [`GuardianError::NotMined`] when the chain has passed `until_block` or the time allowed is over;
@@ -66,9 +66,9 @@ impl PauseEngine {
             // The height is read before the receipt: otherwise a block that arrives between the two would end the
             // waiting without having been looked into.
             let height = self.height().await;
-            let found = self.receipt_from_any(tx_hash).await;
+            let found = self.receipt_from_any(&self.versions_of(tx_hash)).await;
             if let Ok(Some(receipt)) = &found {
-                self.note_mined(tx_hash);
+                self.note_mined(receipt.transaction_hash);
                 return Ok(receipt.into());
             }
             let reason = match height {
@@ -95,7 +95,7 @@ impl PauseEngine {
         pause: &Inclusion,
         attack: B256,
     ) -> Result<AttackFate, GuardianError> {
-        Ok(self.receipt_from_any(attack).await?.map_or(AttackFate::NotMined, |receipt| {
+        Ok(self.receipt_from_any(&[attack]).await?.map_or(AttackFate::NotMined, |receipt| {
             let (block, index) =
                 (receipt.block_number.saturating_to(), receipt.transaction_index.saturating_to());
             AttackFate::Mined {
@@ -107,10 +107,13 @@ impl PauseEngine {
         }))
     }
 
-    /// The first receipt that a node hands over; none where every node that answers has none.
-    async fn receipt_from_any(&self, tx_hash: B256) -> Result<Option<Receipt>, GuardianError> {
-        let mut asked: FuturesUnordered<_> =
-            self.rpcs().iter().map(|rpc| receipt(rpc.as_ref(), tx_hash)).collect();
+    /// The first receipt that a node hands over for any of the transactions; none where every node that answers has none.
+    async fn receipt_from_any(&self, tx_hashes: &[B256]) -> Result<Option<Receipt>, GuardianError> {
+        let mut asked: FuturesUnordered<_> = self
+            .rpcs()
+            .iter()
+            .flat_map(|rpc| tx_hashes.iter().map(|&tx_hash| receipt(rpc.as_ref(), tx_hash)))
+            .collect();
         let mut answer = Err(GuardianError::NoNode { chain: self.settings().chain.clone() });
         while let Some(found) = asked.next().await {
             match found {

@@ -214,8 +214,9 @@ async fn an_attack_that_raises_its_fees_is_outbid_again_in_the_same_place() {
     assert!(matches!(engine.fire(&dear).await, Err(GuardianError::Price(_))));
     assert_eq!(engine.fire(&raised).await.unwrap_err(), known);
     assert_eq!(node.sent.lock().unwrap().len(), 2);
-    // Once it is mined, no fee of an attack brings another.
-    engine.note_mined(second.tx_hash);
+    assert_eq!(engine.versions_of(first.tx_hash), [second.tx_hash, first.tx_hash]);
+    // Once either is mined, no fee of an attack brings another.
+    engine.note_mined(first.tx_hash);
     let late = PauseRequest { attack_max_fee_per_gas: 900 * GWEI, ..request(TARGET) };
     assert_eq!(engine.fire(&late).await.unwrap_err(), known);
 }
@@ -228,6 +229,17 @@ async fn pauses_of_different_targets_never_share_a_nonce() {
     let (first, second) = tokio::join!(engine.fire(&first), engine.fire(&second));
     assert_eq!((first.unwrap().nonce, second.unwrap().nonce), (7, 8));
     assert_eq!(node.nonce_reads.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_node_that_lags_does_not_make_one_pause_replace_another() {
+    // The node's answer stays 7, as if it had not heard of the first pause.
+    let node = Node::new(Manner::Accepts);
+    let engine = engine(&[&node]);
+    assert_eq!(engine.refresh_nonce().await.unwrap(), 7);
+    engine.fire(&request(TARGET)).await.unwrap();
+    assert_eq!(engine.refresh_nonce().await.unwrap(), 8);
+    assert_eq!(engine.fire(&request(Address::repeat_byte(0xcc))).await.unwrap().nonce, 8);
 }
 
 #[tokio::test]
