@@ -55,6 +55,8 @@ artifacts! {
     ATTACKER = "../../../fixtures/contracts/artifacts/Attacker.json";
     /// Re-enters a vault and takes nothing.
     HARMLESS_REENTER = "../../../fixtures/contracts/artifacts/HarmlessReenter.json";
+    /// Withdraws its own deposit in parts, each from inside of the one before.
+    SPLITTER = "../../../fixtures/contracts/artifacts/Splitter.json";
     /// Deposits at birth, withdraws and shares out.
     PAYOUT = "../../../fixtures/contracts/artifacts/Payout.json";
     /// A plain ERC-20.

@@ -1,0 +1,88 @@
+//! Episodes: a fresh chain with one protocol, ordinary use, look-alikes and sometimes an attack.
+//!
+//! Every transaction runs through the guard's own simulation and feature code before it is mined, so a row of the
+//! data set is what the guard would have asked its model. Whether a transaction did harm is measured, not
+//! declared: the protocol owns less of what it owes than before.
+
+mod attack;
+mod benign;
+mod script;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+use portcullis_models::data::{Dataset, Origin};
+use portcullis_models::random::Random;
+use portcullis_models::schema::TRANSACTION;
+use portcullis_watcher::simulate::SimError;
+use portcullis_watcher::state::StateError;
+
+use self::world::World;
+
+/// Counted up whenever the same seed gives other rows.
+pub const GENERATOR_VERSION: &str = "1";
+
+/// Transactions of an episode, apart from what sets them up.
+const STEPS: usize = 22;
+/// Part of the episodes in which the protocol has the flaw.
+const FLAWED_SHARE: f64 = 0.65;
+/// Part of the episodes in which somebody attacks, with or without success.
+const ATTACKED_SHARE: f64 = 0.7;
+
+/// Why episodes could not be played.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RangeError {
+    /// A transaction could not be simulated.
+    #[error("episode {episode}: {source}")]
+    Simulation {
+        /// Which episode.
+        episode: u64,
+        /// Why not.
+        source: SimError,
+    },
+    /// A transaction could not be mined.
+    #[error("episode {episode}: {source}")]
+    State {
+        /// Which episode.
+        episode: u64,
+        /// Why not.
+        source: StateError,
+    },
+}
+
+/// Plays `episodes` episodes and collects a row for every transaction that touches the protected protocol.
+///
+/// The same seed and number give the same rows.
+///
+/// # Errors
+/// [`RangeError`] when the chain in memory refuses a transaction, which is a bug in an episode.
+pub fn generate(seed: u64, episodes: u64) -> Result<Dataset, RangeError> {
+    let mut rows = Vec::new();
+    for episode in 0..episodes {
+        rows.extend(play(seed, episode)?.rows);
+    }
+    let origin = Origin {
+        generator: "portcullis-range".to_owned(),
+        generator_version: GENERATOR_VERSION.to_owned(),
+        seed,
+    };
+    Ok(Dataset { schema: &TRANSACTION, origin, rows })
+}
+
+fn play(seed: u64, episode: u64) -> Result<World, RangeError> {
+    let mut random = Random::part(seed, episode);
+    let is_flawed = random.chance(FLAWED_SHARE);
+    let is_attacked = random.chance(ATTACKED_SHARE);
+    let attack_step = random.below(STEPS);
+    let mut world = World::new(episode, is_flawed, random)?;
+    for step in 0..STEPS {
+        if is_attacked && step == attack_step {
+            attack::play(&mut world)?;
+        } else {
+            benign::play(&mut world)?;
+        }
+    }
+    Ok(world)
+}

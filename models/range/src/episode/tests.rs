@@ -1,0 +1,67 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use portcullis_models::data::Row;
+use portcullis_models::schema::transaction;
+
+use super::*;
+
+/// Enough episodes for every kind of behaviour to turn up.
+fn rows() -> &'static [Row] {
+    static ROWS: std::sync::LazyLock<Vec<Row>> =
+        std::sync::LazyLock::new(|| generate(5, 30).unwrap().rows);
+    &ROWS
+}
+
+#[test]
+fn the_same_seed_plays_the_same_rows_and_another_one_others() {
+    let rows = |seed| generate(seed, 2).unwrap();
+    assert_eq!(rows(1), rows(1));
+    assert_ne!(rows(1).rows, rows(2).rows);
+    // An episode does not depend on those before it.
+    let third: Vec<Row> =
+        generate(1, 3).unwrap().rows.into_iter().filter(|row| row.episode == 2).collect();
+    assert_eq!(play(1, 2).unwrap().rows, third);
+}
+
+#[test]
+fn the_books_hold_what_was_deposited() {
+    let world = World::new(0, true, Random::new(3)).unwrap();
+    let books = world.books().unwrap();
+    assert_eq!(books.held_wei, books.owed_wei);
+    assert!(books.held_wei > world::wei(world.tvl_ether * 0.999));
+}
+
+#[test]
+fn only_attacks_on_the_flawed_vault_do_harm() {
+    let (mut harmful, mut failed) = (BTreeSet::new(), 0);
+    for row in rows() {
+        let is_attack = row.family.starts_with("reentrancy/");
+        assert_eq!(row.intent, is_attack, "{}", row.family);
+        assert!(is_attack || !row.harm, "`{}` did harm", row.family);
+        if row.harm {
+            harmful.insert(row.family.as_str());
+        }
+        failed += usize::from(is_attack && !row.harm);
+    }
+    assert_eq!(harmful.len(), 3, "a way of delivery never succeeds: {harmful:?}");
+    assert!(failed > 0, "every attack succeeds: the repaired vault is never attacked");
+}
+
+#[test]
+fn look_alikes_look_alike() {
+    let mut most: BTreeMap<&str, [f32; 3]> = BTreeMap::new();
+    for row in rows().iter().filter(|row| !row.harm) {
+        let highest = most.entry(row.family.as_str()).or_default();
+        let features =
+            [transaction::REENTRY_DEPTH, transaction::OUTFLOW_FRAC, transaction::REPEAT_RATIO];
+        for (highest, feature) in highest.iter_mut().zip(features) {
+            *highest = highest.max(row.values[feature]);
+        }
+    }
+    assert!(most["split-withdrawal"][0] >= 4.0, "{most:?}");
+    assert!(most["harmless-reentry"][0] >= 1.0, "{most:?}");
+    assert!(most["leave"][1] > 0.3, "{most:?}");
+    assert!(most["batch"][2] > 0.3, "{most:?}");
+    let in_constructor = |row: &&Row| row.values[transaction::IN_CREATION] == 1.0 && !row.harm;
+    assert!(rows().iter().filter(in_constructor).count() > 5);
+}

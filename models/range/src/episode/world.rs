@@ -1,0 +1,283 @@
+//! One chain in memory with one protected vault, its users, and strangers; every transaction goes through here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use alloy::consensus::{Signed, TxEip1559, TxEnvelope};
+use alloy::primitives::{Address, B256, Signature, TxKind, U256, keccak256};
+use alloy::sol_types::{SolCall, SolValue};
+use portcullis_models::data::Row;
+use portcullis_models::random::Random;
+use portcullis_watcher::facts::{Protected, observe};
+use portcullis_watcher::simulate::Simulator;
+use portcullis_watcher::source::PendingTransaction;
+use portcullis_watcher::state::{AccountState, ChainRules, ForkedState, Hardfork, StateError};
+
+use super::RangeError;
+use crate::artifacts;
+use crate::story::Vault;
+
+const CHAIN_ID: u64 = 31_337;
+const GWEI: f64 = 1e9;
+const ETHER: f64 = 1e18;
+/// Ether that every account holds beside what it plays with: gas of many transactions.
+const SPARE_ETHER: f64 = 20.0;
+/// Place of `balances` in the storage layout of both vaults.
+const BALANCES_SLOT: U256 = U256::from_limbs([2, 0, 0, 0]);
+
+/// A played episode.
+pub(super) struct World {
+    /// What the guard would have asked its model, so far.
+    pub(super) rows: Vec<Row>,
+    pub(super) random: Random,
+    /// The protected vault.
+    pub(super) vault: Address,
+    /// Whoever deployed it.
+    pub(super) admin: Address,
+    /// Accounts with a deposit.
+    pub(super) users: Vec<Address>,
+    /// All that the users deposited, ether.
+    pub(super) tvl_ether: f64,
+    strangers: Vec<Address>,
+    episode: u64,
+    state: Arc<ForkedState>,
+    simulator: Simulator,
+    protected: Protected,
+    /// Everyone who ever had an entry in the vault's books.
+    claimants: BTreeSet<Address>,
+    n_sent: u64,
+}
+
+/// A transaction before it has nonce and fees.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) from: Address,
+    /// None creates a contract.
+    pub(super) to: Option<Address>,
+    pub(super) value: U256,
+    pub(super) input: Vec<u8>,
+}
+
+/// What the vault has and what it owes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Books {
+    pub(super) held_wei: U256,
+    pub(super) owed_wei: U256,
+}
+
+impl World {
+    /// Deploys the vault and lets its users deposit.
+    pub(super) fn new(
+        episode: u64,
+        is_flawed: bool,
+        mut random: Random,
+    ) -> Result<Self, RangeError> {
+        let mut account = || Address::from_slice(&keccak256(random.bits().to_be_bytes())[12..]);
+        let admin = account();
+        let (users, strangers): (Vec<_>, Vec<_>) =
+            ((0..8).map(|_| account()).collect(), (0..8).map(|_| account()).collect());
+        let users: Vec<Address> = users[..3 + random.below(6)].to_vec();
+        let tvl_ether = random.log_uniform(20.0, 50_000.0);
+        let weights: Vec<f64> = users.iter().map(|_| random.log_uniform(0.02, 1.0)).collect();
+        let total: f64 = weights.iter().sum();
+        let deposits: Vec<f64> = weights.iter().map(|weight| tvl_ether * weight / total).collect();
+
+        let mut genesis =
+            vec![(admin, AccountState { balance: wei(100.0), ..AccountState::default() })];
+        for (&user, deposit) in users.iter().zip(&deposits) {
+            let balance = wei(SPARE_ETHER + deposit * random.log_uniform(1.01, 5.0));
+            genesis.push((
+                user,
+                AccountState { balance, nonce: nonce(&mut random), ..AccountState::default() },
+            ));
+        }
+        for &stranger in &strangers {
+            let balance = wei(SPARE_ETHER + tvl_ether * random.log_uniform(0.02, 3.0));
+            genesis.push((
+                stranger,
+                AccountState { balance, nonce: nonce(&mut random), ..AccountState::default() },
+            ));
+        }
+        let failed = |source| RangeError::State { episode, source };
+        let rules = ChainRules { chain_id: CHAIN_ID, hardfork: Hardfork::Prague, block_time_s: 12 };
+        let state = ForkedState::in_memory(rules, genesis).map_err(failed)?;
+        let vault = admin.create(0);
+        let mut world = Self {
+            rows: Vec::new(),
+            random,
+            vault,
+            admin,
+            tvl_ether,
+            strangers,
+            episode,
+            simulator: Simulator::new(Arc::clone(&state)),
+            state,
+            protected: Protected::new([("vault".to_owned(), vec![vault])]),
+            claimants: users.iter().copied().collect(),
+            users,
+            n_sent: 0,
+        };
+        let artifact = if is_flawed { artifacts::VAULT } else { artifacts::VAULT_FIXED };
+        let code = artifact.creation(&admin.abi_encode());
+        world.set_up(Draft { from: admin, to: None, value: U256::ZERO, input: code })?;
+        for (index, deposit) in deposits.into_iter().enumerate() {
+            let input = Vault::depositCall {}.abi_encode();
+            world.set_up(Draft {
+                from: world.users[index],
+                to: Some(vault),
+                value: wei(deposit),
+                input,
+            })?;
+        }
+        Ok(world)
+    }
+
+    /// An account with a deposit.
+    pub(super) fn user(&mut self) -> Address {
+        self.users[self.random.below(self.users.len())]
+    }
+
+    /// An account that may never have been seen before.
+    pub(super) fn stranger(&mut self) -> Address {
+        self.strangers[self.random.below(self.strangers.len())]
+    }
+
+    /// What an account may spend, ether, its gas apart.
+    pub(super) fn purse_ether(&self, account: Address) -> Result<f64, RangeError> {
+        let balance = self.view(|view| view.balance_wei(account))?;
+        Ok((ether(balance) - SPARE_ETHER / 2.0).max(0.0))
+    }
+
+    /// What the vault's books say is an account's, wei.
+    pub(super) fn claim_wei(&self, account: Address) -> Result<U256, RangeError> {
+        self.view(|view| view.storage(self.vault, balance_slot(account)))
+    }
+
+    /// The address of the contract that an account's next transaction creates.
+    pub(super) fn next_contract(&self, account: Address) -> Result<Address, RangeError> {
+        Ok(account.create(self.view(|view| view.nonce(account))?))
+    }
+
+    /// Mines a transaction without having looked at it.
+    pub(super) fn set_up(&mut self, draft: Draft) -> Result<(), RangeError> {
+        let tx = self.sign(draft)?;
+        self.state
+            .apply(&tx)
+            .map_err(|source| RangeError::State { episode: self.episode, source })?;
+        Ok(())
+    }
+
+    /// Looks at a transaction as the guard does, then mines it; keeps a row if it touches the vault.
+    pub(super) fn play(
+        &mut self,
+        family: &str,
+        intent: bool,
+        draft: Draft,
+    ) -> Result<(), RangeError> {
+        let tx = self.sign(draft)?;
+        let execution = self
+            .simulator
+            .simulate(&tx, &[])
+            .map_err(|source| RangeError::Simulation { episode: self.episode, source })?;
+        let observation = observe(&execution, &self.protected);
+        let written = execution
+            .mapping_slots
+            .iter()
+            .filter(|slot| slot.address == self.vault && slot.base == BALANCES_SLOT);
+        self.claimants.extend(written.map(|slot| Address::from_word(slot.key)));
+        let before = self.books()?;
+        self.state
+            .apply(&tx)
+            .map_err(|source| RangeError::State { episode: self.episode, source })?;
+        let after = self.books()?;
+        if !observation.touched.is_empty() && !observation.truncated {
+            self.rows.push(Row {
+                harm: after.is_poorer_than(before),
+                intent,
+                family: family.to_owned(),
+                episode: self.episode,
+                values: observation.vector.values().to_vec(),
+            });
+        }
+        Ok(())
+    }
+
+    /// What the vault has and owes now.
+    pub(super) fn books(&self) -> Result<Books, RangeError> {
+        self.view(|view| {
+            let mut owed_wei = U256::ZERO;
+            for &claimant in &self.claimants {
+                owed_wei += view.storage(self.vault, balance_slot(claimant))?;
+            }
+            Ok(Books { held_wei: view.balance_wei(self.vault)?, owed_wei })
+        })
+    }
+
+    fn view<T>(
+        &self,
+        look: impl FnOnce(&portcullis_watcher::state::StateView<'_>) -> Result<T, StateError>,
+    ) -> Result<T, RangeError> {
+        let failed = |source| RangeError::State { episode: self.episode, source };
+        look(&self.state.view().map_err(failed)?).map_err(failed)
+    }
+
+    /// Gives a draft its nonce, fees and gas limit. Senders are known here, so the signature is a dummy that
+    /// nobody reads; making real ones would take most of the time of an episode.
+    fn sign(&mut self, draft: Draft) -> Result<PendingTransaction, RangeError> {
+        let nonce = self.view(|view| view.nonce(draft.from))?;
+        let tip = (self.random.log_uniform(0.01, 20.0) * GWEI) as u128;
+        let tx = TxEip1559 {
+            chain_id: CHAIN_ID,
+            nonce,
+            gas_limit: 8_000_000,
+            max_fee_per_gas: tip + (self.random.log_uniform(5.0, 60.0) * GWEI) as u128,
+            max_priority_fee_per_gas: tip,
+            to: draft.to.map_or(TxKind::Create, TxKind::Call),
+            value: draft.value,
+            access_list: Default::default(),
+            input: draft.input.into(),
+        };
+        self.n_sent += 1;
+        let hash: B256 =
+            keccak256([self.episode.to_be_bytes(), self.n_sent.to_be_bytes()].concat());
+        let envelope =
+            TxEnvelope::from(Signed::new_unchecked(tx, Signature::test_signature(), hash));
+        Ok(PendingTransaction {
+            envelope,
+            sender: draft.from,
+            hash,
+            seen_at_ms: 0,
+            node: "range".into(),
+        })
+    }
+}
+
+impl Books {
+    /// Owns less of what it owes.
+    fn is_poorer_than(self, before: Self) -> bool {
+        self.held_wei.saturating_add(before.owed_wei)
+            < before.held_wei.saturating_add(self.owed_wei)
+    }
+}
+
+/// Ether in wei; exact to the fifteen digits that a draw has.
+pub(super) fn wei(ether: f64) -> U256 {
+    U256::from((ether.max(0.0) * ETHER) as u128)
+}
+
+fn ether(wei: U256) -> f64 {
+    f64::from(wei) / ETHER
+}
+
+fn balance_slot(account: Address) -> U256 {
+    keccak256((account, BALANCES_SLOT).abi_encode()).into()
+}
+
+/// One account in four is new; a patient attacker's is not.
+fn nonce(random: &mut Random) -> u64 {
+    if random.chance(0.25) {
+        random.below(3) as u64
+    } else {
+        random.log_uniform(3.0, 20_000.0) as u64
+    }
+}
