@@ -7,6 +7,9 @@ mod calls;
 pub mod execution;
 mod inspect;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, Bytes, U256};

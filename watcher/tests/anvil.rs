@@ -1,0 +1,276 @@
+//! Sources, state and simulation against a real node: what is simulated must be what the node then mines.
+
+mod node;
+
+use std::{sync::Arc, time::Duration};
+
+use alloy::{
+    primitives::{Address, B256, Bytes, TxKind, U256},
+    sol,
+    sol_types::{SolCall as _, SolValue as _},
+};
+use portcullis_watcher::{
+    simulate::{
+        Simulator,
+        execution::{Execution, Status},
+    },
+    source::{PendingTransaction, Pool, SourceError, SourceEvent},
+    state::{AdvanceReport, ChainRules, EmptiedBecause, ForkedState, Hardfork, RpcBackend},
+};
+use serde_json::{Value, json};
+
+use node::{Anvil, CHAIN_ID, ETHER, Person, Stream, artifact};
+
+sol! {
+    function deposit() external payable;
+    function withdraw(uint256 amount) external;
+    function withdrawAll() external;
+    function attack(address vault, uint256 loops) external payable;
+    function roundTrip(address vault, uint256 amount) external payable;
+    function transfer(address to, uint256 amount) external returns (bool);
+}
+
+const RULES: ChainRules =
+    ChainRules { chain_id: CHAIN_ID, hardfork: Hardfork::Prague, block_time_s: 1 };
+
+/// Simulates off the reactor, as the guard does: missing state is fetched over the same connection.
+async fn simulate(
+    simulator: &Simulator,
+    tx: &Arc<PendingTransaction>,
+    before: Vec<Arc<PendingTransaction>>,
+) -> Execution {
+    let (simulator, tx) = (simulator.clone(), Arc::clone(tx));
+    tokio::task::spawn_blocking(move || simulator.simulate(&tx, &before)).await.unwrap().unwrap()
+}
+
+async fn advance(state: &Arc<ForkedState>, stream: &mut Stream) -> AdvanceReport {
+    let block = stream.head().await;
+    let state = Arc::clone(state);
+    tokio::task::spawn_blocking(move || state.advance(&block)).await.unwrap().unwrap()
+}
+
+/// Status, gas used and logs of the receipt, in the same form as [`of_execution`].
+async fn of_receipt(stream: &Stream, hash: B256) -> (bool, u64, Vec<(Address, Vec<B256>, Bytes)>) {
+    let receipt = stream.ask("eth_getTransactionReceipt", json!([hash])).await;
+    let number = |value: &Value| u64::from_str_radix(&value.as_str().unwrap()[2..], 16).unwrap();
+    let logs = receipt["logs"].as_array().unwrap().iter().map(|log| {
+        let part = |name: &str| log[name].clone();
+        (
+            serde_json::from_value(part("address")).unwrap(),
+            serde_json::from_value(part("topics")).unwrap(),
+            serde_json::from_value(part("data")).unwrap(),
+        )
+    });
+    (receipt["status"] == "0x1", number(&receipt["gasUsed"]), logs.collect())
+}
+
+fn of_execution(execution: &Execution) -> (bool, u64, Vec<(Address, Vec<B256>, Bytes)>) {
+    let logs = execution.logs.iter().filter(|log| log.kept);
+    (
+        execution.status == Status::Success,
+        execution.gas_used,
+        logs.map(|log| (log.address, log.topics.clone(), log.data.clone())).collect(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn simulations_equal_receipts_and_the_state_stays_exact() {
+    let anvil = Anvil::start(0);
+    let mut stream = Stream::open(anvil.port, CHAIN_ID);
+    let state = ForkedState::new(RULES, Arc::new(RpcBackend::new([stream.link.clone()])));
+    let simulator = Simulator::new(Arc::clone(&state));
+    assert_eq!(advance(&state, &mut stream).await, AdvanceReport::Emptied(EmptiedBecause::First));
+
+    let (mut admin, mut user, mut thief) =
+        (Person::number(0), Person::number(1), Person::number(2));
+    let vault = admin.address().create(0);
+    let token = admin.address().create(1);
+    let thiefs = thief.address().create(0);
+    let reenterer = user.address().create(0);
+    let create =
+        |name: &str, arguments: Vec<u8>| (TxKind::Create, 0, [artifact(name), arguments].concat());
+    let ether = |tenths: u128| U256::from(tenths * ETHER / 10);
+    let mut touched = std::collections::BTreeSet::new();
+
+    let mut steps = Vec::new();
+    let mut step = |person: &mut Person, (to, value, input): (TxKind, u128, Vec<u8>)| {
+        steps.push(person.sign(to, value, input.into()));
+    };
+    step(&mut admin, create("Vault", admin_argument(Person::number(0).address())));
+    step(&mut admin, create("Token", U256::from(1_000_000).abi_encode()));
+    step(&mut user, create("HarmlessReenter", vec![]));
+    step(&mut thief, create("Attacker", vec![]));
+    step(&mut user, (TxKind::Call(vault), 10 * ETHER, depositCall {}.abi_encode()));
+    step(&mut user, (TxKind::Call(vault), 0, withdrawCall { amount: ether(5) }.abi_encode()));
+    step(&mut user, (TxKind::Call(vault), 0, withdrawCall { amount: ether(500) }.abi_encode()));
+    step(
+        &mut user,
+        (TxKind::Call(reenterer), ETHER, roundTripCall { vault, amount: ether(4) }.abi_encode()),
+    );
+    step(
+        &mut admin,
+        (TxKind::Call(token), 0, transferCall { to: thiefs, amount: U256::from(77) }.abi_encode()),
+    );
+    step(&mut admin, (TxKind::Call(Address::repeat_byte(0x55)), ETHER, vec![]));
+    step(
+        &mut thief,
+        (TxKind::Call(thiefs), ETHER, attackCall { vault, loops: U256::from(20) }.abi_encode()),
+    );
+    step(&mut user, (TxKind::Call(vault), 0, withdrawAllCall {}.abi_encode()));
+
+    for tx in steps {
+        stream.send(&tx).await;
+        let seen = stream.pending(tx.hash).await;
+        assert_eq!(seen.sender, tx.sender);
+        let execution = simulate(&simulator, &seen, vec![]).await;
+        stream.mine().await;
+        let report = advance(&state, &mut stream).await;
+        assert_eq!(report, AdvanceReport::Exact { transactions: 1 });
+        assert_eq!(of_execution(&execution), of_receipt(&stream, tx.hash).await);
+        let written =
+            execution.accesses.iter().filter(|access| access.after.is_some() && !access.transient);
+        touched.extend(written.map(|access| (access.address, access.slot)));
+    }
+
+    assert!(touched.len() > 5, "{} slots", touched.len());
+    for (address, slot) in touched {
+        let node: U256 = {
+            let word = stream.ask("eth_getStorageAt", json!([address, slot, "latest"])).await;
+            serde_json::from_value::<B256>(word).unwrap().into()
+        };
+        assert_eq!(
+            state.view().unwrap().storage(address, slot).unwrap(),
+            node,
+            "slot {slot:#x} of {address}"
+        );
+    }
+    for address in
+        [vault, thiefs, reenterer, thief.address(), user.address(), admin.address(), Address::ZERO]
+    {
+        let node: U256 =
+            serde_json::from_value(stream.ask("eth_getBalance", json!([address, "latest"])).await)
+                .unwrap();
+        let ours = {
+            let state = Arc::clone(&state);
+            tokio::task::spawn_blocking(move || state.view().unwrap().balance_wei(address).unwrap())
+                .await
+                .unwrap()
+        };
+        assert_eq!(ours, node, "balance of {address}");
+    }
+    let counts = state.counts();
+    assert_eq!(
+        (counts.emptied_mismatch, counts.emptied_not_runnable, counts.emptied_reorg),
+        (0, 0, 0),
+        "{counts:?}"
+    );
+}
+
+fn admin_argument(admin: Address) -> Vec<u8> {
+    admin.abi_encode()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attack_prepared_in_the_same_block_is_seen_through_its_predecessors() {
+    let anvil = Anvil::start(0);
+    let mut stream = Stream::open(anvil.port, CHAIN_ID);
+    let state = ForkedState::new(RULES, Arc::new(RpcBackend::new([stream.link.clone()])));
+    let simulator = Simulator::new(Arc::clone(&state));
+    advance(&state, &mut stream).await;
+
+    let (mut admin, mut thief) = (Person::number(0), Person::number(2));
+    let vault = admin.address().create(0);
+    let deploy = [artifact("Vault"), admin_argument(admin.address())].concat();
+    for tx in [
+        admin.sign(TxKind::Create, 0, deploy.into()),
+        admin.sign(TxKind::Call(vault), 9 * ETHER, depositCall {}.abi_encode().into()),
+    ] {
+        stream.send(&tx).await;
+    }
+    stream.mine().await;
+    assert_eq!(advance(&state, &mut stream).await, AdvanceReport::Exact { transactions: 2 });
+
+    let weapon = thief.address().create(0);
+    let prepare = thief.sign(TxKind::Create, 0, artifact("Attacker").into());
+    let call = attackCall { vault, loops: U256::from(20) };
+    let strike = thief.sign(TxKind::Call(weapon), ETHER, call.abi_encode().into());
+    let mut pool = Pool::new(100);
+    for tx in [&prepare, &strike] {
+        stream.send(tx).await;
+        pool.insert(stream.pending(tx.hash).await);
+    }
+    let before = pool.predecessors(&strike, 0);
+    assert_eq!(before.len(), 1);
+    let execution = simulate(&simulator, &strike, before).await;
+    let left = execution.balances_after.iter().find(|(address, _)| *address == vault).unwrap().1;
+    assert_eq!(left, U256::ZERO);
+
+    stream.mine().await;
+    let block = stream.head().await;
+    pool.mined(&block);
+    assert!(pool.is_empty());
+    assert_eq!(of_execution(&execution), of_receipt(&stream, strike.hash).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reorg_empties_the_cache_and_missed_heads_are_filled_in() {
+    let anvil = Anvil::start(0);
+    let mut stream = Stream::open(anvil.port, CHAIN_ID);
+    let state = ForkedState::new(RULES, Arc::new(RpcBackend::new([stream.link.clone()])));
+    advance(&state, &mut stream).await;
+    let snapshot = stream.ask("evm_snapshot", json!([])).await;
+    stream.ask("anvil_mine", json!(["0x5"])).await;
+    let mut heights = Vec::new();
+    for _ in 0..5 {
+        let block = stream.head().await;
+        heights.push(block.number);
+        assert_eq!(state.advance(&block).unwrap(), AdvanceReport::Exact { transactions: 0 });
+    }
+    assert_eq!(heights, [1, 2, 3, 4, 5]);
+
+    stream.ask("evm_revert", json!([snapshot])).await;
+    stream.ask("evm_increaseTime", json!([1000])).await;
+    stream.mine().await;
+    let block = stream.head().await;
+    assert_eq!(block.number, 1);
+    assert_eq!(state.advance(&block).unwrap(), AdvanceReport::Emptied(EmptiedBecause::Reorg));
+    assert_eq!(state.head().unwrap().hash, block.hash);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_dies_is_found_again() {
+    let mut anvil = Anvil::start(0);
+    let port = anvil.port;
+    let mut stream = Stream::open(port, CHAIN_ID);
+    stream.head().await;
+    anvil.stop();
+    let retry_in_ms = stream
+        .find("loss", |event| match event {
+            SourceEvent::Down { retry_in_ms, attempt: 1, .. } => Some(retry_in_ms),
+            _ => None,
+        })
+        .await;
+    assert_eq!(retry_in_ms, 250);
+    let refused = stream.link.request("eth_chainId", json!([])).await;
+    assert!(refused.is_err());
+
+    let _anvil = Anvil::start(port);
+    stream.find("return", |event| matches!(event, SourceEvent::Up { .. }).then_some(())).await;
+    let mut person = Person::number(0);
+    let tx = person.sign(TxKind::Call(Address::repeat_byte(1)), 1, Bytes::new());
+    stream.send(&tx).await;
+    stream.pending(tx.hash).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_chain_than_configured_is_an_error_that_names_both() {
+    let anvil = Anvil::start(0);
+    let stream = Stream::open(anvil.port, 1);
+    let ended = tokio::time::timeout(Duration::from_secs(20), stream.task).await.unwrap().unwrap();
+    match ended {
+        Err(SourceError::WrongChain { expected, found, .. }) => {
+            assert_eq!((expected, found), (1, CHAIN_ID))
+        }
+        other => panic!("{other:?}"),
+    }
+}
