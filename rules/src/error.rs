@@ -32,6 +32,9 @@ pub enum PackError {
     /// A field of a rule says something that cannot be used.
     #[error("{0}")]
     Rule(Box<RuleError>),
+    /// More than one rule of a pack is refused; the first twenty of them, in the order of the file.
+    #[error("{}", lines(.0))]
+    Several(Vec<PackError>),
     /// Two rules have the same id.
     #[error("{second}: rule `{rule}` is already defined in {first}")]
     Duplicate {
@@ -102,4 +105,8 @@ impl fmt::Display for RuleError {
 
 fn at(line: usize, column: usize) -> String {
     if line == 0 { String::new() } else { format!(":{line}:{column}") }
+}
+
+fn lines(errors: &[PackError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

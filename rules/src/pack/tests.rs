@@ -76,6 +76,22 @@ fn the_second_rule_is_the_one_that_is_pointed_at() {
 }
 
 #[test]
+fn all_refused_rules_are_told_at_once_and_the_first_twenty_where_there_are_many() {
+    let rule =
+        |number: usize| GOOD.replace("deep-call", &format!("r{number}")).replace("depth", "dept");
+    let text = |rules: usize| pack(&(0..rules).map(rule).collect::<String>());
+    let PackError::Several(errors) = refused(&text(3)) else { panic!("several") };
+    let rules: Vec<_> =
+        errors.iter().map(|error| error.to_string().matches("rule `r").count()).collect();
+    assert_eq!(rules, [1, 1, 1]);
+    let PackError::Several(errors) = refused(&text(100)) else { panic!("several") };
+    assert_eq!(errors.len(), 20);
+    assert!(
+        refused(&text(2001)).to_string().contains("a pack has at most 2000, this one has 2001")
+    );
+}
+
+#[test]
 fn unknown_fields_missing_fields_and_wrong_words_are_refused_with_their_line() {
     for (from, to, expected) in [
         ("    why: Because.\n", "", "missing field `why`"),

@@ -1,0 +1,291 @@
+//! From the file's shape to checked rules.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use ruint::aliases::U256;
+use serde::Deserialize;
+
+use super::file::{FactLiteral, PackFile, RuleFile, TestFile};
+use super::{ENGINE, Pack, RecordingRef, Rule, RuleTest, RuleText, TestInput, bounds, locate};
+use crate::condition::{Complaint, Condition, Span, closest, constant, read_address, read_digits};
+use crate::error::{PackError, RuleError};
+use crate::facts::{Dictionary, FactSpec, FactType, Subject, Value};
+use crate::message::Message;
+
+/// Rules in one pack; each may take the CEL parser some milliseconds.
+const MAX_RULES: usize = 2000;
+/// Refusals shown at once; to find the place of each, the file is walked again.
+const MAX_REFUSALS: usize = 20;
+
+/// Reads a pack; see [`Pack::parse`].
+pub(super) fn pack(
+    text: &str,
+    origin: &str,
+    dictionaries: &[Dictionary],
+) -> Result<Pack, PackError> {
+    bounds::measure(text).map_err(|error| shape(origin, &error))?;
+    let header: Header = serde_norway::from_str(text).map_err(|error| shape(origin, &error))?;
+    if header.engine != ENGINE {
+        return Err(PackError::Engine { origin: origin.to_owned(), found: header.engine });
+    }
+    let file: PackFile = serde_norway::from_str(text).map_err(|error| shape(origin, &error))?;
+    check_header(&file, origin)?;
+    let loading = Loading {
+        text,
+        origin,
+        all: dictionaries,
+        dictionaries: dictionaries.iter().cloned().map(Arc::new).collect(),
+    };
+    Ok(Pack {
+        name: file.pack,
+        version: file.version,
+        author: file.author,
+        origin: origin.to_owned(),
+        rules: loading.rules(file.rules)?,
+    })
+}
+
+/// Read leniently and first, so that a pack of another major is refused for that and not for its unknown fields.
+#[derive(Deserialize)]
+struct Header {
+    engine: u64,
+}
+
+/// A pack on its way from file to rules.
+struct Loading<'a> {
+    text: &'a str,
+    origin: &'a str,
+    all: &'a [Dictionary],
+    dictionaries: Vec<Arc<Dictionary>>,
+}
+
+impl Loading<'_> {
+    fn rules(&self, files: Vec<RuleFile>) -> Result<Vec<Rule>, PackError> {
+        let mut ids = BTreeSet::new();
+        let mut rules = Vec::with_capacity(files.len());
+        let mut refused = Vec::new();
+        for (index, file) in files.into_iter().enumerate() {
+            if ids.insert(file.id.clone()) {
+                match self.rule(index, file) {
+                    Ok(rule) => rules.push(rule),
+                    Err(error) => refused.push(error),
+                }
+            } else {
+                let origin = self.origin.to_owned();
+                refused.push(PackError::Duplicate {
+                    rule: file.id,
+                    first: origin.clone(),
+                    second: origin,
+                });
+            }
+            if refused.len() == MAX_REFUSALS {
+                break;
+            }
+        }
+        match refused.len() {
+            0 => Ok(rules),
+            1 => Err(refused.remove(0)),
+            _ => Err(PackError::Several(refused)),
+        }
+    }
+
+    fn rule(&self, index: usize, file: RuleFile) -> Result<Rule, PackError> {
+        let whole = |field: &'static str, value: &str, message: String| {
+            let span =
+                Span { start: 0, end: value.lines().next().unwrap_or_default().chars().count() };
+            self.refuse(index, &file.id, field, value, Complaint::new(span, message))
+        };
+        if !is_kebab(&file.id) {
+            return Err(whole(
+                "id",
+                &file.id,
+                "an id is lower case words joined by `-`".to_owned(),
+            ));
+        }
+        if !is_kebab(&file.class) {
+            return Err(whole(
+                "class",
+                &file.class,
+                "a class is lower case words joined by `-`".to_owned(),
+            ));
+        }
+        if file.why.trim().is_empty() {
+            return Err(whole("why", &file.why, "say why it matters".to_owned()));
+        }
+        let Some(dictionary) =
+            self.dictionaries.iter().find(|dictionary| dictionary.subject() == file.subject)
+        else {
+            let message = format!("this build has no facts of subject `{}`", file.subject);
+            return Err(whole("id", &file.id, message));
+        };
+        let condition = Condition::compile(&file.when, dictionary, self.all)
+            .map_err(|complaint| self.refuse(index, &file.id, "when", &file.when, complaint))?;
+        let message = Message::parse(&file.message, dictionary)
+            .map_err(|reason| whole("message", &file.message, reason))?;
+        let mut tests = Vec::with_capacity(file.tests.len());
+        for test in &file.tests {
+            let name = &test.name;
+            let test = read_test(test, file.subject, dictionary)
+                .map_err(|reason| whole("id", &file.id, format!("test `{name}`: {reason}")))?;
+            tests.push(test);
+        }
+        let RuleFile {
+            id,
+            subject,
+            severity,
+            maturity,
+            class,
+            evidence,
+            why,
+            references,
+            when,
+            message: template,
+            false_positives,
+            ..
+        } = file;
+        let file = RuleText {
+            id,
+            subject,
+            severity,
+            maturity,
+            class,
+            evidence,
+            why,
+            references,
+            when,
+            message: template,
+            false_positives,
+        };
+        Ok(Rule {
+            file: Arc::new(file),
+            condition,
+            message,
+            tests,
+            dictionary: Arc::clone(dictionary),
+        })
+    }
+
+    fn refuse(
+        &self,
+        index: usize,
+        rule: &str,
+        field: &'static str,
+        value: &str,
+        complaint: Complaint,
+    ) -> PackError {
+        let place = locate::locate(self.text, index, field, value, complaint.span.start);
+        PackError::Rule(Box::new(RuleError {
+            origin: self.origin.to_owned(),
+            rule: rule.to_owned(),
+            line: place.line,
+            column: place.column,
+            width: complaint.span.end.saturating_sub(complaint.span.start).max(1),
+            excerpt: place.excerpt,
+            message: complaint.message,
+            help: complaint.help,
+        }))
+    }
+}
+
+fn read_test(
+    file: &TestFile,
+    subject: Subject,
+    dictionary: &Dictionary,
+) -> Result<RuleTest, String> {
+    let input = match (&file.facts, &file.recording, file.tx) {
+        (Some(facts), None, None) => {
+            let mut table = dictionary.empty_table();
+            for (name, literal) in facts {
+                let Some(position) = dictionary.position(name) else {
+                    let close = closest(name, dictionary.specs().iter().map(|spec| spec.name));
+                    let hint =
+                        close.map_or(String::new(), |close| format!("; did you mean `{close}`?"));
+                    return Err(format!("unknown fact `{name}`{hint}"));
+                };
+                let value = read_value(literal, &dictionary.specs()[position])
+                    .map_err(|reason| format!("fact `{name}`: {reason}"))?;
+                table.set(position, value);
+            }
+            TestInput::Facts(table)
+        }
+        (None, Some(_), Some(_)) if subject == Subject::Function => {
+            return Err("a function has no recordings; write its `facts:`".to_owned());
+        }
+        (None, Some(recording), Some(tx)) => {
+            TestInput::Recording(RecordingRef { recording: recording.clone(), tx })
+        }
+        _ => return Err("give either `facts:`, or `recording:` with `tx:`".to_owned()),
+    };
+    Ok(RuleTest { name: file.name.clone(), input, expect: file.expect })
+}
+
+fn read_value(literal: &FactLiteral, spec: &FactSpec) -> Result<Value, String> {
+    match (literal, spec.ty) {
+        (FactLiteral::Text(text), _) if text == "unknown" => Ok(Value::Unknown),
+        (FactLiteral::Bool(value), FactType::Bool) => Ok(Value::Bool(*value)),
+        (FactLiteral::Uint(value), FactType::Uint) => Ok(Value::Uint(U256::from(*value))),
+        (FactLiteral::Text(text), FactType::Uint) => amount(text, spec.unit).map(Value::Uint),
+        (FactLiteral::Text(text), FactType::Text) => Ok(Value::Text(text.clone())),
+        (FactLiteral::Text(text), FactType::Address) => read_address(text).map(Value::Address),
+        (_, FactType::Bool) => Err("expected true or false".to_owned()),
+        (_, FactType::Uint) => Err("expected an amount".to_owned()),
+        (_, FactType::Text) => Err("expected a text".to_owned()),
+        (_, FactType::Address) => {
+            Err("expected an address in quotes: `0x` and 40 hexadecimal digits".to_owned())
+        }
+    }
+}
+
+/// Digits of any length, or a constant such as `eth(5)`.
+fn amount(text: &str, unit: &str) -> Result<U256, String> {
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') {
+        return read_digits(text);
+    }
+    constant(text, unit).map_err(|complaint| complaint.message)
+}
+
+fn check_header(file: &PackFile, origin: &str) -> Result<(), PackError> {
+    let refuse = |reason: String| {
+        Err(PackError::Shape { origin: origin.to_owned(), line: 0, column: 0, reason })
+    };
+    if !is_kebab(&file.pack) {
+        return refuse(format!("pack: `{}` is not lower case words joined by `-`", file.pack));
+    }
+    let path = Path::new(origin);
+    let is_yaml =
+        path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    if is_yaml && stem != file.pack {
+        return refuse(format!("pack: `{}` must be named like its file, `{stem}`", file.pack));
+    }
+    if file.rules.len() > MAX_RULES {
+        return refuse(format!(
+            "rules: a pack has at most {MAX_RULES}, this one has {}",
+            file.rules.len()
+        ));
+    }
+    let numbers: Vec<&str> = file.version.split('.').collect();
+    if numbers.len() != 3 || numbers.iter().any(|number| number.parse::<u32>().is_err()) {
+        return refuse(format!("version: `{}` is not of the form 1.0.0", file.version));
+    }
+    Ok(())
+}
+
+fn is_kebab(text: &str) -> bool {
+    let word = |word: &str| {
+        !word.is_empty()
+            && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    text.len() <= 64 && text.split('-').all(word)
+}
+
+fn shape(origin: &str, error: &serde_norway::Error) -> PackError {
+    let (line, column) =
+        error.location().map_or((0, 0), |location| (location.line(), location.column()));
+    let reason = error.to_string();
+    let suffix = format!(" at line {line} column {column}");
+    let reason = reason.strip_suffix(&suffix).unwrap_or(&reason).to_owned();
+    PackError::Shape { origin: origin.to_owned(), line, column, reason }
+}
