@@ -40,7 +40,7 @@ pub enum RangeError {
         /// Which episode.
         episode: u64,
         /// Why not.
-        source: SimError,
+        source: Box<SimError>,
     },
     /// A transaction could not be mined.
     #[error("episode {episode}: {source}")]
@@ -48,7 +48,7 @@ pub enum RangeError {
         /// Which episode.
         episode: u64,
         /// Why not.
-        source: StateError,
+        source: Box<StateError>,
     },
 }
 

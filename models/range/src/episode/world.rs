@@ -98,7 +98,7 @@ impl World {
                 AccountState { balance, nonce: nonce(&mut random), ..AccountState::default() },
             ));
         }
-        let failed = |source| RangeError::State { episode, source };
+        let failed = |source| RangeError::State { episode, source: Box::new(source) };
         let rules = ChainRules { chain_id: CHAIN_ID, hardfork: Hardfork::Prague, block_time_s: 12 };
         let state = ForkedState::in_memory(rules, genesis).map_err(failed)?;
         let vault = admin.create(0);
@@ -161,9 +161,10 @@ impl World {
     /// Mines a transaction without having looked at it.
     pub(super) fn set_up(&mut self, draft: Draft) -> Result<(), RangeError> {
         let tx = self.sign(draft)?;
-        self.state
-            .apply(&tx)
-            .map_err(|source| RangeError::State { episode: self.episode, source })?;
+        self.state.apply(&tx).map_err(|source| RangeError::State {
+            episode: self.episode,
+            source: Box::new(source),
+        })?;
         Ok(())
     }
 
@@ -175,10 +176,9 @@ impl World {
         draft: Draft,
     ) -> Result<(), RangeError> {
         let tx = self.sign(draft)?;
-        let execution = self
-            .simulator
-            .simulate(&tx, &[])
-            .map_err(|source| RangeError::Simulation { episode: self.episode, source })?;
+        let execution = self.simulator.simulate(&tx, &[]).map_err(|source| {
+            RangeError::Simulation { episode: self.episode, source: Box::new(source) }
+        })?;
         let observation = observe(&execution, &self.protected);
         let written = execution
             .mapping_slots
@@ -186,9 +186,10 @@ impl World {
             .filter(|slot| slot.address == self.vault && slot.base == BALANCES_SLOT);
         self.claimants.extend(written.map(|slot| Address::from_word(slot.key)));
         let before = self.books()?;
-        self.state
-            .apply(&tx)
-            .map_err(|source| RangeError::State { episode: self.episode, source })?;
+        self.state.apply(&tx).map_err(|source| RangeError::State {
+            episode: self.episode,
+            source: Box::new(source),
+        })?;
         let after = self.books()?;
         if !observation.touched.is_empty() && !observation.truncated {
             self.rows.push(Row {
@@ -217,7 +218,7 @@ impl World {
         &self,
         look: impl FnOnce(&portcullis_watcher::state::StateView<'_>) -> Result<T, StateError>,
     ) -> Result<T, RangeError> {
-        let failed = |source| RangeError::State { episode: self.episode, source };
+        let failed = |source| RangeError::State { episode: self.episode, source: Box::new(source) };
         look(&self.state.view().map_err(failed)?).map_err(failed)
     }
 
