@@ -114,7 +114,12 @@ pub(super) fn parse(text: &str) -> Result<Source, Complaint> {
             let byte = offset(text, line, column);
             let start = character_at_byte(text).get(byte).copied().unwrap_or(characters.len());
             let span = Span { start, end: (start + 1).min(characters.len()) };
-            Err(Complaint::new(span, format!("not a CEL expression: {}", headline(&message))))
+            Err(if message.contains("invalid int literal") {
+                Complaint::new(span, "this number needs more than 63 bits")
+                    .help("write its digits as text inside of a unit, as in `wei(\"…\")`")
+            } else {
+                Complaint::new(span, format!("not a CEL expression: {}", headline(&message)))
+            })
         }
     }
 }

@@ -290,6 +290,9 @@ fn broken_text_is_refused_where_it_breaks() {
         );
         assert!(!complaint.message.is_empty());
     }
+    let (message, meant, help) = refused("depth > 99999999999999999999999");
+    assert_eq!((message.as_str(), meant.as_str()), ("this number needs more than 63 bits", "9"));
+    assert!(help.contains("wei("), "{help}");
     let (message, meant, _) = refused("depth > 1 && && frames > 1");
     assert!(message.starts_with("not a CEL expression"), "{message}");
     assert_eq!(meant, "&");

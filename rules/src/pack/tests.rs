@@ -227,3 +227,24 @@ fn the_committed_schema_is_the_one_of_this_reader() {
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert_eq!(committed, super::pack_schema(), "run `cargo xtask schemas`");
 }
+
+/// Fenced blocks of one language in the manual.
+fn manual(language: &str) -> Vec<String> {
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/rules.md")).unwrap();
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).map(|block| block.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_manual_shows_a_pack_that_loads_and_an_error_that_comes() {
+    let [yaml] = manual("yaml").try_into().unwrap();
+    let pack = Pack::parse(&yaml, "big-outflow.yaml", &all()).unwrap();
+    let report = crate::testing::run(&[pack], &|_| Err("none".to_owned()));
+    assert_eq!((report.firing, report.silent, report.failures.as_slice()), (1, 1, [].as_slice()));
+
+    let [shown] = manual("text").try_into().unwrap();
+    let slip = yaml.replace("outflow_bps >=", "outflow_bp >=");
+    let error = Pack::parse(&slip, "big-outflow.yaml", &all()).unwrap_err();
+    assert_eq!(format!("{error}\n"), shown);
+}
