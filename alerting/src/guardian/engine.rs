@@ -506,8 +506,11 @@ fn raised(fee_wei: u128) -> u128 {
     fee_wei.saturating_add(fee_wei / 8).saturating_add(1)
 }
 
+/// Whether a node says that the chain is past the nonce; clients differ in case and spacing.
 fn is_nonce_used(sent: &Result<PauseSent, GuardianError>) -> bool {
-    matches!(sent, Err(GuardianError::NotAccepted { reasons, .. }) if reasons.contains("nonce too low"))
+    let Err(GuardianError::NotAccepted { reasons, .. }) = sent else { return false };
+    let reasons = reasons.to_ascii_lowercase();
+    ["nonce too low", "oldnonce"].iter().any(|words| reasons.contains(words))
 }
 
 /// A node that has the very same transaction already, from another node or an earlier attempt, has accepted it.

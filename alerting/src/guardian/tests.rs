@@ -253,14 +253,16 @@ async fn one_node_of_three_does_not_misplace_the_pause() {
 
 #[tokio::test]
 async fn a_nonce_behind_the_chain_is_read_again() {
-    let node = Node::new(Manner::RefusesOnce("nonce too low"));
-    let stale = PauseRequest { nonce: Some(3), ..request(TARGET) };
-    let sent = engine(&[&node]).fire(&stale).await.unwrap();
-    assert_eq!(sent.nonce, 7);
-    assert_eq!(
-        node.sent.lock().unwrap().iter().map(|sent| sent.nonce()).collect::<Vec<_>>(),
-        [3, 7]
-    );
+    for words in ["nonce too low: next nonce 7, tx nonce 3", "Nonce too low", "OldNonce"] {
+        let node = Node::new(Manner::RefusesOnce(words));
+        let stale = PauseRequest { nonce: Some(3), ..request(TARGET) };
+        let sent = engine(&[&node]).fire(&stale).await.unwrap();
+        assert_eq!(sent.nonce, 7);
+        assert_eq!(
+            node.sent.lock().unwrap().iter().map(|sent| sent.nonce()).collect::<Vec<_>>(),
+            [3, 7]
+        );
+    }
 }
 
 #[tokio::test]
