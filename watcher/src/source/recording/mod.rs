@@ -8,6 +8,9 @@ mod read;
 mod replay;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use alloy::primitives::{Address, B256, Bytes, U256};
