@@ -1,5 +1,7 @@
 //! Pending transactions to verdicts to decisions.
 
+pub mod act;
+pub mod daemon;
 pub mod facts;
 pub mod policy;
 pub mod settings;

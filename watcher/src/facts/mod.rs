@@ -50,12 +50,18 @@ pub struct Observation {
     pub cluster: Vec<Address>,
     /// Net ether that left protected protocols, wei; what a pause would have kept.
     pub outflow_wei: U256,
+    /// Neither ether nor tokens left protected protocols, as far as it is known: unknown is not nothing.
+    pub took_nothing: bool,
     /// The execution was cut short, so what it does not show is unknown.
     pub truncated: bool,
 }
 
 /// The facts of a transaction: names, types, units and what they measure.
-pub fn dictionary() -> &'static Dictionary {
+pub fn dictionary() -> Dictionary {
+    shared().clone()
+}
+
+fn shared() -> &'static Dictionary {
     static DICTIONARY: LazyLock<Dictionary> = LazyLock::new(|| {
         let specs: Vec<FactSpec> = specs(relevance::FACTS)
             .chain(specs(reentry::FACTS))
@@ -74,7 +80,7 @@ pub fn observe(execution: &Execution, protected: &Protected) -> Observation {
     let (relevance, reentry, flow) = (Relevance::of(&view), Reentry::of(&view), Flow::of(&view));
     let (privilege, shape) = (Privilege::of(&view), Shape::of(&view));
     let mut writer =
-        Writer { table: dictionary().empty_table(), position: 0, truncated: execution.truncated };
+        Writer { table: shared().empty_table(), position: 0, truncated: execution.truncated };
     writer.fill(relevance::FACTS, &relevance);
     writer.fill(reentry::FACTS, &reentry);
     writer.fill(value::FACTS, &flow);
@@ -96,6 +102,9 @@ pub fn observe(execution: &Execution, protected: &Protected) -> Observation {
         touched: view.touched,
         cluster: view.cluster,
         outflow_wei: flow.outflow_wei,
+        took_nothing: flow.outflow_wei.is_zero()
+            && flow.token_outflow_max_bps == Some(U256::ZERO)
+            && !execution.truncated,
         truncated: execution.truncated,
     }
 }

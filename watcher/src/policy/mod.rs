@@ -5,11 +5,14 @@
 //! Only stable rules count. The model alone never pauses, and what could not be judged never does.
 #![warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::float_cmp)]
 
+mod ledger;
 #[cfg(test)]
 mod tests;
 
 use portcullis_alerting::record::{Decision, Mode, Outcome};
 use portcullis_rules::{AnswerOutcome, EvidenceKind, Maturity};
+
+pub use ledger::{Ledger, Limits, Ticket};
 
 use crate::verdict::{self, ModelAnswer, Unjudged, Verdict};
 
@@ -135,8 +138,9 @@ struct Weight {
 fn weigh(case: &Case, standing: &Standing) -> Weight {
     let weight = |outcome, asks_for, reason| Weight { outcome, asks_for, reason };
     match &case.unjudged {
-        // On this head it can do no harm, and once it can it is judged again.
-        Some(unjudged @ Unjudged::NotMinable { .. }) => {
+        // On this head it can do no harm, and once it can it is judged again. What there was no room for is counted
+        // and told as a number: an alert for each would add to the flood.
+        Some(unjudged @ (Unjudged::NotMinable { .. } | Unjudged::NotJudged { .. })) => {
             return weight(Outcome::Unknown, Decision::None, unjudged.to_string());
         }
         Some(unjudged) => return weight(Outcome::Unknown, Decision::Alert, unjudged.to_string()),

@@ -77,6 +77,12 @@ pub enum Unjudged {
         /// What it met.
         reason: String,
     },
+    /// There was no room for it.
+    #[error("not judged: {reason}")]
+    NotJudged {
+        /// What was full.
+        reason: String,
+    },
     /// It cannot be mined on this head, so it cannot do harm on it.
     #[error("not minable on this head: {reason}")]
     NotMinable {

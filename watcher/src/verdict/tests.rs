@@ -33,7 +33,7 @@ rules:
 "#;
 
 fn judge() -> Judge {
-    let pack = Pack::parse(PACK, "drains", &[dictionary().clone()]).expect("the pack is sound");
+    let pack = Pack::parse(PACK, "drains", &[dictionary()]).expect("the pack is sound");
     Judge::new(Arc::new(RuleSet::new(vec![pack]).expect("one pack")), None)
 }
 
@@ -49,6 +49,7 @@ fn observation(outflow_bps: Option<u64>, touches: bool) -> Observation {
         touched_groups: Vec::new(),
         cluster: Vec::new(),
         outflow_wei: U256::ZERO,
+        took_nothing: false,
         truncated: false,
     }
 }

@@ -1,0 +1,16 @@
+//! Decisions handed to the outside: journalled, told, alerted, and a pause rehearsed, fired and followed.
+//!
+//! The room carries out; it neither judges nor decides, and it spawns nothing.
+
+mod desk;
+mod event;
+mod hand;
+mod pursue;
+mod rehearse;
+
+pub use event::{GuardEvent, Judged, PauseShown, Started, Totals};
+pub use hand::{DryHand, EngineHand, PauseFired, PauseHand, PauseOrder};
+
+pub(crate) use desk::Desk;
+pub(crate) use pursue::{Pursuit, pursue};
+pub(crate) use rehearse::{Rehearsed, rehearse};

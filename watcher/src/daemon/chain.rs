@@ -1,0 +1,462 @@
+//! One chain's pipeline for one transaction: simulate, observe, judge, decide, rehearse, publish.
+//!
+//! Live and replayed transactions go through the same [`Chain::work`]; it blocks, and spawns nothing.
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use alloy::primitives::{Address, U256};
+use portcullis_alerting::record::{Counterfactual, Decision, Evidence, Mode, Outcome, VerdictRow};
+use portcullis_rules::Value;
+use serde_json::json;
+
+use crate::{
+    act::{Desk, Judged, PauseHand, PauseOrder, Pursuit, Rehearsed, rehearse},
+    facts::{Observation, Protected, dictionary, observe},
+    policy::{Case, Ledger, Ruling, Ticket, decide},
+    settings::PauseCall,
+    simulate::{CallOnly, SimError, Simulator, execution::Execution},
+    source::{PendingTransaction, Pool},
+    state::StateError,
+    verdict::{Judge, Unjudged, Verdict},
+};
+
+/// How often a transaction that cannot be mined yet is judged again, once at each new head.
+const TRIES: u32 = 5;
+/// Frames of a call tree that the evidence keeps.
+const TREE_FRAMES: usize = 512;
+
+/// Everything that judging on one chain needs.
+#[derive(Debug)]
+pub(super) struct Chain {
+    pub(super) name: String,
+    pub(super) chain_id: u64,
+    pub(super) simulator: Simulator,
+    pub(super) pool: Mutex<Pool>,
+    pub(super) protected: Protected,
+    /// By protocol, in the order of [`Protected`].
+    pub(super) orders: Vec<Orders>,
+    /// In force where no protocol is touched: the highest of them.
+    pub(super) mode: Mode,
+    pub(super) judge: Judge,
+    pub(super) ledger: Arc<Mutex<Ledger>>,
+    pub(super) hand: Option<Arc<dyn PauseHand>>,
+    /// The guardian contract, also where no key is at hand.
+    pub(super) guardian: Option<Address>,
+    pub(super) desk: Arc<Desk>,
+    pub(super) evidence_floor: f32,
+}
+
+/// What is ordered for one protocol.
+#[derive(Debug, Clone)]
+pub(super) struct Orders {
+    pub(super) mode: Mode,
+    pub(super) pause: Vec<PauseCall>,
+    pub(super) addresses: Vec<Address>,
+}
+
+/// A transaction to judge.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub(super) tx: Arc<PendingTransaction>,
+    pub(super) tries: u32,
+}
+
+/// What became of a job.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// Judged and published; these pauses are to be carried out.
+    Settled(Vec<Pursuit>),
+    /// It may become minable at a later head.
+    Waiting(Job),
+}
+
+/// What one protocol is due.
+struct Due {
+    group: Option<usize>,
+    mode: Mode,
+    ruling: Ruling,
+    ticket: Option<Ticket>,
+    rehearsed: Option<Rehearsed>,
+}
+
+impl Chain {
+    /// Judges one transaction. Whatever panics is an unknown verdict, never a lost transaction.
+    pub(super) fn work(&self, job: Job) -> Done {
+        let tx = Arc::clone(&job.tx);
+        catch_unwind(AssertUnwindSafe(|| self.try_work(job))).unwrap_or_else(|panic| {
+            let words = panic
+                .downcast_ref::<&str>()
+                .map(|words| (*words).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            let reason = format!("a stage crashed: {words}");
+            self.settle_unjudged(&tx, Unjudged::Failed { stage: "judge", reason });
+            Done::Settled(Vec::new())
+        })
+    }
+
+    /// Publishes that a transaction will not be judged.
+    pub(super) fn settle_unjudged(&self, tx: &PendingTransaction, unjudged: Unjudged) {
+        let verdict = self.judge.give_up(unjudged);
+        let standing = self.ledger().standing("", self.mode, self.desk.now_ms(), self.head());
+        let ruling = decide(&Case::from(&verdict), &standing);
+        let row = self.row(tx, self.head(), &ruling, self.mode, None);
+        let judged = Judged {
+            row,
+            reasons: verdict.reasons,
+            touched: Vec::new(),
+            outflow_wei: U256::ZERO,
+            evidence: None,
+        };
+        self.desk.publish(judged, None);
+    }
+
+    fn try_work(&self, job: Job) -> Done {
+        let (execution, predecessors) = match self.simulate(&job) {
+            Ok(done) => done,
+            Err(Missed::MayCome(_)) if job.tries < TRIES => {
+                return Done::Waiting(Job { tries: job.tries + 1, ..job });
+            }
+            Err(Missed::MayCome(reason) | Missed::NeverMinable(reason)) => {
+                self.settle_unjudged(&job.tx, Unjudged::NotMinable { reason });
+                return Done::Settled(Vec::new());
+            }
+            Err(Missed::Failed(reason)) => {
+                self.settle_unjudged(&job.tx, Unjudged::Failed { stage: "simulate", reason });
+                return Done::Settled(Vec::new());
+            }
+        };
+        let observation = observe(&execution, &self.protected);
+        let verdict = self.judge.judge(&observation);
+        let mut dues = self.decide(&verdict, &observation, execution.head);
+        for due in &mut dues {
+            self.rehearse(due, &job.tx, &predecessors, &observation);
+        }
+        Done::Settled(self.publish(&job.tx, &execution, &observation, &verdict, dues))
+    }
+
+    fn simulate(&self, job: &Job) -> Result<(Execution, Vec<Arc<PendingTransaction>>), Missed> {
+        let nonce = {
+            let view = self.simulator.state().view().map_err(Missed::from)?;
+            view.nonce(job.tx.sender).map_err(Missed::from)?
+        };
+        let predecessors = self.pool().predecessors(&job.tx, nonce);
+        let execution = self.simulator.simulate(&job.tx, &predecessors).map_err(Missed::from)?;
+        Ok((execution, predecessors))
+    }
+
+    /// One ruling for each protocol that is touched, or one for the chain where none is. Pauses are entered in the
+    /// ledger at once, so that two transactions judged at the same time cannot both use the last of a budget.
+    fn decide(&self, verdict: &Verdict, observation: &Observation, head: u64) -> Vec<Due> {
+        let case = Case::from(verdict);
+        let now_ms = self.desk.now_ms();
+        let mut ledger = self.ledger();
+        if observation.touched_groups.is_empty() {
+            let standing = ledger.standing("", self.mode, now_ms, head);
+            let mut ruling = decide(&case, &standing);
+            if ruling.would_decide == Decision::Pause {
+                hold_back(&mut ruling, "nothing protected is touched");
+            }
+            return vec![Due {
+                group: None,
+                mode: self.mode,
+                ruling,
+                ticket: None,
+                rehearsed: None,
+            }];
+        }
+        let due = |&group: &usize| {
+            let mode = self.orders.get(group).map_or(self.mode, |orders| orders.mode);
+            let protocol = self.protocol_key(group);
+            let standing = ledger.standing(&protocol, mode, now_ms, head);
+            let ruling = decide(&case, &standing);
+            let ticket = (ruling.would_decide == Decision::Pause)
+                .then(|| ledger.enter(&protocol, now_ms, head));
+            Due { group: Some(group), mode, ruling, ticket, rehearsed: None }
+        };
+        observation.touched_groups.iter().map(due).collect()
+    }
+
+    /// Runs [pause, attack] for a protocol that is due a pause, and holds the pause back where it does not help.
+    fn rehearse(
+        &self,
+        due: &mut Due,
+        tx: &PendingTransaction,
+        predecessors: &[Arc<PendingTransaction>],
+        observation: &Observation,
+    ) {
+        let (Some(group), Decision::Pause) = (due.group, due.ruling.would_decide) else { return };
+        let Some(orders) = self.orders.get(group) else { return };
+        if self.hand.is_none() && (self.guardian.is_none() || orders.pause.is_empty()) {
+            // While nothing may be fired anyway, what would have been decided stays told.
+            if due.mode == Mode::Armed {
+                hold_back(&mut due.ruling, "no key is configured that could pause");
+                self.take_back(due);
+            } else {
+                due.ruling
+                    .reason
+                    .push_str("; not rehearsed: no key is configured that could pause");
+            }
+            return;
+        }
+        let calls = |target: Address| match (&self.hand, self.guardian) {
+            (Some(hand), _) => vec![hand.rehearsal(target, tx.hash)],
+            (None, Some(guardian)) => as_guardian(guardian, &orders.pause),
+            (None, None) => Vec::new(),
+        };
+        // What the attack touches is tried first; the protocol's other contracts may be what pauses it.
+        let touched = observation
+            .touched
+            .iter()
+            .filter(|address| self.protected.group(address) == Some(group));
+        let mut candidates: Vec<Address> = touched.copied().collect();
+        candidates.extend(
+            orders.addresses.iter().filter(|address| !observation.touched.contains(address)),
+        );
+        let is_harmless = |execution: &Execution| {
+            let left = observe(execution, &self.protected);
+            let standing = self.ledger().standing("", Mode::Observe, 0, 0);
+            left.took_nothing
+                && decide(&Case::from(&self.judge.judge(&left)), &standing).outcome
+                    != Outcome::Attack
+        };
+        let rehearsed =
+            rehearse(&self.simulator, &candidates, calls, tx, predecessors, is_harmless);
+        if rehearsed.target.is_none() {
+            let detail = rehearsed.counterfactual.detail.clone();
+            hold_back(&mut due.ruling, &format!("the pause does not help: {detail}"));
+            self.take_back(due);
+        }
+        due.rehearsed = Some(rehearsed);
+    }
+
+    fn publish(
+        &self,
+        tx: &PendingTransaction,
+        execution: &Execution,
+        observation: &Observation,
+        verdict: &Verdict,
+        dues: Vec<Due>,
+    ) -> Vec<Pursuit> {
+        let Some(weightiest) =
+            dues.iter().max_by_key(|due| (due.ruling.decision, due.ruling.would_decide, due.mode))
+        else {
+            return Vec::new();
+        };
+        let row =
+            self.row(tx, execution.head, &weightiest.ruling, weightiest.mode, verdict.score());
+        let counterfactual = dues
+            .iter()
+            .find_map(|due| due.rehearsed.as_ref())
+            .map(|tried| tried.counterfactual.clone());
+        let keeps_evidence = !observation.touched.is_empty()
+            || verdict.score().is_some_and(|score| score >= self.evidence_floor);
+        let evidence =
+            keeps_evidence.then(|| self.evidence(execution, observation, verdict, counterfactual));
+        let pursuits =
+            dues.iter().filter_map(|due| self.pursuit(tx, execution, observation, due)).collect();
+        let touched = observation
+            .touched_groups
+            .iter()
+            .map(|group| self.protected.name(*group).to_owned())
+            .collect();
+        let judged = Judged {
+            row,
+            reasons: verdict.reasons.clone(),
+            touched,
+            outflow_wei: observation.outflow_wei,
+            evidence,
+        };
+        self.desk.publish(judged, observation.touched.first().copied());
+        pursuits
+    }
+
+    fn pursuit(
+        &self,
+        tx: &PendingTransaction,
+        execution: &Execution,
+        observation: &Observation,
+        due: &Due,
+    ) -> Option<Pursuit> {
+        if due.ruling.decision != Decision::Pause || self.hand.is_none() {
+            return None;
+        }
+        let target = due.rehearsed.as_ref()?.target?;
+        Some(Pursuit {
+            chain: self.name.clone(),
+            protocol: self.protected.name(due.group?).to_owned(),
+            attack: tx.hash,
+            block: execution.head,
+            at_stake_wei: observation.outflow_wei,
+            order: PauseOrder {
+                target,
+                evidence: tx.hash,
+                attack_max_fee_per_gas_wei: tx.max_fee_per_gas_wei(),
+                attack_max_tip_wei: tx.max_priority_fee_per_gas_wei(),
+                base_fee_wei: execution.base_fee_wei,
+            },
+        })
+    }
+
+    fn row(
+        &self,
+        tx: &PendingTransaction,
+        block: u64,
+        ruling: &Ruling,
+        mode: Mode,
+        score: Option<f32>,
+    ) -> VerdictRow {
+        VerdictRow {
+            chain: self.name.clone(),
+            chain_id: self.chain_id,
+            block,
+            tx_hash: tx.hash,
+            from: tx.sender,
+            to: tx.to(),
+            seen_at_ms: tx.seen_at_ms,
+            latency_us: self.desk.now_ms().saturating_sub(tx.seen_at_ms).saturating_mul(1_000),
+            outcome: ruling.outcome,
+            decision: ruling.decision,
+            would_decide: ruling.would_decide,
+            mode,
+            score,
+            reason: ruling.reason.clone(),
+        }
+    }
+
+    fn evidence(
+        &self,
+        execution: &Execution,
+        observation: &Observation,
+        verdict: &Verdict,
+        counterfactual: Option<Counterfactual>,
+    ) -> Evidence {
+        let facts: BTreeMap<String, serde_json::Value> = dictionary()
+            .specs()
+            .iter()
+            .zip(observation.facts.values())
+            .map(|(spec, value)| (spec.name.to_owned(), fact_json(value)))
+            .collect();
+        Evidence {
+            tx_hash: execution.envelope.tx_hash,
+            facts,
+            features: observation.vector.values().to_vec(),
+            schema_hash: observation.vector.schema().hash_hex(),
+            rules: verdict.rule_evidence(),
+            model: verdict.model_evidence().cloned(),
+            call_tree: self.call_tree(execution),
+            counterfactual,
+        }
+    }
+
+    /// One object per frame in pre-order, with the protocol's name where the frame runs on a protected account.
+    fn call_tree(&self, execution: &Execution) -> serde_json::Value {
+        let frame = |frame: &crate::simulate::execution::Frame| {
+            let selector = frame.selector().map(alloy::hex::encode_prefixed);
+            json!({
+                "depth": frame.depth,
+                "kind": frame.kind,
+                "caller": frame.caller,
+                "acts_on": frame.acts_on,
+                "code_at": frame.code_at,
+                "protected": self.protected.group(&frame.acts_on).map(|group| self.protected.name(group)),
+                "selector": selector,
+                "value_wei": frame.value.to_string(),
+                "gas_used": frame.gas_used,
+                "success": frame.success,
+            })
+        };
+        execution.frames.iter().take(TREE_FRAMES).map(frame).collect()
+    }
+
+    fn take_back(&self, due: &mut Due) {
+        if let Some(ticket) = due.ticket.take() {
+            self.ledger().take_back(ticket);
+        }
+    }
+
+    fn protocol_key(&self, group: usize) -> String {
+        format!("{}/{}", self.name, self.protected.name(group))
+    }
+
+    /// Height of the head; zero before the first.
+    pub(super) fn head(&self) -> u64 {
+        self.simulator.state().head().map_or(0, |head| head.number)
+    }
+
+    /// A thread that panicked while it held the lock left counters behind that are still right.
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a transaction was not simulated.
+enum Missed {
+    /// It cannot be mined on this head, but may on a later one.
+    MayCome(String),
+    /// It can never be mined.
+    NeverMinable(String),
+    /// The simulation failed.
+    Failed(String),
+}
+
+impl From<SimError> for Missed {
+    fn from(error: SimError) -> Self {
+        match error {
+            SimError::Nonce { expected, found, .. } if found < expected => {
+                Self::NeverMinable(error.to_string())
+            }
+            SimError::Nonce { .. } | SimError::Invalid { .. } => Self::MayCome(error.to_string()),
+            SimError::State { source, .. } => source.into(),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<StateError> for Missed {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::NoHead => Self::MayCome(error.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+fn hold_back(ruling: &mut Ruling, because: &str) {
+    ruling.would_decide = ruling.would_decide.min(Decision::Alert);
+    ruling.decision = ruling.decision.min(Decision::Alert);
+    ruling.reason = format!("{}; alert only: {because}", ruling.reason);
+}
+
+fn as_guardian(guardian: Address, calls: &[PauseCall]) -> Vec<CallOnly> {
+    const GAS: u64 = 1_000_000;
+    calls
+        .iter()
+        .map(|call| CallOnly {
+            from: guardian,
+            to: call.to,
+            data: call.data.clone(),
+            value: U256::ZERO,
+            gas: GAS,
+        })
+        .collect()
+}
+
+/// Amounts and counts as decimal text, because JSON numbers lose what is beyond 2^53.
+fn fact_json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Unknown => serde_json::Value::Null,
+        Value::Bool(value) => json!(value),
+        Value::Uint(value) => json!(value.to_string()),
+        Value::Text(text) => json!(text),
+        Value::Address(bytes) => json!(Address::from(*bytes)),
+    }
+}

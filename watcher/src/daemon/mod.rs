@@ -1,0 +1,496 @@
+//! The running guard: the only room that spawns tasks, owns channels and ends them.
+//!
+//! ```text
+//! source ──> events ──> loop ──> work queue ──> workers (simulate … publish) ──> pauses ──> hand
+//!            bounded    per chain  bounded       blocking threads
+//! ```
+//!
+//! [`Guard::start`] watches nodes; [`replay`] runs the same pipeline over a recording, one transaction after the
+//! other, with a hand that sends nothing.
+
+mod chain;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use alloy::primitives::Address;
+use portcullis_alerting::{
+    guardian::{EngineSettings, GuardianError, Key, PauseEngine, Rpc},
+    journal::{Journal, JournalError, JournalHealth, JournalWriter, WriterLimits},
+    notify::Dispatcher,
+    record::Mode,
+};
+use portcullis_models::Model;
+use portcullis_rules::RuleSet;
+use tokio::{
+    sync::{broadcast, mpsc, watch},
+    task::JoinSet,
+};
+
+pub use crate::act::{DryHand, GuardEvent, Judged, PauseShown, Started, Totals};
+use crate::{
+    act::{Desk, EngineHand, PauseHand},
+    facts::Protected,
+    policy::{Ledger, Limits},
+    settings::{ChainSettings, Flow, GuardSettings},
+    simulate::Simulator,
+    source::{
+        Clock, NodeSource, Pool, Source, SourceError,
+        recording::{Pace, Recording, RecordingSource},
+    },
+    state::{ChainRules, ForkedState, RpcBackend, StateError},
+    verdict::Judge,
+};
+use chain::{Chain, Orders};
+
+/// Pending transactions remembered for each chain.
+const POOL_LIMIT: usize = 20_000;
+/// Alerts that wait for delivery.
+const ALERTS_LIMIT: usize = 256;
+/// Gas limit of a pause.
+const PAUSE_GAS: u64 = 300_000;
+/// How long alerts that wait may take when the guard stops.
+const ALERTS_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the journal may take to write what waits when the guard stops.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the guard is made of besides its settings.
+pub struct Parts {
+    /// Rules to ask, checked against [`crate::facts::dictionary`].
+    pub rules: Arc<RuleSet>,
+    /// Model to ask; none is said in every verdict that it is missed in.
+    pub model: Option<Arc<Model>>,
+    /// The pauser's key; without one nothing is paused.
+    pub key: Option<Key>,
+    /// Who is told.
+    pub dispatcher: Dispatcher,
+    /// Milliseconds since the epoch.
+    pub clock: Clock,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts")
+            .field("rules", &self.rules.len())
+            .field("model", &self.model.as_ref().map(|model| model.hash_hex()))
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the guard did not start, or ended by itself.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GuardError {
+    /// A protected entry names a chain that is not configured.
+    #[error("protected `{protocol}`: chain `{chain}` is not configured")]
+    UnknownChain {
+        /// Name of the protocol.
+        protocol: String,
+        /// Name of the chain.
+        chain: String,
+    },
+    /// A recording is of a chain that is not configured.
+    #[error("the recording is of chain `{chain}` (id {chain_id}), which is not configured")]
+    NotConfigured {
+        /// Name in the recording.
+        chain: String,
+        /// Chain id in the recording.
+        chain_id: u64,
+    },
+    /// A protocol is armed, but nothing can pause it.
+    #[error("protected `{protocol}` is armed, which needs {missing}")]
+    NoHand {
+        /// Name of the protocol.
+        protocol: String,
+        /// What is missing.
+        missing: &'static str,
+    },
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A source cannot go on.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A pause would not work.
+    #[error("chain `{chain}`: {source}")]
+    Pause {
+        /// Name of the chain.
+        chain: String,
+        /// Why not.
+        source: GuardianError,
+    },
+    /// The state of a recording cannot be used.
+    #[error("the recording's state: {0}")]
+    State(#[from] StateError),
+    /// A task of the guard crashed.
+    #[error("a task of the guard crashed: {0}")]
+    Crashed(String),
+}
+
+/// The guard.
+#[derive(Debug, Clone, Copy)]
+pub struct Guard;
+
+/// A running guard. Dropping it aborts its tasks; [`GuardHandle::shutdown`] ends them in order.
+#[derive(Debug)]
+pub struct GuardHandle {
+    desk: Arc<Desk>,
+    stop: watch::Sender<bool>,
+    chains: JoinSet<Result<(), GuardError>>,
+    alerts: JoinSet<()>,
+    stop_alerts: watch::Sender<bool>,
+}
+
+/// What a stopped guard leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// What was counted.
+    pub totals: Totals,
+    /// How the journal fared; none where there was none.
+    pub journal: Option<JournalHealth>,
+}
+
+/// Events as one observer sees them.
+#[derive(Debug)]
+pub struct GuardEvents(broadcast::Receiver<Arc<GuardEvent>>);
+
+impl GuardEvents {
+    /// The next event; an observer that lags behind gets the number of events it missed instead. `None` after the
+    /// last.
+    pub async fn next(&mut self) -> Option<Result<Arc<GuardEvent>, u64>> {
+        match self.0.recv().await {
+            Ok(event) => Some(Ok(event)),
+            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Err(missed)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+impl Guard {
+    /// Starts to watch. Needs a running tokio runtime; returns as soon as all tasks stand, whether or not any node
+    /// has answered yet.
+    ///
+    /// # Errors
+    /// Settings that contradict each other, or a journal that cannot be opened. What only a node can tell (a wrong
+    /// chain id, a key without the right to pause) is told by [`GuardHandle::wait`].
+    pub async fn start(
+        settings: GuardSettings,
+        parts: Parts,
+    ) -> Result<(GuardHandle, GuardEvents), GuardError> {
+        check(&settings, parts.key.is_some())?;
+        let journal = open_journal(&settings)?;
+        let (observers, events) = broadcast::channel(settings.channels.observers.max(1));
+        let (queue, alerts) = mpsc::channel(ALERTS_LIMIT);
+        let observer = Box::new(move |event| {
+            // Nobody may be listening.
+            drop(observers.send(Arc::new(event)));
+        });
+        let queue = Box::new(move |alert| {
+            queue.try_send(alert).map_err(|full| Box::new(full.into_inner()))
+        });
+        let desk = Arc::new(Desk::new(journal, observer, Some(queue), Arc::clone(&parts.clock)));
+        let judge = Judge::new(Arc::clone(&parts.rules), parts.model.clone());
+        let ledger = Arc::new(Mutex::new(Ledger::new(limits(&settings, &judge))));
+        desk.tell(GuardEvent::Started(started(&settings, &parts, false)));
+
+        let mut handle = GuardHandle {
+            desk: Arc::clone(&desk),
+            stop: watch::Sender::new(false),
+            chains: JoinSet::new(),
+            alerts: JoinSet::new(),
+            stop_alerts: watch::Sender::new(false),
+        };
+        let deliver = run::deliver(
+            alerts,
+            parts.dispatcher,
+            Arc::clone(&desk),
+            handle.stop_alerts.subscribe(),
+        );
+        handle.alerts.spawn(deliver);
+        for chain in &settings.chains {
+            let source = NodeSource::new(
+                Arc::clone(&chain.name),
+                chain.chain_id,
+                chain.nodes.clone(),
+                Arc::clone(&parts.clock),
+            );
+            let source =
+                if chain.flow == Flow::Mempool { source } else { source.without_mempool() };
+            let links = source.links();
+            let state = ForkedState::new(rules_of(chain), Arc::new(RpcBackend::new(links.clone())));
+            let rpcs = links.into_iter().map(|link| Arc::new(link) as Arc<dyn Rpc>).collect();
+            let hand = engine_hand(chain, &settings, parts.key.as_ref(), rpcs)?;
+            let chain_of = Chain::new(
+                chain,
+                &settings,
+                state,
+                hand,
+                judge.clone(),
+                Arc::clone(&ledger),
+                Arc::clone(&desk),
+            );
+            let runner = run::Runner {
+                chain: Arc::new(chain_of),
+                flow: chain.flow,
+                channels: settings.channels,
+                workers: settings.workers.max(1),
+                ask_every: Duration::from_millis(chain.block_time_ms.clamp(200, 12_000) / 2),
+                stop: handle.stop.subscribe(),
+            };
+            handle.chains.spawn(runner.run(Box::new(source)));
+        }
+        Ok((handle, GuardEvents(events)))
+    }
+}
+
+impl GuardHandle {
+    /// Waits until the guard cannot go on: the first failure, or `Ok` when all sources have ended.
+    ///
+    /// # Errors
+    /// See [`GuardError`]. The other chains go on until [`GuardHandle::shutdown`].
+    pub async fn wait(&mut self) -> Result<(), GuardError> {
+        while let Some(ended) = self.chains.join_next().await {
+            ended.unwrap_or_else(|error| Err(GuardError::Crashed(error.to_string())))?;
+        }
+        Ok(())
+    }
+
+    /// What was counted so far.
+    pub fn totals(&self) -> Totals {
+        self.desk.totals()
+    }
+
+    /// How the journal fares; none where there is none.
+    pub fn journal_health(&self) -> Option<JournalHealth> {
+        self.desk.journal_health()
+    }
+
+    /// Ends all tasks in order: sources, workers, pauses under way, alerts, the journal. Nothing already journalled is
+    /// lost. The last event is [`GuardEvent::Stopped`].
+    pub async fn shutdown(mut self) -> Stopped {
+        self.stop.send_replace(true);
+        while let Some(ended) = self.chains.join_next().await {
+            if let Ok(Err(error)) = ended {
+                tracing::error!(target: "watcher::daemon", %error, "chain failed");
+            }
+        }
+        self.stop_alerts.send_replace(true);
+        let alerts = &mut self.alerts;
+        let all = async { while alerts.join_next().await.is_some() {} };
+        if tokio::time::timeout(ALERTS_TIMEOUT, all).await.is_err() {
+            tracing::warn!(target: "watcher::daemon", "stopped before the last alert was delivered");
+        }
+        let desk = Arc::clone(&self.desk);
+        let flushed = tokio::task::spawn_blocking(move || desk.flush(FLUSH_TIMEOUT)).await;
+        if !matches!(flushed, Ok(true)) {
+            tracing::error!(target: "watcher::daemon", "the journal did not take all rows");
+        }
+        let totals = self.desk.totals();
+        self.desk.tell(GuardEvent::Stopped { totals });
+        Stopped { totals, journal: self.desk.journal_health() }
+    }
+}
+
+/// A recording to replay.
+#[derive(Debug)]
+pub struct Replay {
+    /// The recording.
+    pub recording: Arc<Recording>,
+    /// How fast.
+    pub pace: Pace,
+    /// Shows the pauses that would be sent; none means that nothing could pause.
+    pub hand: Option<DryHand>,
+}
+
+/// Runs a recording through the same pipeline: in order, nothing sent, nobody notified. The clock is the
+/// recording's, so the same recording gives the same events. `observe` is called with each event as it happens;
+/// all are returned.
+///
+/// # Errors
+/// The recording's chain is not configured, its state cannot be used, or the journal cannot be opened.
+pub async fn replay(
+    settings: &GuardSettings,
+    parts: Parts,
+    replay: Replay,
+    observe: impl Fn(&GuardEvent) + Send + Sync + 'static,
+) -> Result<Vec<GuardEvent>, GuardError> {
+    let header = replay.recording.header();
+    let found = settings.chains.iter().find(|chain| *chain.name == *header.chain.name);
+    let chain = found.filter(|chain| chain.chain_id == header.chain.id).ok_or_else(|| {
+        GuardError::NotConfigured { chain: header.chain.name.clone(), chain_id: header.chain.id }
+    })?;
+    let state = ForkedState::from_recording(&replay.recording)?;
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let collected = Arc::clone(&events);
+    let observer = Box::new(move |event: GuardEvent| {
+        observe(&event);
+        collected.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    });
+    let now_ms = Arc::new(AtomicU64::new(header.head.timestamp_s.saturating_mul(1_000)));
+    let clock: Clock = Arc::new({
+        let now_ms = Arc::clone(&now_ms);
+        move || now_ms.load(Ordering::Relaxed)
+    });
+    let desk = Arc::new(Desk::new(open_journal(settings)?, observer, None, clock));
+    let judge = Judge::new(Arc::clone(&parts.rules), parts.model.clone());
+    let ledger = Arc::new(Mutex::new(Ledger::new(limits(settings, &judge))));
+    desk.tell(GuardEvent::Started(started(settings, &parts, true)));
+    let hand = replay.hand.map(|hand| Arc::new(hand) as Arc<dyn PauseHand>);
+    let chain = Chain::new(chain, settings, state, hand, judge, ledger, Arc::clone(&desk));
+    let source = Box::new(RecordingSource::new(replay.recording, replay.pace));
+    let (receiver, task) = source.start(settings.channels.source);
+    let player = run::Player { chain: Arc::new(chain), now_ms };
+    let (played, told) = tokio::join!(player.play(receiver), task);
+    told?;
+    played?;
+    let totals = desk.totals();
+    let flushed = Arc::clone(&desk);
+    let flushed = tokio::task::spawn_blocking(move || flushed.flush(FLUSH_TIMEOUT)).await;
+    if !matches!(flushed, Ok(true)) {
+        tracing::error!(target: "watcher::daemon", "the journal did not take all rows");
+    }
+    desk.tell(GuardEvent::Stopped { totals });
+    drop(desk);
+    let events = std::mem::take(&mut *events.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(events)
+}
+
+impl Chain {
+    fn new(
+        chain: &ChainSettings,
+        settings: &GuardSettings,
+        state: Arc<ForkedState>,
+        hand: Option<Arc<dyn PauseHand>>,
+        judge: Judge,
+        ledger: Arc<Mutex<Ledger>>,
+        desk: Arc<Desk>,
+    ) -> Self {
+        let protocols: Vec<_> =
+            settings.protected.iter().filter(|protected| protected.chain == chain.name).collect();
+        let orders: Vec<Orders> = protocols
+            .iter()
+            .map(|protected| Orders {
+                mode: protected.mode.unwrap_or(settings.mode),
+                pause: protected.pause.clone(),
+                addresses: protected.addresses.clone(),
+            })
+            .collect();
+        Self {
+            name: chain.name.to_string(),
+            chain_id: chain.chain_id,
+            simulator: Simulator::new(state),
+            pool: Mutex::new(Pool::new(POOL_LIMIT)),
+            protected: Protected::new(
+                protocols
+                    .iter()
+                    .map(|protected| (protected.name.clone(), protected.addresses.clone())),
+            ),
+            mode: orders.iter().map(|orders| orders.mode).max().unwrap_or(settings.mode),
+            orders,
+            judge,
+            ledger,
+            guardian: hand.as_ref().map(|hand| hand.guardian()).or(settings.guardian),
+            hand,
+            desk,
+            evidence_floor: settings.evidence_floor,
+        }
+    }
+
+    /// Contracts of the protocols that may really be paused.
+    fn armed_targets(&self) -> Vec<Address> {
+        let armed = self.orders.iter().filter(|orders| orders.mode == Mode::Armed);
+        armed.flat_map(|orders| orders.addresses.iter().copied()).collect()
+    }
+}
+
+fn check(settings: &GuardSettings, has_key: bool) -> Result<(), GuardError> {
+    for protected in &settings.protected {
+        if settings.chains.iter().all(|chain| chain.name != protected.chain) {
+            return Err(GuardError::UnknownChain {
+                protocol: protected.name.clone(),
+                chain: protected.chain.to_string(),
+            });
+        }
+        let missing = match (settings.guardian, has_key) {
+            (None, _) => "a guardian contract",
+            (_, false) => "a pauser's key",
+            _ => continue,
+        };
+        if protected.mode.unwrap_or(settings.mode) == Mode::Armed {
+            return Err(GuardError::NoHand { protocol: protected.name.clone(), missing });
+        }
+    }
+    Ok(())
+}
+
+fn open_journal(settings: &GuardSettings) -> Result<Option<JournalWriter>, JournalError> {
+    let open = |path| JournalWriter::start(Journal::open(path)?, WriterLimits::default());
+    settings.journal.as_ref().map(open).transpose()
+}
+
+fn limits(settings: &GuardSettings, judge: &Judge) -> Limits {
+    let policy = settings.policy;
+    Limits {
+        alert_score: policy.alert_score,
+        // Without a model there is no score to compare with, so any number does.
+        pause_score: policy.pause_score.or(judge.model_threshold()).unwrap_or(1.0),
+        max_pauses_per_day: policy.max_pauses_per_day,
+        cooldown_blocks: policy.cooldown_blocks,
+    }
+}
+
+fn started(settings: &GuardSettings, parts: &Parts, is_replay: bool) -> Started {
+    let mode = |mode: Option<Mode>| mode.unwrap_or(settings.mode);
+    Started {
+        chains: settings.chains.iter().map(|chain| chain.name.to_string()).collect(),
+        protected: settings
+            .protected
+            .iter()
+            .map(|entry| (entry.name.clone(), mode(entry.mode)))
+            .collect(),
+        rules: parts.rules.len(),
+        model: parts.model.as_ref().map(|model| model.hash_hex()),
+        is_replay,
+    }
+}
+
+fn rules_of(chain: &ChainSettings) -> ChainRules {
+    ChainRules {
+        chain_id: chain.chain_id,
+        hardfork: chain.hardfork,
+        block_time_s: chain.block_time_ms.div_ceil(1_000).max(1),
+    }
+}
+
+fn engine_hand(
+    chain: &ChainSettings,
+    settings: &GuardSettings,
+    key: Option<&Key>,
+    rpcs: Vec<Arc<dyn Rpc>>,
+) -> Result<Option<Arc<dyn PauseHand>>, GuardError> {
+    let (Some(guardian), Some(key)) = (settings.guardian, key) else { return Ok(None) };
+    let engine = EngineSettings {
+        chain: chain.name.to_string(),
+        chain_id: chain.chain_id,
+        guardian,
+        budget: chain.fees,
+        gas_limit: PAUSE_GAS,
+        send_timeout: Duration::from_secs(3),
+        refire_after: Duration::from_secs(60),
+        poll_every: Duration::from_millis((chain.block_time_ms / 8).clamp(50, 1_000)),
+        follow_timeout: Duration::from_millis(chain.block_time_ms.saturating_mul(10).max(30_000)),
+    };
+    let engine = PauseEngine::new(key.clone(), engine, rpcs)
+        .map_err(|source| GuardError::Pause { chain: chain.name.to_string(), source })?;
+    Ok(Some(Arc::new(EngineHand::new(Arc::new(engine)))))
+}

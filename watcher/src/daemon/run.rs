@@ -1,0 +1,425 @@
+//! The loops: one per chain for nodes, one for a recording, one for alerts.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use portcullis_alerting::{
+    guardian::GuardianError,
+    notify::{Alert, Dispatcher, Severity},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::{JoinError, JoinHandle, JoinSet, spawn_blocking},
+};
+
+use super::{
+    GuardError,
+    chain::{Chain, Done, Job},
+};
+use crate::{
+    act::{Desk, GuardEvent, Pursuit, pursue},
+    settings::{ChannelSettings, Flow},
+    source::{BlockRecord, Offered, Source, SourceEvent},
+    state::AdvanceReport,
+    verdict::Unjudged,
+};
+
+/// Transactions that wait for a later head.
+const WAITING_LIMIT: usize = 2_048;
+/// How long pauses under way may take to end when the guard stops.
+const PURSUIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Watches one chain's nodes.
+pub(super) struct Runner {
+    pub(super) chain: Arc<Chain>,
+    pub(super) flow: Flow,
+    pub(super) channels: ChannelSettings,
+    pub(super) workers: usize,
+    pub(super) ask_every: Duration,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// What a runner holds while it runs.
+struct Running {
+    chain: Arc<Chain>,
+    flow: Flow,
+    ask_every: Duration,
+    work: mpsc::Sender<Job>,
+    done: mpsc::Sender<Done>,
+    waiting: VecDeque<Job>,
+    /// Pauses and what prepares them; each may end the chain with an error.
+    tasks: JoinSet<Result<(), GuardError>>,
+    has_preflight: bool,
+}
+
+impl Runner {
+    /// Runs until it is stopped, the source ends, or going on makes no sense.
+    pub(super) async fn run(mut self, source: Box<dyn Source>) -> Result<(), GuardError> {
+        let (mut events, task) = source.start(self.channels.source);
+        let mut source = tokio::spawn(task);
+        let (work, queue) = mpsc::channel(self.channels.work.max(1));
+        let (done, mut finished) = mpsc::channel(self.channels.work.max(1));
+        let workers = self.spawn_workers(queue, &done);
+        let mut running = Running {
+            chain: Arc::clone(&self.chain),
+            flow: self.flow,
+            ask_every: self.ask_every,
+            work,
+            done,
+            waiting: VecDeque::new(),
+            tasks: JoinSet::new(),
+            has_preflight: false,
+        };
+        let ended: Result<(), GuardError> = loop {
+            tokio::select! {
+                () = stopped(&mut self.stop) => break Ok(()),
+                Some(done) = finished.recv() => running.finish(done),
+                event = events.recv() => match event {
+                    Some(SourceEvent::End) => break Ok(()),
+                    Some(event) => running.take(event).await,
+                    // The source let go of its channel: it says why when it ends.
+                    None => break flatten((&mut source).await.map(|told| told.map_err(GuardError::from))),
+                },
+                Some(task) = running.tasks.join_next() => if let Err(error) = flatten(task) {
+                    break Err(error);
+                },
+            }
+        };
+        source.abort();
+        events.close();
+        finished.close();
+        running.end(workers).await;
+        let failure = ended.as_ref().err().map(ToString::to_string);
+        self.chain.desk.tell(GuardEvent::ChainEnded { chain: self.chain.name.clone(), failure });
+        ended
+    }
+
+    /// Threads that simulate: misses in the state block, which must not happen on the reactor.
+    fn spawn_workers(
+        &self,
+        queue: mpsc::Receiver<Job>,
+        done: &mpsc::Sender<Done>,
+    ) -> Vec<JoinHandle<()>> {
+        let queue = Arc::new(Mutex::new(queue));
+        let worker = |_| {
+            let (chain, queue, done, stop) =
+                (Arc::clone(&self.chain), Arc::clone(&queue), done.clone(), self.stop.clone());
+            spawn_blocking(move || {
+                loop {
+                    let job = queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+                    let Some(job) = job else { break };
+                    if *stop.borrow() {
+                        chain.desk.drop_one(&chain.name, "stopped");
+                        continue;
+                    }
+                    if done.blocking_send(chain.work(job)).is_err() {
+                        break;
+                    }
+                }
+            })
+        };
+        (0..self.workers).map(worker).collect()
+    }
+}
+
+impl Running {
+    async fn take(&mut self, event: SourceEvent) {
+        let chain = Arc::clone(&self.chain);
+        match event {
+            SourceEvent::Pending(tx) => match chain.pool().insert(Arc::clone(&tx)) {
+                Offered::Known => {}
+                _ => self.enqueue(Job { tx, tries: 0 }),
+            },
+            SourceEvent::Head(block) => self.advance(block).await,
+            SourceEvent::Up { .. } => {
+                tell(&chain, event);
+                self.prepare_pause();
+            }
+            other => tell(&chain, other),
+        }
+    }
+
+    fn enqueue(&mut self, job: Job) {
+        if let Err(refused) = self.work.try_send(job) {
+            let job = refused.into_inner();
+            let reason = "no room in the work queue".to_owned();
+            self.chain.settle_unjudged(&job.tx, Unjudged::NotJudged { reason });
+            self.chain.desk.drop_one(&self.chain.name, "work");
+        }
+    }
+
+    async fn advance(&mut self, block: Arc<BlockRecord>) {
+        let (chain, moved, judges_blocks) =
+            (Arc::clone(&self.chain), Arc::clone(&block), self.flow != Flow::Mempool);
+        let advanced = spawn_blocking(move || {
+            // Without a public pool what was mined is judged on the head below, as if it were still pending.
+            let done = if judges_blocks { judge_block(&chain, &moved) } else { Vec::new() };
+            advance(&chain, &moved);
+            done
+        });
+        match advanced.await {
+            Ok(done) => done.into_iter().for_each(|done| self.finish(done)),
+            Err(error) => tracing::error!(target: "watcher::daemon", %error, "head not taken over"),
+        }
+        self.chain.pool().mined(&block);
+        for job in std::mem::take(&mut self.waiting) {
+            self.enqueue(job);
+        }
+        if let Some(hand) = self.chain.hand.clone() {
+            self.tasks.spawn(async move {
+                // Firing reads the nonce itself where this failed.
+                if let Err(error) = hand.refresh().await {
+                    tracing::debug!(target: "watcher::daemon", %error, "nonce not read ahead");
+                }
+                Ok(())
+            });
+        }
+    }
+
+    fn finish(&mut self, done: Done) {
+        match done {
+            Done::Settled(pursuits) => {
+                for pursuit in pursuits {
+                    self.tasks.spawn(carry_out(Arc::clone(&self.chain), pursuit, self.ask_every));
+                }
+            }
+            Done::Waiting(job) => {
+                self.waiting.push_back(job);
+                if self.waiting.len() > WAITING_LIMIT
+                    && let Some(oldest) = self.waiting.pop_front()
+                {
+                    let reason = "too many transactions wait for a later head".to_owned();
+                    self.chain.settle_unjudged(&oldest.tx, Unjudged::NotMinable { reason });
+                    self.chain.desk.drop_one(&self.chain.name, "waiting");
+                }
+            }
+        }
+    }
+
+    /// Tries the pause out once a node is there: a key without the right must be known before it is needed.
+    fn prepare_pause(&mut self) {
+        let targets = self.chain.armed_targets();
+        let Some(hand) =
+            self.chain.hand.clone().filter(|_| !self.has_preflight && !targets.is_empty())
+        else {
+            return;
+        };
+        self.has_preflight = true;
+        let chain = Arc::clone(&self.chain);
+        self.tasks.spawn(async move {
+            match hand.preflight(&targets).await {
+                Ok(pauser) => {
+                    chain.desk.tell(GuardEvent::PauseReady { chain: chain.name.clone(), pauser })
+                }
+                // These may pass by themselves; the guard is weaker until then, which people must know.
+                Err(error @ (GuardianError::Rpc { .. } | GuardianError::WouldFail { .. })) => {
+                    not_ready(&chain, &error);
+                }
+                Err(source) => return Err(GuardError::Pause { chain: chain.name.clone(), source }),
+            }
+            Ok(())
+        });
+    }
+
+    async fn end(self, workers: Vec<JoinHandle<()>>) {
+        let Self { chain, work, done, waiting, mut tasks, .. } = self;
+        drop((work, done));
+        for worker in workers {
+            if let Err(error) = worker.await {
+                tracing::error!(target: "watcher::daemon", %error, "worker crashed");
+            }
+        }
+        settle_waiting(&chain, waiting);
+        let all = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(PURSUIT_TIMEOUT, all).await.is_err() {
+            tracing::warn!(target: "watcher::daemon", "stopped before the last pause was followed to its end");
+        }
+    }
+}
+
+/// Plays a recording: one event after the other, each finished before the next.
+pub(super) struct Player {
+    pub(super) chain: Arc<Chain>,
+    /// The recording's time, milliseconds since the epoch.
+    pub(super) now_ms: Arc<AtomicU64>,
+}
+
+impl Player {
+    /// Plays to the end.
+    pub(super) async fn play(
+        self,
+        mut events: mpsc::Receiver<SourceEvent>,
+    ) -> Result<(), GuardError> {
+        let chain = &self.chain;
+        let mut waiting = VecDeque::new();
+        while let Some(event) = events.recv().await {
+            match event {
+                SourceEvent::Pending(tx) => {
+                    self.set_clock(tx.seen_at_ms);
+                    if chain.pool().insert(Arc::clone(&tx)) != Offered::Known {
+                        self.work(Job { tx, tries: 0 }, &mut waiting).await?;
+                    }
+                }
+                SourceEvent::Head(block) => {
+                    self.set_clock(block.seen_at_ms);
+                    let moved = Arc::clone(&block);
+                    self.blocking(move |chain| advance(chain, &moved)).await?;
+                    chain.pool().mined(&block);
+                    for job in std::mem::take(&mut waiting) {
+                        self.work(job, &mut waiting).await?;
+                    }
+                }
+                SourceEvent::End => break,
+                other => tell(chain, other),
+            }
+        }
+        settle_waiting(chain, waiting);
+        chain.desk.tell(GuardEvent::ChainEnded { chain: chain.name.clone(), failure: None });
+        Ok(())
+    }
+
+    async fn work(&self, job: Job, waiting: &mut VecDeque<Job>) -> Result<(), GuardError> {
+        match self.blocking(move |chain| chain.work(job)).await? {
+            Done::Settled(pursuits) => {
+                for pursuit in pursuits {
+                    carry_out(Arc::clone(&self.chain), pursuit, Duration::ZERO).await?;
+                }
+            }
+            Done::Waiting(job) => waiting.push_back(job),
+        }
+        Ok(())
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Chain) -> T + Send + 'static,
+    ) -> Result<T, GuardError> {
+        let chain = Arc::clone(&self.chain);
+        spawn_blocking(move || work(&chain))
+            .await
+            .map_err(|error| GuardError::Crashed(error.to_string()))
+    }
+
+    /// Recorded times may be zero where nobody took them; the clock never goes back.
+    fn set_clock(&self, at_ms: u64) {
+        self.now_ms.fetch_max(at_ms, Ordering::Relaxed);
+    }
+}
+
+/// Brings alerts to their channels, one after the other; when it is stopped, those that wait and no more.
+pub(super) async fn deliver(
+    mut alerts: mpsc::Receiver<Alert>,
+    dispatcher: Dispatcher,
+    desk: Arc<Desk>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let alert = tokio::select! {
+            biased;
+            alert = alerts.recv() => alert,
+            () = stopped(&mut stop) => None,
+        };
+        let Some(alert) = alert else { break };
+        let deliveries = dispatcher.deliver(&alert).await;
+        desk.delivered(&alert, &deliveries);
+    }
+}
+
+/// Ends when the guard is stopped, also by being dropped.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+fn flatten(ended: Result<Result<(), GuardError>, JoinError>) -> Result<(), GuardError> {
+    ended.unwrap_or_else(|error| Err(GuardError::Crashed(error.to_string())))
+}
+
+async fn carry_out(
+    chain: Arc<Chain>,
+    pursuit: Pursuit,
+    ask_every: Duration,
+) -> Result<(), GuardError> {
+    if let Some(hand) = chain.hand.clone() {
+        pursue(pursuit, hand, Arc::clone(&chain.desk), ask_every).await;
+    }
+    Ok(())
+}
+
+/// Moves the state to a block. Blocks.
+fn advance(chain: &Chain, block: &BlockRecord) {
+    let state = match chain.simulator.state().advance(block) {
+        Ok(AdvanceReport::Exact { .. }) => "exact".to_owned(),
+        Ok(AdvanceReport::Known) => "known".to_owned(),
+        Ok(AdvanceReport::Emptied(because)) => format!("emptied: {because:?}"),
+        Err(error) => format!("emptied: {error}"),
+    };
+    chain.desk.tell(GuardEvent::Head {
+        chain: chain.name.clone(),
+        number: block.number,
+        transactions: block.transactions.len(),
+        state,
+    });
+}
+
+/// Judges what a block mined, on the head below it. Blocks.
+fn judge_block(chain: &Chain, block: &BlockRecord) -> Vec<Done> {
+    let mut done = Vec::new();
+    for tx in &block.transactions {
+        if chain.pool().insert(Arc::clone(tx)) != Offered::Known {
+            done.push(chain.work(Job { tx: Arc::clone(tx), tries: 0 }));
+        }
+    }
+    done
+}
+
+fn settle_waiting(chain: &Chain, waiting: VecDeque<Job>) {
+    for job in waiting {
+        let reason = "it never became minable while it was watched".to_owned();
+        chain.settle_unjudged(&job.tx, Unjudged::NotMinable { reason });
+    }
+}
+
+fn not_ready(chain: &Chain, error: &GuardianError) {
+    let reason = error.to_string();
+    chain
+        .desk
+        .tell(GuardEvent::PauseNotReady { chain: chain.name.clone(), reason: reason.clone() });
+    chain.desk.raise(Alert {
+        incident: format!("{}/preflight", chain.name),
+        severity: Severity::Critical,
+        title: format!("{}: a pause would fail now", chain.name),
+        text: reason,
+        chain: chain.name.clone(),
+        tx_hash: None,
+        contract: None,
+        at_ms: chain.desk.now_ms(),
+    });
+}
+
+fn tell(chain: &Chain, event: SourceEvent) {
+    let name = chain.name.clone();
+    let told = match event {
+        SourceEvent::Up { node, .. } => GuardEvent::NodeUp { chain: name, node: node.to_string() },
+        SourceEvent::Down { node, reason, attempt, retry_in_ms, .. } => GuardEvent::NodeDown {
+            chain: name,
+            node: node.to_string(),
+            reason,
+            attempt,
+            retry_in_ms,
+        },
+        SourceEvent::Refused { node, reason, count } => GuardEvent::Refused {
+            chain: name,
+            node: node.to_string(),
+            reason: reason.to_string(),
+            count,
+        },
+        _ => return,
+    };
+    chain.desk.tell(told);
+}
