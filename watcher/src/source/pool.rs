@@ -145,3 +145,104 @@ impl Pool {
 fn fees(tx: &PendingTransaction) -> (u128, u128) {
     (tx.max_fee_per_gas_wei(), tx.max_priority_fee_per_gas_wei())
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy::{
+        consensus::{SignableTransaction as _, TxEip1559, TxEnvelope},
+        primitives::keccak256,
+        signers::{SignerSync as _, local::PrivateKeySigner},
+    };
+
+    use super::*;
+
+    fn tx(sender: u8, nonce: u64, max_fee_per_gas: u128) -> Arc<PendingTransaction> {
+        let signer = PrivateKeySigner::from_bytes(&keccak256([sender])).unwrap();
+        let tx = TxEip1559 {
+            chain_id: 1,
+            nonce,
+            max_fee_per_gas,
+            gas_limit: 21_000,
+            ..TxEip1559::default()
+        };
+        let signature = signer.sign_hash_sync(&tx.signature_hash()).unwrap();
+        let envelope = TxEnvelope::from(tx.into_signed(signature));
+        Arc::new(PendingTransaction::from_envelope(envelope, 0, "test".into()).unwrap())
+    }
+
+    #[test]
+    fn predecessors_are_the_senders_earlier_nonces_that_are_not_mined() {
+        let mut pool = Pool::new(10);
+        for nonce in [3, 1, 2, 0] {
+            assert_eq!(pool.insert(tx(1, nonce, 5)), Offered::New);
+        }
+        pool.insert(tx(2, 0, 5));
+        let strike = tx(1, 3, 5);
+        let nonces = |next| -> Vec<u64> {
+            pool.predecessors(&strike, next).iter().map(|tx| tx.nonce()).collect()
+        };
+        assert_eq!(nonces(0), [0, 1, 2]);
+        assert_eq!(nonces(2), [2]);
+        assert_eq!(nonces(3), [0_u64; 0]);
+        assert_eq!(nonces(9), [0_u64; 0]);
+    }
+
+    #[test]
+    fn a_better_offer_replaces_and_a_worse_one_does_not() {
+        let mut pool = Pool::new(10);
+        let (first, better, worse) = (tx(1, 0, 5), tx(1, 0, 6), tx(1, 0, 4));
+        pool.insert(Arc::clone(&first));
+        assert_eq!(pool.insert(Arc::clone(&first)), Offered::Known);
+        assert_eq!(pool.insert(worse), Offered::Underpriced);
+        assert_eq!(pool.insert(Arc::clone(&better)), Offered::Replaced(Arc::clone(&first)));
+        assert_eq!(pool.len(), 1);
+        assert_eq!(pool.get(&first.hash), None);
+        assert_eq!(pool.get(&better.hash), Some(&better));
+    }
+
+    #[test]
+    fn a_block_takes_its_transactions_and_those_it_made_impossible() {
+        let mut pool = Pool::new(10);
+        for nonce in 0..3 {
+            pool.insert(tx(1, nonce, 5));
+        }
+        // Another transaction with nonce 1 was mined than the one that was seen.
+        let block = BlockRecord {
+            number: 1,
+            hash: B256::ZERO,
+            parent_hash: B256::ZERO,
+            timestamp_s: 0,
+            base_fee_wei: 0,
+            gas_limit: 1,
+            gas_used: 0,
+            coinbase: Address::ZERO,
+            prev_randao: B256::ZERO,
+            excess_blob_gas: None,
+            blob_gas_used: None,
+            parent_beacon_block_root: None,
+            withdrawals: vec![],
+            transactions: vec![tx(1, 1, 9)],
+            undecoded: 0,
+            seen_at_ms: 0,
+        };
+        pool.mined(&block);
+        assert_eq!(pool.len(), 1);
+        assert!(pool.get(&tx(1, 2, 5).hash).is_some());
+    }
+
+    #[test]
+    fn the_oldest_leaves_a_full_pool_and_no_sender_fills_it_alone() {
+        let mut pool = Pool::new(2);
+        for sender in 1..=3 {
+            pool.insert(tx(sender, 0, 5));
+        }
+        assert_eq!((pool.len(), pool.evicted()), (2, 1));
+        assert!(pool.get(&tx(1, 0, 5).hash).is_none());
+
+        let mut pool = Pool::new(1000);
+        for nonce in 0..PER_SENDER as u64 {
+            pool.insert(tx(1, nonce, 5));
+        }
+        assert_eq!(pool.insert(tx(1, 999, 5)), Offered::SenderFull);
+    }
+}
