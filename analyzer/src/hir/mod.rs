@@ -23,7 +23,7 @@ use crate::syntax::{Diagnostic, FileId, Span, on_deep_stack};
 
 pub use ids::{ContractId, EnumId, EventId, FunctionId, StructId, UserTypeId, VariableId};
 pub use layout::StorageSlot;
-pub(crate) use lookup::{Declaration, Scope};
+pub(crate) use lookup::{Declaration, Scope, elementary_type, type_of, type_path};
 pub(crate) use types::{ArrayLength, FunctionType, Type};
 
 /// One source file with its imports already found.

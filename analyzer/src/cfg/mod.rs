@@ -1,0 +1,22 @@
+//! One graph per function and modifier body: blocks of three-address statements.
+//!
+//! ```text
+//! syntax tree + names (hir) -> lower (Solidity) / yul (assembly) -> Body -> view (one contract's entry, inlined)
+//! ```
+
+mod builder;
+mod call;
+mod expr;
+mod ir;
+mod lower;
+mod print;
+mod value;
+mod view;
+mod yul;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use ir::*;
+pub(crate) use lower::lower_function;
+pub(crate) use view::{View, view};

@@ -1,0 +1,82 @@
+//! What an expression stands for while it is lowered.
+
+use super::ir::*;
+use crate::hir::{FunctionId, Type};
+use crate::syntax::FileId;
+
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    /// A value that was computed.
+    Operand(Operand, Type),
+    /// A place in storage, not read yet.
+    Place(Place, Type),
+    /// An element of something in memory: the variable it belongs to, the value itself, its type.
+    Element { root: Option<LocalId>, keys: Vec<Operand>, value: Operand, ty: Type },
+    Tuple(Vec<Option<Value>>),
+    Type(Type),
+    Module(FileId),
+    /// `super`.
+    Super,
+    /// Functions that can be called without a receiver.
+    Functions(Vec<FunctionId>, CallVia),
+    /// Functions attached to a value.
+    Attached(Vec<FunctionId>, Box<Value>),
+    /// Functions of another contract; empty where the declaration is unknown.
+    External { callee: Operand, functions: Vec<FunctionId>, name: String, getter: Option<Type> },
+    /// `call`, `send`, ... of an address.
+    AddressMember { callee: Operand, name: String },
+    /// `push` or `pop` of an array in storage.
+    ArrayMethod { place: Place, element: Type, is_push: bool },
+    /// A function of the language: `keccak256`, `abi.encode`, `require`.
+    Builtin(String),
+    /// A namespace of the language: `msg`, `tx`, `block`, `abi`.
+    Namespace(&'static str),
+    /// `type(T)`.
+    TypeInfo(Type),
+    New(Type),
+    Event(String),
+    /// A callable with ether or gas attached.
+    WithOptions { callable: Box<Value>, value: Option<Operand>, gas: Option<Operand> },
+    /// The old `.value` and `.gas` of a callable, before they are called themselves.
+    OptionSetter { callable: Box<Value>, is_value: bool },
+    Nothing,
+}
+
+/// How functions without a receiver were named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallVia {
+    /// By their bare name: overrides count.
+    Name,
+    /// Through a contract or library: exactly that function.
+    Qualified,
+    /// Through `super`.
+    Super,
+}
+
+impl Value {
+    pub(crate) fn ty(&self) -> Type {
+        match self {
+            Value::Operand(_, ty) | Value::Place(_, ty) | Value::Element { ty, .. } => ty.clone(),
+            Value::Tuple(parts) => {
+                Type::Tuple(parts.iter().map(|part| part.as_ref().map_or(Type::Unknown, Value::ty)).collect())
+            }
+            _ => Type::Unknown,
+        }
+    }
+
+    pub(crate) fn unknown() -> Self {
+        Value::Operand(Operand::unknown(), Type::Unknown)
+    }
+
+    pub(crate) fn is_callable(&self) -> bool {
+        matches!(
+            self,
+            Value::Functions(..)
+                | Value::External { .. }
+                | Value::AddressMember { .. }
+                | Value::New(_)
+                | Value::WithOptions { .. }
+                | Value::Attached(..)
+        )
+    }
+}

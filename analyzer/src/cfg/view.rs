@@ -1,0 +1,373 @@
+//! What really runs when an entry point of a contract is called: its modifiers and all internal calls
+//! are put in place, with virtual functions as the most derived contract has them.
+
+use std::collections::BTreeMap;
+
+use petgraph::graph::NodeIndex;
+use petgraph::visit::EdgeRef;
+
+use super::builder::Builder;
+use super::ir::*;
+use crate::hir::{ContractId, FunctionId, Program};
+use crate::syntax::Span;
+
+/// A view grows no larger than this many statements; further calls stay calls.
+const MAX_STATEMENTS: usize = 12_000;
+/// Calls are put in place no deeper than this.
+const MAX_DEPTH: usize = 40;
+
+/// An inlined call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame {
+    pub(crate) function: FunctionId,
+    /// The frame and the call that it was entered from.
+    pub(crate) caller: Option<(FrameId, Span)>,
+}
+
+/// One entry point as one graph.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) contract: ContractId,
+    pub(crate) function: FunctionId,
+    pub(crate) body: Body,
+    pub(crate) frames: Vec<Frame>,
+    /// The block in which the call ends normally.
+    pub(crate) exit: NodeIndex,
+    /// Some internal calls were left as calls: recursion, or too large.
+    pub(crate) is_truncated: bool,
+}
+
+impl View {
+    /// The calls that lead to `frame`, outermost first.
+    pub(crate) fn path(&self, frame: FrameId) -> Vec<Span> {
+        let mut out = Vec::new();
+        let mut at = frame;
+        while let Some((caller, span)) = self.frames[at.0 as usize].caller {
+            out.push(span);
+            at = caller;
+        }
+        out.reverse();
+        out
+    }
+}
+
+/// Composes the view of `function` as called on `contract`.
+pub(crate) fn view(program: &Program, bodies: &[Option<Body>], contract: ContractId, function: FunctionId) -> Option<View> {
+    bodies.get(function.index())?.as_ref()?;
+    let mut composer = Composer {
+        program,
+        bodies,
+        contract,
+        b: Builder::new(),
+        frames: vec![Frame { function, caller: None }],
+        open: vec![function],
+        statements: 0,
+        is_truncated: false,
+        is_partial: false,
+    };
+    let entry = composer.b.at;
+    let (params, returns) = composer.run(function, FrameId(0), None);
+    let exit = composer.b.at;
+    composer.b.graph[exit].end = End::Return;
+    Some(View {
+        contract,
+        function,
+        body: Body {
+            graph: composer.b.graph,
+            entry,
+            locals: composer.b.locals,
+            params,
+            returns,
+            modifiers: Vec::new(),
+            is_partial: composer.is_partial,
+        },
+        frames: composer.frames,
+        exit,
+        is_truncated: composer.is_truncated,
+    })
+}
+
+struct Composer<'a> {
+    program: &'a Program,
+    bodies: &'a [Option<Body>],
+    contract: ContractId,
+    b: Builder,
+    frames: Vec<Frame>,
+    open: Vec<FunctionId>,
+    statements: usize,
+    is_truncated: bool,
+    is_partial: bool,
+}
+
+/// A body being put in place: where its locals begin, and what a placeholder stands for.
+#[derive(Clone, Copy)]
+struct Instance<'a> {
+    body: &'a Body,
+    offset: u32,
+    frame: FrameId,
+    /// For a modifier: the function it wraps and the position of the next modifier.
+    wrapped: Option<(&'a Wrapped<'a>, usize)>,
+}
+
+/// A function whose modifiers are being put in place.
+struct Wrapped<'a> {
+    body: &'a Body,
+    offset: u32,
+    frame: FrameId,
+}
+
+impl<'a> Composer<'a> {
+    /// Puts `function` in place at the current block; gives its parameters and returns as locals of the view.
+    fn run(&mut self, function: FunctionId, frame: FrameId, args: Option<(&[Operand], Span)>) -> (Vec<LocalId>, Vec<LocalId>) {
+        let Some(body) = self.bodies[function.index()].as_ref() else { return (Vec::new(), Vec::new()) };
+        let offset = self.open_locals(body, args.is_none());
+        self.is_partial |= body.is_partial;
+        let shift = |id: &LocalId| LocalId(id.0 + offset);
+        let params: Vec<_> = body.params.iter().map(shift).collect();
+        if let Some((args, span)) = args {
+            self.assign_params(&params, args, span, frame);
+        }
+        let wrapped = Wrapped { body, offset, frame };
+        self.run_modifiers(&wrapped, 0);
+        (params, body.returns.iter().map(shift).collect())
+    }
+
+    fn open_locals(&mut self, body: &Body, is_entry: bool) -> u32 {
+        let offset = u32::try_from(self.b.locals.len()).expect("a view is bounded");
+        self.b.locals.extend(body.locals.iter().map(|local| Local { is_param: local.is_param && is_entry, ..local.clone() }));
+        offset
+    }
+
+    fn assign_params(&mut self, params: &[LocalId], args: &[Operand], span: Span, frame: FrameId) {
+        for (target, arg) in params.iter().zip(args) {
+            let kind = StatementKind::Assign { target: *target, value: Rvalue::Use(arg.clone()) };
+            self.push(Statement { kind, span, frame });
+        }
+    }
+
+    fn push(&mut self, statement: Statement) {
+        self.statements += 1;
+        self.b.graph[self.b.at].statements.push(statement);
+    }
+
+    fn run_modifiers(&mut self, wrapped: &Wrapped<'_>, index: usize) {
+        let body = wrapped.body;
+        let Some(modifier) = body.modifiers.get(index) else {
+            let instance = Instance { body, offset: wrapped.offset, frame: wrapped.frame, wrapped: None };
+            self.copy(instance, body.entry, None);
+            return;
+        };
+        let instance = Instance { body, offset: wrapped.offset, frame: wrapped.frame, wrapped: None };
+        self.copy(instance, modifier.code.0, Some(modifier.code.1));
+        let target = match modifier.target {
+            ModifierTarget::Modifier(id) => Some(self.dispatch(id, Dispatch::Virtual)),
+            ModifierTarget::BaseConstructor(_) => None,
+            ModifierTarget::Unknown => {
+                self.is_partial = true;
+                let name = self.program.text(modifier.span).to_owned();
+                let kind = StatementKind::Call(Box::new(Call::new(CallKind::Unresolved(name), Vec::new())));
+                self.push(Statement { kind, span: modifier.span, frame: wrapped.frame });
+                None
+            }
+        };
+        let Some((target, target_body)) = target.and_then(|id| Some((id, self.bodies[id.index()].as_ref()?))) else {
+            self.run_modifiers(wrapped, index + 1);
+            return;
+        };
+        let frame = self.open_frame(target, wrapped.frame, modifier.span);
+        let offset = self.open_locals(target_body, false);
+        let params: Vec<_> = target_body.params.iter().map(|id| LocalId(id.0 + offset)).collect();
+        let args: Vec<_> = modifier.args.iter().map(|arg| shift_operand(arg, wrapped.offset)).collect();
+        self.assign_params(&params, &args, modifier.span, frame);
+        self.is_partial |= target_body.is_partial;
+        let instance = Instance { body: target_body, offset, frame, wrapped: Some((wrapped, index + 1)) };
+        self.copy(instance, target_body.entry, None);
+    }
+
+    fn open_frame(&mut self, function: FunctionId, caller: FrameId, span: Span) -> FrameId {
+        let id = FrameId(u32::try_from(self.frames.len()).expect("a view is bounded"));
+        self.frames.push(Frame { function, caller: Some((caller, span)) });
+        id
+    }
+
+    /// Copies the blocks reachable from `start` behind the current block, and goes on where they return;
+    /// `last` ends a part that does not return.
+    fn copy(&mut self, instance: Instance<'_>, start: NodeIndex, last: Option<NodeIndex>) {
+        let graph = &instance.body.graph;
+        let mut order = vec![start];
+        let mut first: BTreeMap<NodeIndex, NodeIndex> = BTreeMap::new();
+        first.insert(start, self.b.at);
+        let mut at = 0;
+        while let Some(&node) = order.get(at) {
+            at += 1;
+            for edge in graph.edges(node) {
+                if !first.contains_key(&edge.target()) {
+                    first.insert(edge.target(), self.b.block());
+                    order.push(edge.target());
+                }
+            }
+        }
+        // The start is entered from outside and perhaps again by a loop: a block of its own keeps the two apart.
+        if graph.edges_directed(start, petgraph::Direction::Incoming).next().is_some() {
+            let head = self.b.block();
+            self.b.goto(head);
+            first.insert(start, head);
+        }
+        let exit = self.b.block();
+        for node in order {
+            self.b.at = first[&node];
+            for statement in &graph[node].statements {
+                self.statement(instance, statement);
+            }
+            let end = match &graph[node].end {
+                End::Return => {
+                    self.b.graph.add_edge(self.b.at, exit, Edge::Next);
+                    End::Goto
+                }
+                End::Branch { condition, span } => {
+                    End::Branch { condition: shift_operand(condition, instance.offset), span: *span }
+                }
+                other => other.clone(),
+            };
+            if last == Some(node) {
+                self.b.graph.add_edge(self.b.at, exit, Edge::Next);
+            }
+            self.b.graph[self.b.at].end = end;
+            // Edges come out newest first; the order they were made in is the order they are printed in.
+            let mut edges: Vec<_> = graph.edges(node).map(|edge| (*edge.weight(), first[&edge.target()])).collect();
+            edges.reverse();
+            for (weight, target) in edges {
+                self.b.graph.add_edge(self.b.at, target, weight);
+            }
+        }
+        self.b.at = exit;
+    }
+
+    fn statement(&mut self, instance: Instance<'_>, statement: &Statement) {
+        match &statement.kind {
+            StatementKind::Placeholder => {
+                if let Some((wrapped, index)) = instance.wrapped {
+                    if self.statements < MAX_STATEMENTS {
+                        self.run_modifiers(wrapped, index);
+                    } else {
+                        self.is_truncated = true;
+                    }
+                }
+            }
+            StatementKind::Call(call) => {
+                if let CallKind::Internal(id, dispatch) = call.kind
+                    && self.call(instance, call, id, dispatch, statement.span)
+                {
+                    return;
+                }
+                self.push(shift_statement(statement, instance));
+            }
+            _ => self.push(shift_statement(statement, instance)),
+        }
+    }
+
+    /// Puts an internal call in place; false where it has to stay a call.
+    fn call(&mut self, instance: Instance<'_>, call: &Call, id: FunctionId, dispatch: Dispatch, span: Span) -> bool {
+        let target = self.dispatch(id, dispatch);
+        if self.bodies[target.index()].is_none() {
+            return false;
+        }
+        if self.open.contains(&target) || self.open.len() >= MAX_DEPTH || self.statements >= MAX_STATEMENTS {
+            self.is_truncated = true;
+            return false;
+        }
+        let args: Vec<_> = call.args.iter().map(|arg| shift_operand(arg, instance.offset)).collect();
+        let frame = self.open_frame(target, instance.frame, span);
+        self.open.push(target);
+        let (_, returns) = self.run(target, frame, Some((&args, span)));
+        self.open.pop();
+        for (result, returned) in call.results.iter().zip(returns) {
+            let value = Rvalue::Use(Operand::Local(returned));
+            let kind = StatementKind::Assign { target: LocalId(result.0 + instance.offset), value };
+            self.push(Statement { kind, span, frame: instance.frame });
+        }
+        true
+    }
+
+    fn dispatch(&self, id: FunctionId, dispatch: Dispatch) -> FunctionId {
+        let is_inherited = self
+            .program
+            .function(id)
+            .contract
+            .is_some_and(|contract| self.program.contract(self.contract).linearisation.contains(&contract));
+        match dispatch {
+            Dispatch::Virtual if is_inherited => self.program.dispatch(self.contract, id, None),
+            Dispatch::Super(after) if is_inherited => self.program.dispatch(self.contract, id, Some(after)),
+            _ => id,
+        }
+    }
+}
+
+fn shift_statement(statement: &Statement, instance: Instance<'_>) -> Statement {
+    let offset = instance.offset;
+    let local = |id: &LocalId| LocalId(id.0 + offset);
+    let operands = |operands: &[Operand]| operands.iter().map(|operand| shift_operand(operand, offset)).collect();
+    let kind = match &statement.kind {
+        StatementKind::Assign { target, value } => {
+            let value = match value {
+                Rvalue::Use(operand) => Rvalue::Use(shift_operand(operand, offset)),
+                Rvalue::Unary(op, operand) => Rvalue::Unary(*op, shift_operand(operand, offset)),
+                Rvalue::Binary(op, left, right) => {
+                    Rvalue::Binary(*op, shift_operand(left, offset), shift_operand(right, offset))
+                }
+                Rvalue::Cast(operand) => Rvalue::Cast(shift_operand(operand, offset)),
+                Rvalue::Pure(name, args) => Rvalue::Pure(name, operands(args)),
+            };
+            StatementKind::Assign { target: local(target), value }
+        }
+        StatementKind::Load { target, place } => {
+            StatementKind::Load { target: local(target), place: shift_place(place, offset) }
+        }
+        StatementKind::Store { place, value } => {
+            StatementKind::Store { place: shift_place(place, offset), value: shift_operand(value, offset) }
+        }
+        StatementKind::Call(call) => {
+            let shift = |operand: &Operand| shift_operand(operand, offset);
+            StatementKind::Call(Box::new(Call {
+                kind: match &call.kind {
+                    CallKind::Pointer(operand) => CallKind::Pointer(shift(operand)),
+                    other => other.clone(),
+                },
+                callee: call.callee.as_ref().map(shift),
+                args: operands(&call.args),
+                value: call.value.as_ref().map(shift),
+                gas: match &call.gas {
+                    Gas::Limited(operand) => Gas::Limited(shift(operand)),
+                    other => other.clone(),
+                },
+                results: call.results.iter().map(local).collect(),
+                may_fail: call.may_fail,
+            }))
+        }
+        StatementKind::Emit { event, args } => StatementKind::Emit { event: event.clone(), args: operands(args) },
+        StatementKind::Placeholder => StatementKind::Placeholder,
+        StatementKind::Unknown => StatementKind::Unknown,
+    };
+    Statement { kind, span: statement.span, frame: instance.frame }
+}
+
+fn shift_operand(operand: &Operand, offset: u32) -> Operand {
+    match operand {
+        Operand::Local(id) => Operand::Local(LocalId(id.0 + offset)),
+        Operand::Storage(place) => Operand::Storage(Box::new(shift_place(place, offset))),
+        other => other.clone(),
+    }
+}
+
+fn shift_place(place: &Place, offset: u32) -> Place {
+    let root = match &place.root {
+        Root::Variable(id) => Root::Variable(*id),
+        Root::Reference(id) => Root::Reference(LocalId(id.0 + offset)),
+        Root::Slot(operand, is_transient) => Root::Slot(shift_operand(operand, offset), *is_transient),
+    };
+    let path = place.path.iter().map(|key| match key {
+        Key::Index(operand) => Key::Index(shift_operand(operand, offset)),
+        other => other.clone(),
+    });
+    Place { root, path: path.collect() }
+}
