@@ -45,6 +45,12 @@ pub enum GuardEvent {
         /// Why.
         reason: String,
     },
+    /// The first head is known and, where a pause may be fired, it was tried out: from now on transactions are
+    /// judged on a head.
+    Ready {
+        /// Name of the chain.
+        chain: String,
+    },
     /// The head moved.
     Head {
         /// Name of the chain.

@@ -97,6 +97,13 @@ fn try_out(
 fn words(status: &Status) -> String {
     match status {
         Status::Success => "success".to_owned(),
+        // The two errors by which contracts of the usual kind say that they are paused (OpenZeppelin 5).
+        Status::Revert { reason } if reason.starts_with("0xd93c0665") => {
+            "revert: EnforcedPause()".to_owned()
+        }
+        Status::Revert { reason } if reason.starts_with("0x8dfc202b") => {
+            "revert: ExpectedPause()".to_owned()
+        }
         Status::Revert { reason } => format!("revert: {reason}"),
         Status::Halt { reason } => format!("halt: {reason}"),
     }

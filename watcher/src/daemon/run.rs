@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -56,6 +56,27 @@ struct Running {
     /// Pauses and what prepares them; each may end the chain with an error.
     tasks: JoinSet<Result<(), GuardError>>,
     has_preflight: bool,
+    readiness: Arc<Readiness>,
+}
+
+/// What must be there before a chain is [`GuardEvent::Ready`].
+#[derive(Debug, Default)]
+struct Readiness {
+    has_head: AtomicBool,
+    has_preflight: AtomicBool,
+    is_told: AtomicBool,
+}
+
+impl Readiness {
+    /// Says so once, as soon as nothing is missing.
+    fn note(&self, chain: &Chain, what: &AtomicBool) {
+        what.store(true, Ordering::SeqCst);
+        let is_ready =
+            self.has_head.load(Ordering::SeqCst) && self.has_preflight.load(Ordering::SeqCst);
+        if is_ready && !self.is_told.swap(true, Ordering::SeqCst) {
+            chain.desk.tell(GuardEvent::Ready { chain: chain.name.clone() });
+        }
+    }
 }
 
 impl Runner {
@@ -75,6 +96,7 @@ impl Runner {
             waiting: VecDeque::new(),
             tasks: JoinSet::new(),
             has_preflight: false,
+            readiness: Arc::default(),
         };
         let ended: Result<(), GuardError> = loop {
             tokio::select! {
@@ -167,6 +189,7 @@ impl Running {
             Ok(done) => done.into_iter().for_each(|done| self.finish(done)),
             Err(error) => tracing::error!(target: "watcher::daemon", %error, "head not taken over"),
         }
+        self.readiness.note(&self.chain, &self.readiness.has_head);
         self.chain.pool().mined(&block);
         for job in std::mem::take(&mut self.waiting) {
             self.enqueue(job);
@@ -204,14 +227,15 @@ impl Running {
 
     /// Tries the pause out once a node is there: a key without the right must be known before it is needed.
     fn prepare_pause(&mut self) {
-        let targets = self.chain.armed_targets();
-        let Some(hand) =
-            self.chain.hand.clone().filter(|_| !self.has_preflight && !targets.is_empty())
-        else {
+        if std::mem::replace(&mut self.has_preflight, true) {
+            return;
+        }
+        let (chain, readiness) = (Arc::clone(&self.chain), Arc::clone(&self.readiness));
+        let targets = chain.armed_targets();
+        let Some(hand) = chain.hand.clone().filter(|_| !targets.is_empty()) else {
+            readiness.note(&chain, &readiness.has_preflight);
             return;
         };
-        self.has_preflight = true;
-        let chain = Arc::clone(&self.chain);
         self.tasks.spawn(async move {
             match hand.preflight(&targets).await {
                 Ok(pauser) => {
@@ -223,6 +247,7 @@ impl Running {
                 }
                 Err(source) => return Err(GuardError::Pause { chain: chain.name.clone(), source }),
             }
+            readiness.note(&chain, &readiness.has_preflight);
             Ok(())
         });
     }
