@@ -16,3 +16,15 @@ pub(crate) fn on_own_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T
         running.join().map_err(|_| "the reader crashed on this text; please report it".to_owned())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::on_own_stack;
+
+    #[test]
+    fn a_panic_inside_is_a_reason_and_not_a_crash() {
+        assert_eq!(on_own_stack(|| 7), Ok(7));
+        let crashed = on_own_stack(|| panic!("on purpose"));
+        assert!(crashed.unwrap_err().contains("crashed"));
+    }
+}

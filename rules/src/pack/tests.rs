@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use crate::PackError;
 use crate::facts::Subject;
 use crate::pack::{EvidenceKind, Maturity, Pack, Severity};
@@ -247,4 +249,24 @@ fn the_manual_shows_a_pack_that_loads_and_an_error_that_comes() {
     let slip = yaml.replace("outflow_bps >=", "outflow_bp >=");
     let error = Pack::parse(&slip, "big-outflow.yaml", &all()).unwrap_err();
     assert_eq!(format!("{error}\n"), shown);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// A shipped pack with one piece replaced is read or refused, never a crash.
+    #[test]
+    fn damaged_packs_are_survived(
+        at in 0usize..4000,
+        removed in 0usize..40,
+        inserted in r#"([ \n:\-{}\[\]&*!|>'"%@`#?,a-z0-9()]|eth\(|&a |\*a|: |\n  - ){0,8}"#,
+    ) {
+        let text = crate::packs::embedded()[0].1;
+        let at = at.min(text.len() - removed);
+        prop_assume!(text.is_char_boundary(at) && text.is_char_boundary(at + removed));
+        let damaged = format!("{}{inserted}{}", &text[..at], &text[at + removed..]);
+        if let Err(error) = Pack::parse(&damaged, "reentrancy.yaml", &all()) {
+            prop_assert!(!error.to_string().contains("crashed"), "{error}");
+        }
+    }
 }
