@@ -2,10 +2,19 @@
 
 mod node;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use alloy::{
+    consensus::{TxEip2930, TxEip7702, TxLegacy},
+    eips::{
+        eip2930::{AccessList, AccessListItem},
+        eip7702::Authorization,
+    },
     primitives::{Address, B256, Bytes, TxKind, U256},
+    signers::SignerSync as _,
     sol,
     sol_types::{SolCall as _, SolValue as _},
 };
@@ -14,8 +23,14 @@ use portcullis_watcher::{
         Simulator,
         execution::{Execution, Status},
     },
-    source::{PendingTransaction, Pool, SourceError, SourceEvent},
-    state::{AdvanceReport, ChainRules, EmptiedBecause, ForkedState, Hardfork, RpcBackend},
+    source::{
+        Head, PendingTransaction, Pool, Source as _, SourceError, SourceEvent,
+        recording::{Header, Pace, RecordedChain, Recording, RecordingSource, RecordingWriter},
+    },
+    state::{
+        AdvanceReport, ChainRules, EmptiedBecause, ForkedState, Hardfork, RecordingBackend,
+        RpcBackend,
+    },
 };
 use serde_json::{Value, json};
 
@@ -213,6 +228,162 @@ async fn an_attack_prepared_in_the_same_block_is_seen_through_its_predecessors()
     pool.mined(&block);
     assert!(pool.is_empty());
     assert_eq!(of_execution(&execution), of_receipt(&stream, strike.hash).await);
+}
+
+/// Every envelope that a wallet can make: legacy, access list, fees, delegated code.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_type_of_transaction_runs_with_its_real_envelope() {
+    let anvil = Anvil::start(0);
+    let mut stream = Stream::open(anvil.port, CHAIN_ID);
+    let state = ForkedState::new(RULES, Arc::new(RpcBackend::new([stream.link.clone()])));
+    let simulator = Simulator::new(Arc::clone(&state));
+    advance(&state, &mut stream).await;
+
+    let mut admin = Person::number(0);
+    let delegate = Person::number(1);
+    let vault = admin.address().create(0);
+    let deploy = [artifact("Vault"), admin_argument(admin.address())].concat();
+    let mut steps = vec![admin.sign(TxKind::Create, 0, deploy.into())];
+    let to = TxKind::Call(vault);
+    let (value, input) = (U256::from(ETHER), Bytes::from(depositCall {}.abi_encode()));
+    let list = AccessList(vec![AccessListItem { address: vault, storage_keys: vec![B256::ZERO] }]);
+    let (gas_limit, gas_price) = (500_000, 5_000_000_000);
+    steps.push(admin.seal(TxLegacy {
+        chain_id: Some(CHAIN_ID),
+        nonce: 1,
+        gas_price,
+        gas_limit,
+        to,
+        value,
+        input: input.clone(),
+    }));
+    steps.push(admin.seal(TxLegacy {
+        chain_id: None,
+        nonce: 2,
+        gas_price,
+        gas_limit,
+        to,
+        value,
+        input: input.clone(),
+    }));
+    steps.push(admin.seal(TxEip2930 {
+        chain_id: CHAIN_ID,
+        nonce: 3,
+        gas_price,
+        gas_limit,
+        to,
+        value,
+        access_list: list.clone(),
+        input: input.clone(),
+    }));
+    let authorization = Authorization { chain_id: U256::from(CHAIN_ID), address: vault, nonce: 0 };
+    let signature = delegate.signer.sign_hash_sync(&authorization.signature_hash()).unwrap();
+    steps.push(admin.seal(TxEip7702 {
+        chain_id: CHAIN_ID,
+        nonce: 4,
+        gas_limit,
+        max_fee_per_gas: gas_price,
+        max_priority_fee_per_gas: 1,
+        to: delegate.address(),
+        value,
+        access_list: list,
+        authorization_list: vec![authorization.into_signed(signature)],
+        input: input.clone(),
+    }));
+    // The delegated account now answers with the vault's code.
+    steps.push(admin.seal(TxLegacy {
+        chain_id: Some(CHAIN_ID),
+        nonce: 5,
+        gas_price,
+        gas_limit,
+        to: TxKind::Call(delegate.address()),
+        value,
+        input,
+    }));
+
+    for tx in steps {
+        stream.send(&tx).await;
+        let seen = stream.pending(tx.hash).await;
+        assert_eq!(seen.envelope, tx.envelope);
+        let execution = simulate(&simulator, &seen, vec![]).await;
+        stream.mine().await;
+        assert_eq!(advance(&state, &mut stream).await, AdvanceReport::Exact { transactions: 1 });
+        assert_eq!(of_execution(&execution), of_receipt(&stream, tx.hash).await);
+        assert_eq!(execution.status, Status::Success);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recorded_session_replays_without_the_node_to_the_same_executions() {
+    let mut anvil = Anvil::start(0);
+    let mut stream = Stream::open(anvil.port, CHAIN_ID);
+    let first = stream.head().await;
+    let header = Header {
+        format: String::new(),
+        version: 0,
+        chain: RecordedChain {
+            name: "test".into(),
+            id: CHAIN_ID,
+            hardfork: Hardfork::Prague,
+            block_time_s: 1,
+        },
+        contracts: Default::default(),
+        complete: false,
+        head: Head::from(&*first),
+        state: Default::default(),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("session.jsonl");
+    let writer = Arc::new(Mutex::new(RecordingWriter::create(&path, header).unwrap()));
+    let backend = RecordingBackend::new(
+        Arc::new(RpcBackend::new([stream.link.clone()])),
+        Arc::clone(&writer),
+    );
+    let state = ForkedState::new(RULES, Arc::new(backend));
+    let simulator = Simulator::new(Arc::clone(&state));
+    state.advance(&first).unwrap();
+
+    let (mut admin, mut thief) = (Person::number(0), Person::number(2));
+    let vault = admin.address().create(0);
+    let weapon = thief.address().create(0);
+    let deploy = [artifact("Vault"), admin_argument(admin.address())].concat();
+    let call = attackCall { vault, loops: U256::from(20) };
+    let mut live = Vec::new();
+    for tx in [
+        admin.sign(TxKind::Create, 0, deploy.into()),
+        admin.sign(TxKind::Call(vault), 9 * ETHER, depositCall {}.abi_encode().into()),
+        thief.sign(TxKind::Create, 0, artifact("Attacker").into()),
+        thief.sign(TxKind::Call(weapon), ETHER, call.abi_encode().into()),
+    ] {
+        stream.send(&tx).await;
+        let seen = stream.pending(tx.hash).await;
+        writer.lock().unwrap().pending(&seen).unwrap();
+        live.push(simulate(&simulator, &seen, vec![]).await);
+        stream.mine().await;
+        let block = stream.head().await;
+        writer.lock().unwrap().head(&block).unwrap();
+        let state = Arc::clone(&state);
+        tokio::task::spawn_blocking(move || state.advance(&block)).await.unwrap().unwrap();
+    }
+    drop((simulator, state));
+    Arc::into_inner(writer).unwrap().into_inner().unwrap().finish().unwrap();
+    anvil.stop();
+
+    let recording = Arc::new(Recording::open(&path).unwrap());
+    let state = ForkedState::from_recording(&recording).unwrap();
+    let simulator = Simulator::new(Arc::clone(&state));
+    let (mut events, task) = Box::new(RecordingSource::new(recording, Pace::Unpaced)).start(8);
+    tokio::spawn(task);
+    let mut replayed = Vec::new();
+    while let Some(event) = events.recv().await {
+        match event {
+            SourceEvent::Head(block) => drop(state.advance(&block).unwrap()),
+            SourceEvent::Pending(tx) => replayed.push(simulator.simulate(&tx, &[]).unwrap()),
+            _ => {}
+        }
+    }
+    assert_eq!(replayed, live);
+    assert_eq!(state.counts().emptied_mismatch, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,8 +9,8 @@ use std::{
 };
 
 use alloy::{
-    consensus::{SignableTransaction as _, TxEip1559, TxEnvelope},
-    primitives::{Address, B256, Bytes, TxKind, U256},
+    consensus::{SignableTransaction, Signed, TxEip1559, TxEnvelope},
+    primitives::{Address, B256, Bytes, Signature, TxKind, U256},
     signers::{SignerSync as _, local::PrivateKeySigner},
 };
 use portcullis_watcher::source::{
@@ -174,6 +174,15 @@ impl Person {
             input,
         };
         self.nonce += 1;
+        self.seal(tx)
+    }
+
+    /// Signs what is ready but for the signature.
+    pub(crate) fn seal<T>(&self, tx: T) -> Arc<PendingTransaction>
+    where
+        T: SignableTransaction<Signature>,
+        TxEnvelope: From<Signed<T>>,
+    {
         let signature = self.signer.sign_hash_sync(&tx.signature_hash()).unwrap();
         let envelope = TxEnvelope::from(tx.into_signed(signature));
         Arc::new(PendingTransaction::from_envelope(envelope, 0, "test".into()).unwrap())

@@ -290,7 +290,7 @@ pub fn recording_schema() -> serde_json::Value {
     #[expect(dead_code, reason = "only its schema is used")]
     enum Line {
         Header(Box<Header>),
-        Entry(Entry),
+        Entry(Box<Entry>),
     }
     schemars::schema_for!(Line).to_value()
 }
