@@ -18,5 +18,7 @@ mod yul;
 mod tests;
 
 pub(crate) use ir::*;
+pub(crate) use lower::NameCount;
+pub(crate) use print::print_body;
 pub(crate) use lower::lower_function;
 pub(crate) use view::{View, view};

@@ -1,0 +1,286 @@
+//! Conditional constants: which blocks run, and what locals and storage hold there, given what storage
+//! holds at the start.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use petgraph::graph::NodeIndex;
+use ruint::aliases::U256;
+
+use super::entry::{AbsolutePlace, Entry, overlap};
+use crate::cfg::*;
+use crate::hir::{Program, VariableId};
+use crate::syntax::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
+
+/// A value known before the program runs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Known {
+    /// Numbers, truth values (0 and 1), addresses.
+    Number(U256),
+    /// A constant or immutable whose value is not computed: equal only to itself.
+    Symbol(VariableId),
+}
+
+/// What storage holds, where it is known.
+pub(crate) type Storage = BTreeMap<AbsolutePlace, Known>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct State {
+    storage: Storage,
+    /// Locals with several definitions; others stand in the table of the run.
+    locals: BTreeMap<LocalId, Known>,
+}
+
+/// One run over a view.
+pub(crate) struct Constants<'e, 'a> {
+    entry: &'e Entry<'a>,
+    /// Locals with one definition: `None` until it is seen, `Some(None)` once it varies.
+    single: Vec<Option<Option<Known>>>,
+    states: BTreeMap<NodeIndex, State>,
+    reached: BTreeSet<NodeIndex>,
+}
+
+impl<'e, 'a> Constants<'e, 'a> {
+    /// Runs the view with `storage` at its start.
+    pub(crate) fn run(entry: &'e Entry<'a>, storage: Storage) -> Self {
+        let mut run =
+            Self { entry, single: vec![None; entry.view.body.locals.len()], states: BTreeMap::new(), reached: BTreeSet::new() };
+        let start = entry.view.body.entry;
+        run.states.insert(start, State { storage, locals: BTreeMap::new() });
+        let mut open = BTreeSet::from([start]);
+        // The lattice is finite and values only fall; the bound guards against a mistake in that reasoning.
+        let mut budget = 64 * (entry.view.body.graph.node_count() + 16);
+        while let Some(block) = open.pop_first() {
+            budget -= 1;
+            if budget == 0 {
+                run.reached = entry.view.body.graph.node_indices().collect();
+                run.states.clear();
+                break;
+            }
+            run.reached.insert(block);
+            let (state, singles_changed) = run.through(block, usize::MAX);
+            if singles_changed {
+                // Uses of a local may stand in blocks that were run before.
+                open.extend(run.reached.iter().copied().filter(|other| *other != block));
+            }
+            for next in run.taken(block, &state) {
+                let joined = match run.states.get(&next) {
+                    None => Some(state.clone()),
+                    Some(old) => join(old, &state),
+                };
+                if let Some(joined) = joined {
+                    run.states.insert(next, joined);
+                    open.insert(next);
+                }
+            }
+        }
+        run
+    }
+
+    pub(crate) fn reaches(&self, block: NodeIndex) -> bool {
+        self.reached.contains(&block)
+    }
+
+    /// What storage holds just before a statement.
+    pub(crate) fn storage_before(&mut self, block: NodeIndex, index: usize) -> Storage {
+        if !self.states.contains_key(&block) {
+            return Storage::new();
+        }
+        self.through(block, index).0.storage
+    }
+
+    /// The state after the first `count` statements of a block, and whether a single local changed.
+    fn through(&mut self, block: NodeIndex, count: usize) -> (State, bool) {
+        let mut state = self.states.get(&block).cloned().unwrap_or_default();
+        let mut changed = false;
+        let entry = self.entry;
+        for statement in entry.view.body.graph[block].statements.iter().take(count) {
+            match &statement.kind {
+                StatementKind::Assign { target, value } => {
+                    let value = self.rvalue(value, &state);
+                    changed |= self.set(*target, value, &mut state);
+                }
+                StatementKind::Load { target, place } => {
+                    let value = match entry.places(place).as_slice() {
+                        [only] => state.storage.get(only).cloned(),
+                        _ => None,
+                    };
+                    changed |= self.set(*target, value, &mut state);
+                }
+                StatementKind::Store { place, value } => {
+                    let value = self.operand(value, &state);
+                    let places = entry.places(place);
+                    for written in &places {
+                        state.storage.retain(|known, _| !overlap(known, written));
+                    }
+                    if let ([only], Some(value)) = (places.as_slice(), value) {
+                        state.storage.insert(only.clone(), value);
+                    }
+                }
+                StatementKind::Call(call) => {
+                    for result in &call.results {
+                        changed |= self.set(*result, None, &mut state);
+                    }
+                    if matches!(call.kind, CallKind::Internal(..) | CallKind::Pointer(_) | CallKind::DelegateCall) {
+                        state.storage.clear();
+                    }
+                }
+                StatementKind::Unknown => state.storage.clear(),
+                StatementKind::Emit { .. } | StatementKind::Placeholder => {}
+            }
+        }
+        (state, changed)
+    }
+
+    fn set(&mut self, target: LocalId, value: Option<Known>, state: &mut State) -> bool {
+        if self.entry.definitions[target.index()].len() != 1 {
+            match value {
+                Some(value) => state.locals.insert(target, value),
+                None => state.locals.remove(&target),
+            };
+            return false;
+        }
+        let slot = &mut self.single[target.index()];
+        match slot {
+            None => {
+                *slot = Some(value);
+                true
+            }
+            Some(None) => false,
+            Some(known) if *known == value => false,
+            Some(_) => {
+                *slot = Some(None);
+                true
+            }
+        }
+    }
+
+    fn taken(&self, block: NodeIndex, state: &State) -> Vec<NodeIndex> {
+        let wanted = match &self.entry.view.body.graph[block].end {
+            End::Branch { condition, .. } => match self.operand(condition, state) {
+                Some(Known::Number(number)) if number.is_zero() => Some(Edge::False),
+                Some(Known::Number(_)) => Some(Edge::True),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.entry.successors(block).filter(|(edge, _)| wanted.is_none_or(|wanted| wanted == *edge)).map(|(_, next)| next).collect()
+    }
+
+    fn operand(&self, operand: &Operand, state: &State) -> Option<Known> {
+        match operand {
+            Operand::Local(id) => {
+                if self.entry.definitions[id.index()].len() == 1 {
+                    self.single[id.index()].clone().flatten()
+                } else {
+                    state.locals.get(id).cloned()
+                }
+            }
+            Operand::Constant(constant) => constant_value(self.entry.program, constant),
+            Operand::Environment(_) | Operand::Storage(_) => None,
+        }
+    }
+
+    fn rvalue(&self, value: &Rvalue, state: &State) -> Option<Known> {
+        match value {
+            Rvalue::Use(operand) | Rvalue::Cast(operand) => self.operand(operand, state),
+            Rvalue::Unary(op, operand) => {
+                let Known::Number(number) = self.operand(operand, state)? else { return None };
+                match op {
+                    UnaryOp::Not => Some(truth(number.is_zero())),
+                    UnaryOp::BitNot | UnaryOp::Negate => None,
+                }
+            }
+            Rvalue::Binary(op, left, right) => binary(*op, self.operand(left, state)?, self.operand(right, state)?),
+            // A contract that can be called has code; only its constructor sees none.
+            Rvalue::Pure("length", operands) => {
+                let code = self.entry.canonical(operands.first()?);
+                let Operand::Local(id) = code else { return None };
+                let statement = self.entry.only_definition(id)?;
+                match &statement.kind {
+                    StatementKind::Assign { value: Rvalue::Pure("code", of), .. }
+                        if of.first() == Some(&Operand::Environment(Environment::This)) =>
+                    {
+                        Some(Known::Number(U256::from(1)))
+                    }
+                    _ => None,
+                }
+            }
+            Rvalue::Pure(..) => None,
+        }
+    }
+}
+
+/// The facts that hold on both ways; `None` where that is no less than what was known.
+fn join(old: &State, new: &State) -> Option<State> {
+    let storage: Storage =
+        old.storage.iter().filter(|(place, known)| new.storage.get(*place) == Some(known)).map(|(p, k)| (p.clone(), k.clone())).collect();
+    let locals: BTreeMap<_, _> =
+        old.locals.iter().filter(|(id, known)| new.locals.get(id) == Some(known)).map(|(id, k)| (*id, k.clone())).collect();
+    if storage.len() == old.storage.len() && locals.len() == old.locals.len() {
+        return None;
+    }
+    Some(State { storage, locals })
+}
+
+fn truth(value: bool) -> Known {
+    Known::Number(U256::from(u8::from(value)))
+}
+
+fn binary(op: BinaryOp, left: Known, right: Known) -> Option<Known> {
+    if left == right {
+        match op {
+            BinaryOp::Eq | BinaryOp::Le | BinaryOp::Ge => return Some(truth(true)),
+            BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Gt => return Some(truth(false)),
+            _ => {}
+        }
+    }
+    let (Known::Number(left), Known::Number(right)) = (left, right) else { return None };
+    Some(match op {
+        BinaryOp::Eq => truth(left == right),
+        BinaryOp::Ne => truth(left != right),
+        BinaryOp::Lt => truth(left < right),
+        BinaryOp::Le => truth(left <= right),
+        BinaryOp::Gt => truth(left > right),
+        BinaryOp::Ge => truth(left >= right),
+        BinaryOp::Add => Known::Number(left.checked_add(right)?),
+        BinaryOp::Sub => Known::Number(left.checked_sub(right)?),
+        BinaryOp::Mul => Known::Number(left.checked_mul(right)?),
+        BinaryOp::Div => Known::Number(left.checked_div(right)?),
+        BinaryOp::Mod => Known::Number(left.checked_rem(right)?),
+        BinaryOp::BitAnd => Known::Number(left & right),
+        BinaryOp::BitOr => Known::Number(left | right),
+        BinaryOp::BitXor => Known::Number(left ^ right),
+        BinaryOp::And | BinaryOp::Or | BinaryOp::Pow | BinaryOp::Shl | BinaryOp::Shr => return None,
+    })
+}
+
+pub(crate) fn constant_value(program: &Program, constant: &Constant) -> Option<Known> {
+    match constant {
+        Constant::Bool(value) => Some(truth(*value)),
+        Constant::Number(text) => number(text).map(Known::Number),
+        Constant::Default => Some(Known::Number(U256::ZERO)),
+        Constant::Variable(id) => {
+            let variable = program.variable(*id);
+            let value = if variable.is_constant { variable.init.as_ref().and_then(literal) } else { None };
+            Some(value.map_or(Known::Symbol(*id), Known::Number))
+        }
+        Constant::Text(_) | Constant::Function(_) | Constant::Unknown => None,
+    }
+}
+
+fn literal(expr: &Expr) -> Option<U256> {
+    match &expr.kind {
+        ExprKind::Number(text, None) => number(text),
+        ExprKind::Bool(value) => Some(U256::from(u8::from(*value))),
+        // `uint8(1)`, `bytes32(0)`.
+        ExprKind::Call(callee, args) if matches!(callee.kind, ExprKind::Elementary(_)) => literal(args.first()?),
+        _ => None,
+    }
+}
+
+fn number(text: &str) -> Option<U256> {
+    match text.strip_prefix("0x") {
+        Some(hex) => U256::from_str_radix(hex, 16).ok(),
+        None => U256::from_str_radix(text, 10).ok(),
+    }
+}

@@ -1,0 +1,344 @@
+//! One view, indexed: who defines each local, what each value depends on, which place each access means.
+
+use std::collections::BTreeMap;
+
+use petgraph::graph::NodeIndex;
+use petgraph::visit::EdgeRef;
+
+use super::bits::Bits;
+use crate::cfg::*;
+use crate::hir::{Program, VariableId};
+
+/// What values can depend on besides storage. Loads come after these, one bit each.
+pub(crate) mod source {
+    pub(crate) const SENDER: usize = 0;
+    pub(crate) const ORIGIN: usize = 1;
+    /// Data that the caller chooses: arguments, calldata, ether sent.
+    pub(crate) const CALLER: usize = 2;
+    pub(crate) const BLOCK: usize = 3;
+    pub(crate) const BALANCE: usize = 4;
+    /// What another contract returned.
+    pub(crate) const EXTERNAL: usize = 5;
+    /// An account recovered from a signature.
+    pub(crate) const SIGNATURE: usize = 6;
+    pub(crate) const UNKNOWN: usize = 7;
+    pub(crate) const FIRST_LOAD: usize = 8;
+}
+
+/// A statement's position: its block and the index there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct At {
+    pub(crate) block: NodeIndex,
+    pub(crate) index: usize,
+}
+
+/// A place with references followed and keys made comparable.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AbsolutePlace {
+    pub(crate) root: AbsoluteRoot,
+    pub(crate) path: Vec<AbsoluteKey>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum AbsoluteRoot {
+    Variable(VariableId),
+    /// A computed slot, by the value that names it.
+    Slot(Operand, bool),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum AbsoluteKey {
+    Index(Operand),
+    Field(String),
+    Length,
+}
+
+/// A view with its indexes.
+pub(crate) struct Entry<'a> {
+    pub(crate) program: &'a Program,
+    pub(crate) view: &'a View,
+    /// Where each local is defined.
+    pub(crate) definitions: Vec<Vec<At>>,
+    /// What each local depends on.
+    pub(crate) dependencies: Vec<Bits>,
+    /// The loads, by bit.
+    pub(crate) loads: Vec<At>,
+    load_bits: BTreeMap<At, usize>,
+}
+
+/// References are followed no further than this, and to no more places.
+const MAX_REFERENCES: usize = 8;
+
+impl<'a> Entry<'a> {
+    pub(crate) fn new(program: &'a Program, view: &'a View) -> Self {
+        let mut entry = Self {
+            program,
+            view,
+            definitions: vec![Vec::new(); view.body.locals.len()],
+            dependencies: vec![Bits::default(); view.body.locals.len()],
+            loads: Vec::new(),
+            load_bits: BTreeMap::new(),
+        };
+        entry.index();
+        entry.solve_dependencies();
+        entry
+    }
+
+    pub(crate) fn statements(&self) -> impl Iterator<Item = (At, &'a Statement)> + use<'a> {
+        let graph = &self.view.body.graph;
+        graph.node_indices().flat_map(move |block| {
+            graph[block].statements.iter().enumerate().map(move |(index, statement)| (At { block, index }, statement))
+        })
+    }
+
+    pub(crate) fn statement(&self, at: At) -> &'a Statement {
+        &self.view.body.graph[at.block].statements[at.index]
+    }
+
+    fn index(&mut self) {
+        for (at, statement) in self.statements() {
+            match &statement.kind {
+                StatementKind::Assign { target, .. } => self.definitions[target.index()].push(at),
+                StatementKind::Load { target, .. } => {
+                    self.definitions[target.index()].push(at);
+                    self.load_bits.insert(at, source::FIRST_LOAD + self.loads.len());
+                    self.loads.push(at);
+                }
+                StatementKind::Call(call) => {
+                    for result in &call.results {
+                        self.definitions[result.index()].push(at);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (index, local) in self.view.body.locals.iter().enumerate() {
+            if local.is_param {
+                self.dependencies[index].insert(source::CALLER);
+            }
+        }
+    }
+
+    fn solve_dependencies(&mut self) {
+        let order: Vec<(At, &Statement)> = self.statements().collect();
+        loop {
+            let mut changed = false;
+            for (at, statement) in &order {
+                match &statement.kind {
+                    StatementKind::Assign { target, value } => {
+                        let mut bits = Bits::default();
+                        value.each_operand(&mut |operand| {
+                            bits.union(&self.operand_dependencies(operand));
+                        });
+                        match value {
+                            Rvalue::Pure("ecrecover", _) => bits.insert(source::SIGNATURE),
+                            Rvalue::Pure("balance", _) => bits.insert(source::BALANCE),
+                            Rvalue::Pure("blockhash", _) => bits.insert(source::BLOCK),
+                            _ => {}
+                        }
+                        changed |= self.dependencies[target.index()].union(&bits);
+                    }
+                    StatementKind::Load { target, place } => {
+                        let mut bits = Bits::default();
+                        bits.insert(self.load_bits[at]);
+                        // Which element is read is chosen by the keys, but its content is not theirs.
+                        if matches!(place.root, Root::Slot(..)) {
+                            bits.union(&self.place_dependencies(place));
+                        }
+                        changed |= self.dependencies[target.index()].union(&bits);
+                    }
+                    StatementKind::Call(call) => {
+                        let mut bits = Bits::default();
+                        bits.insert(if matches!(call.kind, CallKind::Internal(..)) { source::UNKNOWN } else { source::EXTERNAL });
+                        for operand in call.args.iter().chain(&call.callee) {
+                            bits.union(&self.operand_dependencies(operand));
+                        }
+                        for result in &call.results {
+                            changed |= self.dependencies[result.index()].union(&bits);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            if !changed {
+                break;
+            }
+        }
+    }
+
+    pub(crate) fn operand_dependencies(&self, operand: &Operand) -> Bits {
+        match operand {
+            Operand::Local(id) => self.dependencies[id.index()].clone(),
+            Operand::Environment(environment) => {
+                let mut bits = Bits::default();
+                match environment {
+                    Environment::Sender => bits.insert(source::SENDER),
+                    Environment::Origin => bits.insert(source::ORIGIN),
+                    Environment::Value | Environment::Data => bits.insert(source::CALLER),
+                    Environment::Block(_) => bits.insert(source::BLOCK),
+                    Environment::This => {}
+                }
+                bits
+            }
+            Operand::Constant(Constant::Unknown) => {
+                let mut bits = Bits::default();
+                bits.insert(source::UNKNOWN);
+                bits
+            }
+            Operand::Constant(_) => Bits::default(),
+            Operand::Storage(place) => self.place_dependencies(place),
+        }
+    }
+
+    pub(crate) fn place_dependencies(&self, place: &Place) -> Bits {
+        let mut bits = Bits::default();
+        if let Root::Reference(id) = place.root {
+            bits.union(&self.dependencies[id.index()]);
+        }
+        place.each_operand(&mut |operand| {
+            bits.union(&self.operand_dependencies(operand));
+        });
+        bits
+    }
+
+    /// The one assignment of a local, where there is only one.
+    pub(crate) fn only_definition(&self, id: LocalId) -> Option<&'a Statement> {
+        match self.definitions[id.index()].as_slice() {
+            [only] => Some(self.statement(*only)),
+            _ => None,
+        }
+    }
+
+    /// The value that an operand stands for once copies are followed.
+    pub(crate) fn canonical(&self, operand: &Operand) -> Operand {
+        let mut at = operand.clone();
+        // Copies of a local that has one definition cannot form a circle, but a bound costs nothing.
+        for _ in 0..64 {
+            let Operand::Local(id) = at else { return at };
+            let Some(statement) = self.only_definition(id) else { return at };
+            match &statement.kind {
+                StatementKind::Assign { value: Rvalue::Use(next) | Rvalue::Cast(next), .. } => at = next.clone(),
+                _ => return at,
+            }
+        }
+        at
+    }
+
+    /// All places that `place` can mean; empty where a reference could not be followed.
+    pub(crate) fn places(&self, place: &Place) -> Vec<AbsolutePlace> {
+        let mut out = Vec::new();
+        self.follow(place, MAX_REFERENCES, &mut out);
+        out.sort();
+        out.dedup();
+        out
+    }
+
+    fn follow(&self, place: &Place, budget: usize, out: &mut Vec<AbsolutePlace>) {
+        let path: Vec<_> = place
+            .path
+            .iter()
+            .map(|key| match key {
+                Key::Index(operand) => AbsoluteKey::Index(self.canonical(operand)),
+                Key::Field(name) => AbsoluteKey::Field(name.clone()),
+                Key::Length => AbsoluteKey::Length,
+            })
+            .collect();
+        let root = match &place.root {
+            Root::Variable(id) => AbsoluteRoot::Variable(*id),
+            Root::Slot(operand, is_transient) => match self.canonical(operand) {
+                Operand::Storage(inner) => {
+                    self.extend(&inner, path, budget, out);
+                    return;
+                }
+                operand => AbsoluteRoot::Slot(operand, *is_transient),
+            },
+            Root::Reference(id) => {
+                if budget == 0 || out.len() >= MAX_REFERENCES {
+                    return;
+                }
+                for at in &self.definitions[id.index()] {
+                    if let StatementKind::Assign { value: Rvalue::Use(operand) | Rvalue::Cast(operand), .. } = &self.statement(*at).kind {
+                        match operand {
+                            Operand::Storage(inner) => self.extend(inner, path.clone(), budget, out),
+                            Operand::Local(next) => {
+                                let inner = Place { root: Root::Reference(*next), path: Vec::new() };
+                                self.extend(&inner, path.clone(), budget, out);
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+                return;
+            }
+        };
+        out.push(AbsolutePlace { root, path });
+    }
+
+    fn extend(&self, inner: &Place, path: Vec<AbsoluteKey>, budget: usize, out: &mut Vec<AbsolutePlace>) {
+        if budget == 0 {
+            return;
+        }
+        let mut found = Vec::new();
+        self.follow(inner, budget - 1, &mut found);
+        for mut place in found {
+            place.path.extend(path.iter().cloned());
+            out.push(place);
+        }
+    }
+
+    /// State variables that `bits` depends on by way of loads.
+    pub(crate) fn loaded_variables(&self, bits: &Bits) -> Vec<VariableId> {
+        let mut out: Vec<_> = bits
+            .iter()
+            .filter_map(|bit| self.loads.get(bit.checked_sub(source::FIRST_LOAD)?))
+            .flat_map(|at| match &self.statement(*at).kind {
+                StatementKind::Load { place, .. } => self.places(place),
+                _ => Vec::new(),
+            })
+            .filter_map(|place| match place.root {
+                AbsoluteRoot::Variable(id) => Some(id),
+                AbsoluteRoot::Slot(..) => None,
+            })
+            .collect();
+        out.sort();
+        out.dedup();
+        out
+    }
+
+    pub(crate) fn successors(&self, block: NodeIndex) -> impl Iterator<Item = (Edge, NodeIndex)> + use<'a> {
+        self.view.body.graph.edges(block).map(|edge| (*edge.weight(), edge.target()))
+    }
+
+    /// Blocks reachable from `starts` (included) over edges that `passes` admits.
+    pub(crate) fn reachable(&self, starts: &[NodeIndex], passes: impl Fn(NodeIndex, Edge, NodeIndex) -> bool) -> Bits {
+        let mut seen = Bits::default();
+        let mut open = starts.to_vec();
+        while let Some(block) = open.pop() {
+            if seen.contains(block.index()) {
+                continue;
+            }
+            seen.insert(block.index());
+            for (edge, next) in self.successors(block) {
+                if passes(block, edge, next) {
+                    open.push(next);
+                }
+            }
+        }
+        seen
+    }
+}
+
+/// Whether two places can be the same storage, or one part of the other.
+pub(crate) fn overlap(left: &AbsolutePlace, right: &AbsolutePlace) -> bool {
+    left.root == right.root
+        && left.path.iter().zip(&right.path).all(|(left, right)| match (left, right) {
+            (AbsoluteKey::Index(Operand::Constant(left)), AbsoluteKey::Index(Operand::Constant(right))) => left == right,
+            (AbsoluteKey::Index(_), AbsoluteKey::Index(_)) => true,
+            (left, right) => left == right,
+        })
+}
+
+/// Whether writing `written` certainly overwrites all of `read`.
+pub(crate) fn covers(written: &AbsolutePlace, read: &AbsolutePlace) -> bool {
+    written.root == read.root && written.path.len() <= read.path.len() && written.path.iter().zip(&read.path).all(|(left, right)| left == right)
+}

@@ -1,0 +1,344 @@
+//! Answers about a program, computed once and on demand. Start at [`Facts`].
+
+mod bits;
+mod constants;
+mod entry;
+mod guards;
+mod summary;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use rayon::prelude::*;
+
+use crate::cfg::{Body, NameCount, View, lower_function, view};
+use crate::hir::{ContractId, FunctionId, Program, VariableId};
+use crate::syntax::ast::{self, ContractKind, FunctionKind, Mutability, Visibility};
+use crate::syntax::{Span, on_deep_stack};
+
+use summary::{Callee, Guard, Summary, summarise};
+pub use table::FUNCTION_FACTS;
+
+/// A call that lets another contract run, followed by a write of state that decided about the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reentrancy {
+    /// The contract whose entry point it is; the first of `contracts`.
+    pub contract: ContractId,
+    /// The entry point: a public or external function.
+    pub entry: FunctionId,
+    /// The function that makes the call.
+    pub function: FunctionId,
+    /// The external call.
+    pub call_span: Span,
+    /// Its source text.
+    pub call_text: String,
+    /// The read, before the call, of the state that is stale after it.
+    pub read_span: Span,
+    /// The write after the call.
+    pub write_span: Span,
+    /// The state that is read and written: `balances[]`, `users[].amount`.
+    pub variable: String,
+    /// A lock keeps the entry point from being entered again before the write.
+    pub locked: bool,
+    /// Only a chosen account can make the call.
+    pub guarded: bool,
+    /// The call sends ether.
+    pub sends_value: bool,
+    /// The calls from the entry point to the function that makes the external call, outermost first.
+    pub path: Vec<Span>,
+    /// All contracts in whose code this happens, in order of declaration.
+    pub contracts: Vec<ContractId>,
+    /// Some of what runs could not be read or resolved.
+    pub partial: bool,
+}
+
+/// A `selfdestruct` that an entry point can reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SelfDestructSite {
+    /// The contract whose entry point it is; the first of `contracts`.
+    pub contract: ContractId,
+    /// The entry point: a public or external function.
+    pub entry: FunctionId,
+    /// The function that destroys.
+    pub function: FunctionId,
+    /// The statement.
+    pub span: Span,
+    /// Only a chosen account gets there, and strangers cannot choose themselves.
+    pub guarded: bool,
+    /// The caller decides who receives the contract's ether.
+    pub beneficiary_tainted: bool,
+    /// The calls from the entry point to the function that destroys, outermost first.
+    pub path: Vec<Span>,
+    /// All contracts in whose code this happens, in order of declaration.
+    pub contracts: Vec<ContractId>,
+    /// Some of what runs could not be read or resolved.
+    pub partial: bool,
+}
+
+/// A function that anyone can call on a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntryPoint {
+    /// The contract that is called.
+    pub contract: ContractId,
+    /// The function, which a base may have declared.
+    pub function: FunctionId,
+}
+
+/// How much of a program was understood.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Functions and modifiers with a body.
+    pub functions: u64,
+    /// Uses of names in them.
+    pub names: u64,
+    /// Uses that were resolved.
+    pub resolved_names: u64,
+}
+
+/// Answers about one program.
+pub struct Facts<'p> {
+    program: &'p Program,
+    bodies: Vec<Option<Body>>,
+    coverage: Coverage,
+    entries: Vec<EntryPoint>,
+    summaries: OnceLock<Vec<Summary>>,
+    open_variables: OnceLock<BTreeSet<VariableId>>,
+    reentrancies: OnceLock<Vec<Reentrancy>>,
+    self_destructs: OnceLock<Vec<SelfDestructSite>>,
+}
+
+impl std::fmt::Debug for Facts<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Facts").field("program", self.program).field("entries", &self.entries.len()).finish_non_exhaustive()
+    }
+}
+
+impl<'p> Facts<'p> {
+    /// Lowers all bodies of `program`; everything else waits until it is asked.
+    ///
+    /// # Panics
+    /// When the system cannot start a thread.
+    pub fn new(program: &'p Program) -> Self {
+        let lowered: Vec<Option<(Body, NameCount)>> =
+            on_deep_stack(|| program.function_ids().map(|id| lower_function(program, id)).collect());
+        let mut coverage = Coverage::default();
+        let mut bodies = Vec::with_capacity(lowered.len());
+        for body in lowered {
+            if let Some((_, count)) = &body {
+                coverage.functions += 1;
+                coverage.names += count.total;
+                coverage.resolved_names += count.resolved;
+            }
+            bodies.push(body.map(|(body, _)| body));
+        }
+        Self {
+            program,
+            bodies,
+            coverage,
+            entries: entry_points(program),
+            summaries: OnceLock::new(),
+            open_variables: OnceLock::new(),
+            reentrancies: OnceLock::new(),
+            self_destructs: OnceLock::new(),
+        }
+    }
+
+    /// The program that is asked about.
+    pub fn program(&self) -> &'p Program {
+        self.program
+    }
+
+    /// How much of the program was understood.
+    pub fn coverage(&self) -> Coverage {
+        self.coverage
+    }
+
+    /// Functions that anyone can call and that can change something, of every contract that can be
+    /// deployed or is not yet derived from.
+    pub fn entry_points(&self) -> &[EntryPoint] {
+        &self.entries
+    }
+
+    /// The lowered body of a function as text; `None` where it is only declared.
+    pub fn ir_text(&self, function: FunctionId) -> Option<String> {
+        let body = self.bodies.get(function.index())?.as_ref()?;
+        Some(crate::cfg::print_body(self.program, body))
+    }
+
+    /// What runs when `entry` is called, with modifiers and internal calls in place, as text.
+    pub fn view_text(&self, entry: EntryPoint) -> Option<String> {
+        let view = self.view(entry)?;
+        Some(crate::cfg::print_body(self.program, &view.body))
+    }
+
+    /// Calls that hand over control before state they depended on is written, one per call statement,
+    /// in order of their place in the sources. Locked ones are in the list and say so.
+    pub fn reentrancies(&self) -> &[Reentrancy] {
+        self.reentrancies.get_or_init(|| self.find_reentrancies())
+    }
+
+    /// All `selfdestruct` statements that entry points reach, one entry per statement, in order of their
+    /// place in the sources. Guarded ones are in the list and say so.
+    pub fn self_destructs(&self) -> &[SelfDestructSite] {
+        self.self_destructs.get_or_init(|| self.find_self_destructs())
+    }
+
+    fn view(&self, entry: EntryPoint) -> Option<View> {
+        view(self.program, &self.bodies, entry.contract, entry.function)
+    }
+
+    pub(crate) fn summaries(&self) -> &[Summary] {
+        self.summaries.get_or_init(|| {
+            self.entries
+                .par_iter()
+                .filter_map(|entry| Some(summarise(self.program, &self.view(*entry)?)))
+                .collect()
+        })
+    }
+
+    /// Variables that a stranger can set to a value of their choice.
+    fn open_variables(&self) -> &BTreeSet<VariableId> {
+        self.open_variables.get_or_init(|| {
+            let mut open = BTreeSet::new();
+            loop {
+                let before = open.len();
+                for write in self.summaries().iter().flat_map(|summary| &summary.writes) {
+                    if write.is_callers && !write.is_one_shot && !is_guarded(&write.guard, &open) {
+                        open.insert(write.variable);
+                    }
+                }
+                if open.len() == before {
+                    return open;
+                }
+            }
+        })
+    }
+
+    fn is_strangers(&self, callee: &Callee) -> bool {
+        match callee {
+            Callee::Stranger => true,
+            Callee::Stored(variables) => variables.iter().any(|id| {
+                self.open_variables().contains(id) && summary::holds_account(&self.program.variable(*id).ty)
+            }),
+            Callee::Fixed => false,
+        }
+    }
+
+    fn find_reentrancies(&self) -> Vec<Reentrancy> {
+        let mut found: BTreeMap<Span, Reentrancy> = BTreeMap::new();
+        for summary in self.summaries() {
+            for call in &summary.calls {
+                let Some(stale) = call.stale.first() else { continue };
+                if !self.is_strangers(&call.callee) {
+                    continue;
+                }
+                let new = Reentrancy {
+                    contract: summary.contract,
+                    entry: summary.function,
+                    function: call.function,
+                    call_span: call.span,
+                    call_text: self.program.text(call.span).to_owned(),
+                    read_span: stale.read,
+                    write_span: stale.write,
+                    variable: stale.variable.clone(),
+                    locked: call.is_locked,
+                    guarded: is_guarded(&call.guard, self.open_variables()),
+                    sends_value: call.sends_value,
+                    path: call.path.clone(),
+                    contracts: vec![summary.contract],
+                    partial: summary.is_partial,
+                };
+                match found.get_mut(&call.span) {
+                    None => {
+                        found.insert(call.span, new);
+                    }
+                    // What is reachable without a lock or a guard is what counts.
+                    Some(known) if (known.locked, known.guarded) > (new.locked, new.guarded) => *known = new,
+                    Some(known) if (known.locked, known.guarded) == (new.locked, new.guarded) => {
+                        known.contracts.push(summary.contract);
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        let mut out: Vec<_> = found.into_values().collect();
+        for finding in &mut out {
+            finding.contracts.sort();
+            finding.contracts.dedup();
+        }
+        out
+    }
+
+    fn find_self_destructs(&self) -> Vec<SelfDestructSite> {
+        let mut found: BTreeMap<Span, SelfDestructSite> = BTreeMap::new();
+        for summary in self.summaries() {
+            for site in &summary.destructs {
+                let new = SelfDestructSite {
+                    contract: summary.contract,
+                    entry: summary.function,
+                    function: site.function,
+                    span: site.span,
+                    guarded: is_guarded(&site.guard, self.open_variables()) || site.is_one_shot,
+                    beneficiary_tainted: site.is_beneficiary_callers,
+                    path: site.path.clone(),
+                    contracts: vec![summary.contract],
+                    partial: summary.is_partial,
+                };
+                match found.get_mut(&site.span) {
+                    None => {
+                        found.insert(site.span, new);
+                    }
+                    Some(known) if known.guarded && !new.guarded => *known = new,
+                    Some(known) if known.guarded == new.guarded => known.contracts.push(summary.contract),
+                    Some(_) => {}
+                }
+            }
+        }
+        let mut out: Vec<_> = found.into_values().collect();
+        for finding in &mut out {
+            finding.contracts.sort();
+            finding.contracts.dedup();
+        }
+        out
+    }
+}
+
+/// A guard holds as long as no stranger can write what it rests on.
+fn is_guarded(guard: &Guard, open: &BTreeSet<VariableId>) -> bool {
+    guard.is_guarded && guard.rests_on.is_disjoint(open)
+}
+
+fn entry_points(program: &Program) -> Vec<EntryPoint> {
+    let derived: BTreeSet<ContractId> = program
+        .contract_ids()
+        .flat_map(|id| program.contract(id).linearisation.iter().skip(1).copied())
+        .collect();
+    let mut out = Vec::new();
+    for contract in program.contract_ids() {
+        let declared = program.contract(contract);
+        let is_seen_elsewhere = declared.kind == ContractKind::Abstract && derived.contains(&contract);
+        if declared.kind == ContractKind::Interface || is_seen_elsewhere {
+            continue;
+        }
+        let mut seen: BTreeSet<(FunctionKind, &str)> = BTreeSet::new();
+        for base in &declared.linearisation {
+            for &id in &program.contract(*base).functions {
+                let function = program.function(id);
+                let is_entry_kind = matches!(function.kind, FunctionKind::Function | FunctionKind::Fallback | FunctionKind::Receive);
+                let signature = if function.kind == FunctionKind::Function { function.signature.as_str() } else { "" };
+                let is_overridden = !seen.insert((function.kind, signature));
+                let is_callable = matches!(function.visibility, Visibility::Public | Visibility::External);
+                let changes = !matches!(function.mutability, Mutability::View | Mutability::Pure);
+                let has_body = !matches!(function.body, ast::Body::None);
+                if is_entry_kind && !is_overridden && is_callable && changes && has_body {
+                    out.push(EntryPoint { contract, function: id });
+                }
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,457 @@
+//! What one entry point does, as far as questions about the whole program need it.
+
+use std::collections::BTreeSet;
+
+use petgraph::algo::dominators::{Dominators, simple_fast};
+use petgraph::graph::NodeIndex;
+
+use super::bits::Bits;
+use super::constants::{Constants, Storage};
+use super::entry::{AbsolutePlace, AbsoluteRoot, At, Entry, covers, overlap, source};
+use super::guards::Guards;
+use crate::cfg::*;
+use crate::hir::{ContractId, FunctionId, Program, Type, VariableId};
+use crate::syntax::Span;
+use crate::syntax::ast::{FunctionKind, Mutability};
+
+/// Who chooses the account that is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Callee {
+    /// The caller, by argument or by being it; or it cannot be told.
+    Stranger,
+    /// Whoever can write these variables.
+    Stored(Vec<VariableId>),
+    /// Nobody after construction, or this contract itself.
+    Fixed,
+}
+
+/// An authority that was passed, and the variables that say who has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Guard {
+    pub(crate) is_guarded: bool,
+    pub(crate) rests_on: BTreeSet<VariableId>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Write {
+    pub(crate) variable: VariableId,
+    pub(crate) guard: Guard,
+    /// Can happen only once in the life of the contract.
+    pub(crate) is_one_shot: bool,
+    /// The caller has a say in what is written, or where.
+    pub(crate) is_callers: bool,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct OutCall {
+    pub(crate) span: Span,
+    pub(crate) function: FunctionId,
+    pub(crate) path: Vec<Span>,
+    pub(crate) callee: Callee,
+    pub(crate) guard: Guard,
+    pub(crate) is_locked: bool,
+    pub(crate) is_delegate: bool,
+    pub(crate) sends_value: bool,
+    /// State that the way to the call read, and that is written after it.
+    pub(crate) stale: Vec<Stale>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Stale {
+    pub(crate) variable: String,
+    pub(crate) read: Span,
+    pub(crate) write: Span,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Destruct {
+    pub(crate) span: Span,
+    pub(crate) function: FunctionId,
+    pub(crate) path: Vec<Span>,
+    pub(crate) guard: Guard,
+    pub(crate) is_one_shot: bool,
+    pub(crate) is_beneficiary_callers: bool,
+}
+
+/// One entry point of one contract.
+#[derive(Debug, Clone)]
+pub(crate) struct Summary {
+    pub(crate) contract: ContractId,
+    pub(crate) function: FunctionId,
+    pub(crate) is_payable: bool,
+    pub(crate) reads: BTreeSet<VariableId>,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) calls: Vec<OutCall>,
+    pub(crate) destructs: Vec<Destruct>,
+    /// Some of what runs could not be read, resolved or put in place.
+    pub(crate) is_partial: bool,
+    pub(crate) statements: usize,
+}
+
+pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
+    let entry = Entry::new(program, view);
+    let function = program.function(view.function);
+    let mut summary = Summary {
+        contract: view.contract,
+        function: view.function,
+        is_payable: function.mutability == Mutability::Payable || function.kind == FunctionKind::Receive,
+        reads: BTreeSet::new(),
+        writes: Vec::new(),
+        calls: Vec::new(),
+        destructs: Vec::new(),
+        is_partial: view.is_truncated || view.body.is_partial,
+        statements: 0,
+    };
+    let reached = entry.reachable(&[view.body.entry], |_, _, _| true);
+    let mut work = Work { entry: &entry, reached, guards: None, constants: None, one_shot: None, dominators: None };
+    for (at, statement) in entry.statements() {
+        if !work.reached.contains(at.block.index()) {
+            continue;
+        }
+        summary.statements += 1;
+        match &statement.kind {
+            StatementKind::Load { place, .. } => summary.reads.extend(roots(&entry, place)),
+            StatementKind::Store { place, value } => {
+                let variables = roots(&entry, place);
+                if variables.is_empty() {
+                    continue;
+                }
+                let mut bits = entry.place_dependencies(place);
+                bits.union(&entry.operand_dependencies(value));
+                let is_callers = [source::SENDER, source::ORIGIN, source::CALLER, source::EXTERNAL, source::UNKNOWN]
+                    .into_iter()
+                    .any(|bit| bits.contains(bit));
+                let guard = work.guard(at);
+                let is_one_shot = !guard.is_guarded && is_callers && work.is_one_shot(at);
+                for variable in variables {
+                    summary.writes.push(Write {
+                        variable,
+                        guard: guard.clone(),
+                        is_one_shot,
+                        is_callers,
+                        span: statement.span,
+                    });
+                }
+            }
+            StatementKind::Call(call) => {
+                if matches!(call.kind, CallKind::Unresolved(_)) {
+                    summary.is_partial = true;
+                }
+                if call.kind == CallKind::SelfDestruct {
+                    let beneficiary = call.args.first().map(|arg| entry.operand_dependencies(arg)).unwrap_or_default();
+                    summary.destructs.push(Destruct {
+                        span: statement.span,
+                        function: view.frames[statement.frame.0 as usize].function,
+                        path: view.path(statement.frame),
+                        guard: work.guard(at),
+                        is_one_shot: work.is_one_shot(at),
+                        is_beneficiary_callers: beneficiary.contains(source::SENDER) || beneficiary.contains(source::CALLER),
+                    });
+                } else if hands_over_control(call) {
+                    let callee = callee(&entry, call);
+                    let stale = if callee == Callee::Fixed { Vec::new() } else { work.stale(at, call) };
+                    let is_locked = work.is_locked(at);
+                    summary.calls.push(OutCall {
+                        span: statement.span,
+                        function: view.frames[statement.frame.0 as usize].function,
+                        path: view.path(statement.frame),
+                        callee,
+                        guard: work.guard(at),
+                        is_locked,
+                        is_delegate: call.kind == CallKind::DelegateCall,
+                        sends_value: call.value.is_some(),
+                        stale,
+                    });
+                }
+            }
+            StatementKind::Unknown => summary.is_partial = true,
+            StatementKind::Assign { .. } | StatementKind::Emit { .. } | StatementKind::Placeholder => {}
+        }
+    }
+    summary
+}
+
+fn roots(entry: &Entry<'_>, place: &Place) -> Vec<VariableId> {
+    let mut out: Vec<_> = entry
+        .places(place)
+        .into_iter()
+        .filter_map(|place| match place.root {
+            AbsoluteRoot::Variable(id) => Some(id),
+            AbsoluteRoot::Slot(..) => None,
+        })
+        .collect();
+    out.dedup();
+    out
+}
+
+/// Whether the callee runs with enough gas, and with the right, to call back and change something.
+fn hands_over_control(call: &Call) -> bool {
+    if call.gas == Gas::Stipend {
+        return false;
+    }
+    match &call.kind {
+        CallKind::LowLevel | CallKind::DelegateCall => true,
+        CallKind::External { is_view, .. } => !is_view,
+        CallKind::Internal(..)
+        | CallKind::Pointer(_)
+        | CallKind::StaticCall
+        | CallKind::Transfer
+        | CallKind::Send
+        | CallKind::New(_)
+        | CallKind::SelfDestruct
+        | CallKind::Builtin(_)
+        | CallKind::Unresolved(_) => false,
+    }
+}
+
+fn callee(entry: &Entry<'_>, call: &Call) -> Callee {
+    let Some(callee) = &call.callee else { return Callee::Stranger };
+    match entry.canonical(callee) {
+        Operand::Constant(Constant::Unknown) => return Callee::Stranger,
+        Operand::Constant(_) | Operand::Environment(Environment::This) => return Callee::Fixed,
+        Operand::Local(id) => {
+            // A contract that this very call created runs code that is known.
+            if let Some(StatementKind::Call(made)) = entry.only_definition(id).map(|statement| &statement.kind)
+                && matches!(made.kind, CallKind::New(Some(_)))
+            {
+                return Callee::Fixed;
+            }
+        }
+        _ => {}
+    }
+    let bits = entry.operand_dependencies(callee);
+    let is_strangers = [source::SENDER, source::ORIGIN, source::CALLER, source::EXTERNAL, source::SIGNATURE, source::UNKNOWN, source::BLOCK]
+        .into_iter()
+        .any(|bit| bits.contains(bit));
+    if is_strangers {
+        return Callee::Stranger;
+    }
+    let has_load = bits.iter().any(|bit| bit >= source::FIRST_LOAD);
+    if !has_load {
+        return Callee::Fixed;
+    }
+    let variables = entry.loaded_variables(&bits);
+    if variables.is_empty() { Callee::Stranger } else { Callee::Stored(variables) }
+}
+
+/// Answers about one view, each computed when first asked.
+struct Work<'e, 'a> {
+    entry: &'e Entry<'a>,
+    reached: Bits,
+    guards: Option<Guards>,
+    constants: Option<Constants<'e, 'a>>,
+    /// The run that follows a completed one.
+    one_shot: Option<Constants<'e, 'a>>,
+    dominators: Option<Dominators<NodeIndex>>,
+}
+
+impl<'e, 'a> Work<'e, 'a> {
+    fn guard(&mut self, at: At) -> Guard {
+        let guards = self.guards.get_or_insert_with(|| Guards::of(self.entry));
+        let is_guarded = guards.guards(at);
+        let rests_on = if is_guarded { guards.rests_on.clone() } else { BTreeSet::new() };
+        Guard { is_guarded, rests_on }
+    }
+
+    fn constants(&mut self) -> &mut Constants<'e, 'a> {
+        self.constants.get_or_insert_with(|| Constants::run(self.entry, Storage::new()))
+    }
+
+    /// Whether the call cannot be reached again while it runs: what storage holds at the call makes a
+    /// second run end before it.
+    fn is_locked(&mut self, at: At) -> bool {
+        let storage = self.constants().storage_before(at.block, at.index);
+        !storage.is_empty() && !Constants::run(self.entry, storage).reaches(at.block)
+    }
+
+    /// Whether the statement cannot be reached again once a run has ended.
+    fn is_one_shot(&mut self, at: At) -> bool {
+        if self.one_shot.is_none() {
+            let entry = self.entry;
+            let exit = entry.view.exit;
+            let storage = self.constants().storage_before(exit, usize::MAX);
+            self.one_shot = Some(Constants::run(entry, storage));
+        }
+        self.one_shot.as_ref().is_some_and(|run| !run.reaches(at.block))
+    }
+
+    fn dominators(&mut self) -> &Dominators<NodeIndex> {
+        let body = &self.entry.view.body;
+        self.dominators.get_or_insert_with(|| simple_fast(&body.graph, body.entry))
+    }
+
+    fn is_back_edge(&mut self, from: NodeIndex, to: NodeIndex) -> bool {
+        self.dominators().dominators(from).is_some_and(|mut above| above.any(|block| block == to))
+    }
+
+    /// Blocks that run after `block` without going round a loop.
+    fn forward(&mut self, block: NodeIndex) -> Bits {
+        let mut back = BTreeSet::new();
+        for from in self.entry.view.body.graph.node_indices() {
+            for (_, to) in self.entry.successors(from) {
+                if self.is_back_edge(from, to) {
+                    back.insert((from, to));
+                }
+            }
+        }
+        self.entry.reachable(&[block], |from, _, to| !back.contains(&(from, to)))
+    }
+
+    /// Branches that decide whether `target` is reached.
+    fn controllers(&self, target: NodeIndex) -> Vec<NodeIndex> {
+        let entry = self.entry;
+        let graph = &entry.view.body.graph;
+        graph
+            .node_indices()
+            .filter(|block| *block != target && self.reached.contains(block.index()))
+            .filter(|block| matches!(graph[*block].end, End::Branch { .. }))
+            .filter(|&block| {
+                let ways: Vec<bool> = entry
+                    .successors(block)
+                    .map(|(_, next)| next != block && entry.reachable(&[next], |_, _, to| to != block).contains(target.index()))
+                    .collect();
+                ways.contains(&true) && ways.contains(&false)
+            })
+            .collect()
+    }
+
+    fn condition_bits(&self, block: NodeIndex) -> Bits {
+        match &self.entry.view.body.graph[block].end {
+            End::Branch { condition, .. } => self.entry.operand_dependencies(condition),
+            _ => Bits::default(),
+        }
+    }
+
+    /// State that was read on the way to the call, on which the way depended, that still stands as read
+    /// when the call is made, and that is written after it.
+    fn stale(&mut self, at: At, call: &Call) -> Vec<Stale> {
+        let entry = self.entry;
+        let after = self.forward(at.block);
+        let everything = entry.reachable(&[at.block], |_, _, _| true);
+        let mut stores = Vec::new();
+        for (store, statement) in entry.statements() {
+            let StatementKind::Store { place, .. } = &statement.kind else { continue };
+            let is_in_block = store.block == at.block;
+            let is_forward = if is_in_block { store.index > at.index } else { after.contains(store.block.index()) };
+            let is_round_a_loop = !is_forward && everything.contains(store.block.index()) && {
+                let is_before = is_in_block
+                    || self.dominators().dominators(at.block).is_some_and(|mut above| above.any(|block| block == store.block));
+                // A write that precedes the call in each round is an effect before the interaction.
+                !is_before
+            };
+            if is_forward || is_round_a_loop {
+                stores.push((store, entry.places(place), statement.span));
+            }
+        }
+        if stores.is_empty() {
+            return Vec::new();
+        }
+        let mut bits = Bits::default();
+        for operand in call.callee.iter().chain(&call.value).chain(&call.args) {
+            bits.union(&entry.operand_dependencies(operand));
+        }
+        for block in self.controllers(at.block) {
+            bits.union(&self.condition_bits(block));
+        }
+        let mut out: Vec<Stale> = Vec::new();
+        for bit in bits.iter().filter(|bit| *bit >= source::FIRST_LOAD) {
+            let load = entry.loads[bit - source::FIRST_LOAD];
+            let statement = entry.statement(load);
+            let StatementKind::Load { place, .. } = &statement.kind else { continue };
+            for read in entry.places(place) {
+                let written = stores.iter().find(|(store, places, _)| {
+                    places.iter().any(|place| overlap(place, &read)) && !self.is_checked_again(at, *store, &read, &after)
+                });
+                let Some((_, _, write)) = written else { continue };
+                if !self.stands(load, at, &read) {
+                    continue;
+                }
+                let stale = Stale { variable: self.describe(&read), read: statement.span, write: *write };
+                if !out.iter().any(|known| known.variable == stale.variable && known.write == stale.write) {
+                    out.push(stale);
+                }
+            }
+        }
+        out
+    }
+
+    /// Whether some way leads from the read to the call without the place being overwritten.
+    fn stands(&self, load: At, at: At, read: &AbsolutePlace) -> bool {
+        let entry = self.entry;
+        let overwrites = |block: NodeIndex, from: usize, to: usize| {
+            entry.view.body.graph[block].statements.iter().take(to).skip(from).any(|statement| match &statement.kind {
+                StatementKind::Store { place, .. } => {
+                    matches!(entry.places(place).as_slice(), [only] if covers(only, read))
+                }
+                _ => false,
+            })
+        };
+        if load.block == at.block && load.index < at.index {
+            return !overwrites(at.block, load.index, at.index);
+        }
+        if overwrites(load.block, load.index, usize::MAX) {
+            return false;
+        }
+        let starts: Vec<_> = entry.successors(load.block).map(|(_, next)| next).collect();
+        let ways = entry.reachable(&starts, |from, _, _| from != at.block && !overwrites(from, 0, usize::MAX));
+        ways.contains(at.block.index()) && !overwrites(at.block, 0, at.index)
+    }
+
+    /// Whether the place is read afresh after the call and a check of it, which undoes everything where
+    /// it fails, stands before the write.
+    fn is_checked_again(&mut self, at: At, store: At, read: &AbsolutePlace, after: &Bits) -> bool {
+        let entry = self.entry;
+        let fresh: Vec<usize> = entry
+            .loads
+            .iter()
+            .enumerate()
+            .filter(|(_, load)| if load.block == at.block { load.index > at.index } else { after.contains(load.block.index()) })
+            .filter(|(_, load)| match &entry.statement(**load).kind {
+                StatementKind::Load { place, .. } => entry.places(place).iter().any(|place| place == read),
+                _ => false,
+            })
+            .map(|(index, _)| source::FIRST_LOAD + index)
+            .collect();
+        if fresh.is_empty() {
+            return false;
+        }
+        self.controllers(store.block).into_iter().any(|block| {
+            let is_after = after.contains(block.index());
+            let bits = self.condition_bits(block);
+            is_after
+                && fresh.iter().any(|bit| bits.contains(*bit))
+                && entry.successors(block).any(|(_, next)| {
+                    let ways = entry.reachable(&[next], |_, _, _| true);
+                    !ways.iter().any(|way| {
+                        let way = NodeIndex::new(way);
+                        way == entry.view.exit || matches!(entry.view.body.graph[way].end, End::Stop)
+                    })
+                })
+        })
+    }
+
+    /// The place as a reader of the source names it.
+    fn describe(&self, place: &AbsolutePlace) -> String {
+        let mut out = match &place.root {
+            AbsoluteRoot::Variable(id) => self.entry.program.variable(*id).name.clone(),
+            AbsoluteRoot::Slot(..) => "a computed storage slot".to_owned(),
+        };
+        for key in &place.path {
+            match key {
+                super::entry::AbsoluteKey::Index(_) => out.push_str("[]"),
+                super::entry::AbsoluteKey::Field(name) => {
+                    out.push('.');
+                    out.push_str(name);
+                }
+                super::entry::AbsoluteKey::Length => out.push_str(".length"),
+            }
+        }
+        out
+    }
+}
+
+/// Whether a variable can hold an account.
+pub(crate) fn holds_account(ty: &Type) -> bool {
+    matches!(ty, Type::Address | Type::Contract(_) | Type::Unknown | Type::Mapping(..) | Type::Struct(_) | Type::Array(..))
+}
