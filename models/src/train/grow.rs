@@ -21,16 +21,24 @@ pub(super) fn trees(
 ) -> Result<Vec<Tree>, TrainError> {
     let (harmful, benign): (Vec<usize>, Vec<usize>) =
         (0..rows.len()).partition(|&row| rows[row].harm);
+    let varying: Vec<usize> = (0..n_features)
+        .filter(|&feature| rows.iter().any(|row| row.values[feature] != rows[0].values[feature]))
+        .collect();
+    // Rows that are all the same leave nothing to ask; one feature keeps the trees well formed.
+    let varying = if varying.is_empty() { vec![0] } else { varying };
+    let n_asked =
+        ((varying.len() as f64 * options.feature_share).ceil() as usize).clamp(1, varying.len());
     let n_benign = benign.len().min(harmful.len().saturating_mul(options.benign_per_harmful));
     (0..options.n_trees)
         .map(|tree| {
             let mut random = Random::part(options.seed, tree as u64);
             let mut drawn: Vec<usize> = draw(&harmful, harmful.len(), &mut random).collect();
             drawn.extend(draw(&benign, n_benign, &mut random));
-            let grown = grow(n_features, rows, &drawn, options)
+            let features = choose(varying.clone(), n_asked, &mut random);
+            let grown = grow(&features, rows, &drawn, options)
                 .map_err(|error| TrainError::Grow { tree, reason: error.to_string() })?;
             let mut nodes = Vec::new();
-            flatten(grown.root_node(), &mut nodes);
+            flatten(grown.root_node(), &features, &mut nodes);
             let mut tree = Tree { weight: 1.0 / options.n_trees as f32, nodes };
             refit(&mut tree, rows, &drawn);
             Ok(tree)
@@ -47,14 +55,28 @@ fn draw<'a>(
     (0..n).map(|_| rows[random.below(rows.len())])
 }
 
+/// Chooses without replacement, and gives the choice in order.
+fn choose(mut from: Vec<usize>, n: usize, random: &mut Random) -> Vec<usize> {
+    for place in 0..n {
+        let other = place + random.below(from.len() - place);
+        from.swap(place, other);
+    }
+    from.truncate(n);
+    from.sort_unstable();
+    from
+}
+
 fn grow(
-    n_features: usize,
+    features: &[usize],
     rows: &[&Row],
     drawn: &[usize],
     options: &TrainOptions,
 ) -> Result<DecisionTree<f32, usize>, linfa::Error> {
-    let values = drawn.iter().flat_map(|&row| rows[row].values.iter().copied()).collect();
-    let records = Array2::from_shape_vec((drawn.len(), n_features), values)
+    let values = drawn
+        .iter()
+        .flat_map(|&row| features.iter().map(move |&feature| rows[row].values[feature]))
+        .collect();
+    let records = Array2::from_shape_vec((drawn.len(), features.len()), values)
         .expect("every row has all features");
     let targets = Array1::from_iter(drawn.iter().map(|&row| usize::from(rows[row].harm)));
     let weights = Array1::from_iter(
@@ -71,16 +93,17 @@ fn grow(
 /// Appends a node and all below it, parents before children and left before right.
 ///
 /// The recursion is as deep as the tree, which the options bound.
-fn flatten(node: &TreeNode<f32, usize>, nodes: &mut Vec<Node>) -> u32 {
+fn flatten(node: &TreeNode<f32, usize>, features: &[usize], nodes: &mut Vec<Node>) -> u32 {
     let place = nodes.len();
     nodes.push(Node { split: None, vote: 0.0, cover: 0.0 });
     if !node.is_leaf()
         && let [Some(left), Some(right)] = node.children().as_slice()
     {
-        let (feature, threshold, _) = node.split();
-        let left = flatten(left, nodes);
-        let right = flatten(right, nodes);
-        nodes[place].split = Some(Split { feature: feature as u16, threshold, left, right });
+        let (column, threshold, _) = node.split();
+        let left = flatten(left, features, nodes);
+        let right = flatten(right, features, nodes);
+        nodes[place].split =
+            Some(Split { feature: features[column] as u16, threshold, left, right });
     }
     place as u32
 }

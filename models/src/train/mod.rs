@@ -33,6 +33,9 @@ pub struct TrainOptions {
     pub min_leaf: usize,
     /// Benign rows drawn for each harmful one.
     pub benign_per_harmful: usize,
+    /// Part of the features that vary that each tree may ask, above 0 and up to 1. Below 1 the forest leans on
+    /// several signs of an attack where one would do for the training rows.
+    pub feature_share: f64,
     /// Part of the episodes that no tree sees and that the threshold is chosen on, above 0 and below 1.
     pub validation_share: f64,
 }
@@ -44,7 +47,8 @@ impl Default for TrainOptions {
             n_trees: 51,
             max_depth: 8,
             min_leaf: 3,
-            benign_per_harmful: 4,
+            benign_per_harmful: 8,
+            feature_share: 0.5,
             validation_share: 0.3,
         }
     }
@@ -170,6 +174,9 @@ fn check(options: &TrainOptions) -> Result<(), TrainError> {
     if options.benign_per_harmful == 0 {
         return wrong("benign_per_harmful", options.benign_per_harmful.to_string(), "at least 1");
     }
+    if !(options.feature_share > 0.0 && options.feature_share <= 1.0) {
+        return wrong("feature_share", options.feature_share.to_string(), "above 0 and up to 1");
+    }
     if !(options.validation_share > 0.0 && options.validation_share < 1.0) {
         return wrong(
             "validation_share",
@@ -222,9 +229,11 @@ fn card(
         (
             "training".to_owned(),
             format!(
-                "{} linfa trees of depth {}, at least {} rows in a leaf, {} benign rows per harmful one, seed {}, on {}",
+                "{} linfa trees of depth {} over {} of the features each, at least {} rows in a leaf, {} benign rows per \
+                 harmful one, seed {}, on {}",
                 options.n_trees,
                 options.max_depth,
+                options.feature_share,
                 options.min_leaf,
                 options.benign_per_harmful,
                 options.seed,

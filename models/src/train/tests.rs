@@ -67,6 +67,41 @@ fn what_is_learned_holds_on_episodes_not_seen() {
 }
 
 #[test]
+fn trees_of_few_features_ask_more_features_together() {
+    let asked = |feature_share| {
+        let fitted =
+            fit(&dataset(1, 80), &TrainOptions { n_trees: 9, feature_share, ..options() }).unwrap();
+        let splits = fitted
+            .stored
+            .forest
+            .trees
+            .iter()
+            .flat_map(|tree| &tree.nodes)
+            .filter_map(|node| node.split);
+        let features: std::collections::BTreeSet<usize> =
+            splits.map(|split| usize::from(split.feature)).collect();
+        features
+    };
+    let all = asked(1.0);
+    assert!(all.contains(&transaction::OUTFLOW_FRAC) && all.contains(&transaction::REENTRY_WRITE));
+    let few = asked(0.25);
+    assert!(
+        few.contains(&transaction::FRAMES_LOG) || few.contains(&transaction::GAS_LOG),
+        "{few:?}"
+    );
+    let of_rows = [
+        transaction::FRAMES_LOG,
+        transaction::OUTFLOW_FRAC,
+        transaction::REENTRY_WRITE,
+        transaction::GAS_LOG,
+    ];
+    assert!(
+        few.iter().all(|feature| of_rows.contains(feature)),
+        "a feature that never varies is asked: {few:?}"
+    );
+}
+
+#[test]
 fn shuffled_labels_teach_nothing() {
     let mut data = dataset(1, 120);
     let mut random = Random::new(5);

@@ -11,7 +11,7 @@ use crate::story::{Attacker, Vault};
 
 /// Plays one attack; on the vault without the flaw, or with too small a stake, it fails.
 pub(super) fn play(world: &mut World) -> Result<(), RangeError> {
-    let attacker = world.stranger();
+    let attacker = world.attacker();
     let purse = world.purse_ether(attacker)?;
     // From small and slow to everything at once.
     let stake = wei((world.tvl_ether * world.random.log_uniform(0.0005, 0.4)).min(purse * 0.9));
@@ -53,7 +53,7 @@ fn padded(
     pad(world, &mut later);
     later.call(front.create(1), stake, attack);
     pad(world, &mut later);
-    let code = deployment.deploying(&later);
+    let code = deployment.deploying(&later, &Script::default());
     world.set_up(Draft { from: attacker, to: None, value: U256::ZERO, input: code })?;
     pass_time(world)?;
     let draft = Draft { from: attacker, to: Some(front), value: stake, input: vec![1] };

@@ -17,7 +17,7 @@ alloy::sol! {
 
 /// Plays one kind of benign behaviour; more than half of the kinds are look-alikes.
 pub(super) fn play(world: &mut World) -> Result<(), RangeError> {
-    match world.random.below(20) {
+    match world.random.below(22) {
         0..=2 => deposit(world),
         3..=5 => withdraw(world),
         6..=7 => leave(world),
@@ -27,6 +27,7 @@ pub(super) fn play(world: &mut World) -> Result<(), RangeError> {
         14..=15 => batch(world),
         16 => batch_in_constructor(world),
         17..=18 => probe(world),
+        19..=20 => act_on_receipt(world),
         _ => govern(world),
     }
 }
@@ -119,7 +120,7 @@ fn through_contract(
                 from,
                 to: None,
                 value: U256::ZERO,
-                input: script.deploying(&later),
+                input: script.deploying(&later, &Script::default()),
             })?;
             world.play(family, false, Draft { from, to: Some(first), value, input: vec![1] })
         }
@@ -155,7 +156,7 @@ fn pay_out(world: &mut World) -> Result<(), RangeError> {
     let mut later = Script::default();
     pad(world, &mut later);
     later.call(first.create(1), U256::ZERO, share);
-    let input = deployment.deploying(&later);
+    let input = deployment.deploying(&later, &Script::default());
     world.play("payout/deploy", false, Draft { from, to: None, value, input })?;
     world.play(
         "payout/behind-front",
@@ -164,13 +165,49 @@ fn pay_out(world: &mut World) -> Result<(), RangeError> {
     )
 }
 
+/// A contract that does something harmless while it is being paid out: looks up its balance, or deposits a part
+/// again. On the flawed vault both read what is written after them, as an attack does.
+fn act_on_receipt(world: &mut World) -> Result<(), RangeError> {
+    let from = world.stranger();
+    let value = amount(world, from)?;
+    let first = world.next_contract(from)?;
+    let is_behind_front = world.random.chance(0.5);
+    let contract = if is_behind_front { first.create(1) } else { first };
+
+    let mut on_ether = Script::default();
+    let redeposits = world.random.chance(0.5);
+    if redeposits {
+        let part = part_of(value, world.random.log_uniform(0.001, 0.9));
+        on_ether.call(world.vault, part, Vault::depositCall {}.abi_encode());
+    }
+    for _ in 0..1 + world.random.below(3) {
+        on_ether.read(world.vault, Vault::balancesCall { account: contract }.abi_encode());
+    }
+    let mut deposit = Script::default();
+    deposit.call(world.vault, value, Vault::depositCall {}.abi_encode());
+    let mut withdraw = Script::default();
+    withdraw.call(world.vault, U256::ZERO, Vault::withdrawAllCall {}.abi_encode());
+    let mut code = deposit.deploying(&withdraw, &on_ether);
+    if is_behind_front {
+        let mut deployment = Script::default();
+        deployment.create(code, value);
+        let mut later = Script::default();
+        pad(world, &mut later);
+        later.call(contract, U256::ZERO, vec![1]);
+        code = deployment.deploying(&later, &Script::default());
+    }
+    world.play("receipt/deploy", false, Draft { from, to: None, value, input: code })?;
+    let family = if redeposits { "receipt/redeposit" } else { "receipt/look-up" };
+    world.play(family, false, Draft { from, to: Some(first), value: U256::ZERO, input: vec![1] })
+}
+
 /// Deposits and withdrawals in turn from one contract, the withdrawals never more than its own.
 fn batch(world: &mut World) -> Result<(), RangeError> {
     let from = world.stranger();
     let value = amount(world, from)?;
     let first = world.next_contract(from)?;
     let script = turns(world, value);
-    let code = Script::default().deploying(&script);
+    let code = Script::default().deploying(&script, &Script::default());
     world.set_up(Draft { from, to: None, value: U256::ZERO, input: code })?;
     world.play("batch", false, Draft { from, to: Some(first), value, input: vec![1] })
 }

@@ -61,11 +61,14 @@ impl Script {
     }
 
     /// Creation code that runs this script and then leaves a contract that makes the calls of `later` whenever
-    /// it is called with data, and takes bare ether without doing anything.
-    pub(super) fn deploying(&self, later: &Self) -> Vec<u8> {
+    /// it is called with data, and those of `on_ether` when it is sent bare ether.
+    pub(super) fn deploying(&self, later: &Self, on_ether: &Self) -> Vec<u8> {
         let mut runtime = Assembler::default();
         runtime.op(op::CALLDATASIZE);
-        runtime.jump_over(|code| code.op(op::STOP));
+        runtime.jump_over(|code| {
+            code.steps(&on_ether.steps);
+            code.op(op::STOP);
+        });
         runtime.steps(&later.steps);
         runtime.op(op::STOP);
         let runtime = runtime.finish();

@@ -62,6 +62,11 @@ fn look_alikes_look_alike() {
     assert!(most["harmless-reentry"][0] >= 1.0, "{most:?}");
     assert!(most["leave"][1] > 0.3, "{most:?}");
     assert!(most["batch"][2] > 0.3, "{most:?}");
+    let read_then_written = |family: &str| {
+        let mut rows = rows().iter().filter(|row| row.family == family);
+        rows.any(|row| row.values[transaction::REENTRY_WRITE] >= 1.0)
+    };
+    assert!(read_then_written("receipt/look-up") && read_then_written("receipt/redeposit"));
     let in_constructor = |row: &&Row| row.values[transaction::IN_CREATION] == 1.0 && !row.harm;
     assert!(rows().iter().filter(in_constructor).count() > 5);
 }

@@ -142,6 +142,12 @@ impl World {
         self.strangers[self.random.below(self.strangers.len())]
     }
 
+    /// A stranger who does nothing else from now on, so that what it plans to spend stays its own.
+    pub(super) fn attacker(&mut self) -> Address {
+        let index = self.random.below(self.strangers.len());
+        self.strangers.swap_remove(index)
+    }
+
     /// What an account may spend, ether, its gas apart.
     pub(super) fn purse_ether(&self, account: Address) -> Result<f64, RangeError> {
         let balance = self.view(|view| view.balance_wei(account))?;

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use portcullis_watcher::source::recording::{
-    FORMAT, Header, RecordedAccount, RecordedChain, RecordedContract, RecordedState, RecordingError, RecordingWriter,
-    VERSION,
+    FORMAT, Header, RecordedAccount, RecordedChain, RecordedContract, RecordedState,
+    RecordingError, RecordingWriter, VERSION,
 };
 use portcullis_watcher::state::{ForkedState, StateError};
 
@@ -42,7 +42,11 @@ pub fn record<W: Write>(options: &StoryOptions, path: &Path, out: W) -> Result<(
     Ok(())
 }
 
-fn write<W: Write>(story: &Story, played: &Played, writer: &mut RecordingWriter<W>) -> Result<(), RecordingError> {
+fn write<W: Write>(
+    story: &Story,
+    played: &Played,
+    writer: &mut RecordingWriter<W>,
+) -> Result<(), RecordingError> {
     for told in &played.told {
         match told {
             Told::Head(block) => writer.head(block)?,
