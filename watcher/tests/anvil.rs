@@ -387,6 +387,22 @@ async fn a_recorded_session_replays_without_the_node_to_the_same_executions() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waited_before_the_guard_came_is_seen() {
+    let anvil = Anvil::start(0);
+    let tx = Person::number(0).sign(TxKind::Call(Address::repeat_byte(1)), 1, Bytes::new());
+    let mut early = Stream::open(anvil.port, CHAIN_ID);
+    early.head().await;
+    early.send(&tx).await;
+    early.pending(tx.hash).await;
+
+    let mut late = Stream::open(anvil.port, CHAIN_ID);
+    assert_eq!(
+        *late.pending(tx.hash).await,
+        PendingTransaction { seen_at_ms: 7, node: "local".into(), ..(*tx).clone() }
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reorg_empties_the_cache_and_missed_heads_are_filled_in() {
     let anvil = Anvil::start(0);
     let mut stream = Stream::open(anvil.port, CHAIN_ID);

@@ -265,7 +265,7 @@ async fn a_node_with_broken_blocks_is_tried_again_ever_more_rarely() {
     let implausible = node(mostly_right(|method, _| match method {
         "eth_getBlockByNumber" => {
             let mut block = block();
-            block["excessBlobGas"] = json!("0xffffffffffffffff");
+            block["baseFeePerGas"] = json!("0xffffffffffffffff");
             Some(json!({ "result": block }))
         }
         _ => None,
@@ -275,7 +275,7 @@ async fn a_node_with_broken_blocks_is_tried_again_ever_more_rarely() {
     loop {
         match next(&mut events).await {
             SourceEvent::Down { reason, .. } => {
-                assert!(reason.contains("expected blob gas of at most"), "{reason}");
+                assert!(reason.contains("expected a base fee of at most"), "{reason}");
                 break;
             }
             SourceEvent::Head(block) => panic!("{block:?}"),

@@ -408,6 +408,9 @@ impl NodeTask {
         mut pending: mpsc::Receiver<Value>,
         dropped: &std::sync::atomic::AtomicU64,
     ) -> Ended {
+        if let Err(reason) = self.catch_up(client).await {
+            return Ended::Lost { reason, was_up: true };
+        }
         let mut dropped_before = 0;
         let mut hashes = Vec::new();
         while let Some(told) = pending.recv().await {
@@ -431,6 +434,25 @@ impl NodeTask {
             tokio::task::yield_now().await;
         }
         Ended::Lost { reason: gone(), was_up: true }
+    }
+
+    /// What waited before we listened, as far as the node would mine it next. A whole pool may be larger than any
+    /// message should be, so it is not asked for.
+    async fn catch_up(&self, client: &Client) -> Result<(), RpcError> {
+        let mut block = match client.request("eth_getBlockByNumber", json!(["pending", true])).await
+        {
+            Ok(block) => block,
+            Err(RpcError::Refused { .. }) => return Ok(()),
+            Err(reason) => return Err(reason),
+        };
+        let waiting =
+            block.get_mut("transactions").and_then(Value::as_array_mut).map(std::mem::take);
+        for whole in waiting.unwrap_or_default() {
+            if whole.is_object() {
+                self.take_pending(whole, &mut Vec::new());
+            }
+        }
+        Ok(())
     }
 
     fn take_pending(&self, told: Value, hashes: &mut Vec<B256>) {

@@ -11,8 +11,10 @@ use serde_json::Value;
 
 use super::{BlockRecord, PendingTransaction, Refusal, Withdrawal};
 
-/// A blob fee beyond this excess would be over a hundred thousand gwei; arithmetic further up overflows.
-const EXCESS_BLOB_GAS_LIMIT: u64 = 160_000_000;
+/// One ether per gas.
+const BASE_FEE_LIMIT_WEI: u64 = 1_000_000_000_000_000_000;
+/// The least that the protocol allows.
+const GAS_LIMIT_LEAST: u64 = 5_000;
 
 /// A transaction from a node's JSON; sender and hash are computed and must be what the node says.
 pub(super) fn transaction(
@@ -114,16 +116,20 @@ pub(super) fn block(
 
 /// Refuses headers that no chain has and that arithmetic on headers would stumble over.
 pub(super) fn plausible(block: &BlockRecord) -> Result<(), String> {
-    if block.gas_limit == 0 || block.gas_used > block.gas_limit {
+    if block.gas_limit < GAS_LIMIT_LEAST || block.gas_used > block.gas_limit {
         return Err(format!(
-            "gas used {} within a gas limit, which is {}",
-            block.gas_used, block.gas_limit
+            "a gas limit of at least {GAS_LIMIT_LEAST} and gas used within it, not {} and {}",
+            block.gas_limit, block.gas_used
         ));
     }
-    for gas in [block.excess_blob_gas, block.blob_gas_used].into_iter().flatten() {
-        if gas > EXCESS_BLOB_GAS_LIMIT {
-            return Err(format!("blob gas of at most {EXCESS_BLOB_GAS_LIMIT}, not {gas}"));
-        }
+    if block.base_fee_wei > BASE_FEE_LIMIT_WEI {
+        return Err(format!(
+            "a base fee of at most {BASE_FEE_LIMIT_WEI} wei, not {}",
+            block.base_fee_wei
+        ));
+    }
+    if block.number == u64::MAX || block.timestamp_s > u64::from(u32::MAX) * 1000 {
+        return Err(format!("a height and a time, not {} and {}", block.number, block.timestamp_s));
     }
     Ok(())
 }

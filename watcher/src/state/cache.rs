@@ -427,7 +427,8 @@ fn account_info(
 
 /// The state at one head, held still.
 ///
-/// Keep it short: the head cannot move while a view lives.
+/// Keep it short: the head cannot move while a view lives. One thread holds one view at a time: with a second one it
+/// would wait for ever behind a head that waits for the first.
 #[derive(Debug)]
 pub struct StateView<'a> {
     state: &'a ForkedState,

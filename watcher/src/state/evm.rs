@@ -28,6 +28,10 @@ use crate::source::{BlockRecord, PendingTransaction};
 /// simulation's empty coinbase, so this is the address of a well-known builder.
 const PLAUSIBLE_COINBASE: Address = address!("0x95222290DD7278Aa3Ddd389Cc1E1d165CC4BAfe5");
 
+/// Blob fees are computed up to this excess, where blob gas costs ten thousand gwei; a node could name one at which
+/// the arithmetic overflows.
+const EXCESS_BLOB_GAS_LIMIT: u64 = 150_000_000;
+
 /// Writes of one or more transactions over a view that stays as it is.
 pub(crate) type Layer<'a> = CacheDB<&'a StateView<'a>>;
 
@@ -91,8 +95,8 @@ pub(crate) fn next_block(rules: &ChainRules, head: &Head) -> BlockEnv {
         _ => BlobParams::cancun(),
     };
     let excess_blob_gas = blob_params.next_block_excess_blob_gas_osaka(
-        head.excess_blob_gas,
-        head.blob_gas_used,
+        head.excess_blob_gas.min(EXCESS_BLOB_GAS_LIMIT),
+        head.blob_gas_used.min(EXCESS_BLOB_GAS_LIMIT),
         head.base_fee_wei,
     );
     BlockEnv {
@@ -102,10 +106,7 @@ pub(crate) fn next_block(rules: &ChainRules, head: &Head) -> BlockEnv {
         gas_limit: head.gas_limit,
         basefee: base_fee_wei,
         prevrandao: Some(keccak256(head.prev_randao)),
-        blob_excess_gas_and_price: Some(BlobExcessGasAndPrice::new_with_spec(
-            excess_blob_gas,
-            rules.spec(),
-        )),
+        blob_excess_gas_and_price: Some(blob_gas_price(rules, excess_blob_gas)),
         ..BlockEnv::default()
     }
 }
@@ -119,12 +120,16 @@ pub(crate) fn mined_block(rules: &ChainRules, block: &BlockRecord) -> BlockEnv {
         gas_limit: block.gas_limit,
         basefee: block.base_fee_wei,
         prevrandao: Some(block.prev_randao),
-        blob_excess_gas_and_price: Some(BlobExcessGasAndPrice::new_with_spec(
+        blob_excess_gas_and_price: Some(blob_gas_price(
+            rules,
             block.excess_blob_gas.unwrap_or_default(),
-            rules.spec(),
         )),
         ..BlockEnv::default()
     }
+}
+
+fn blob_gas_price(rules: &ChainRules, excess_blob_gas: u64) -> BlobExcessGasAndPrice {
+    BlobExcessGasAndPrice::new_with_spec(excess_blob_gas.min(EXCESS_BLOB_GAS_LIMIT), rules.spec())
 }
 
 /// The transaction with its real envelope.

@@ -10,6 +10,9 @@ mod memory;
 mod recorded;
 mod rules;
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, fmt};
 
 pub use crate::source::{Hardfork, Head};

@@ -222,9 +222,9 @@ fn broken_lines_are_refused_with_what_was_expected() {
             .starts_with("toy.jsonl:4: `transactions[0]`: transaction cannot be decoded")
     );
     let implausible = altered(4, |head| head["gas_limit"] = json!(0));
-    assert!(refusal(&implausible).contains("toy.jsonl:4: expected gas used"));
-    let overflowing = altered(1, |header| header["head"]["excess_blob_gas"] = json!(u64::MAX));
-    assert!(refusal(&overflowing).contains("toy.jsonl:1: head: expected blob gas"));
+    assert!(refusal(&implausible).contains("toy.jsonl:4: expected a gas limit of at least 5000"));
+    let overflowing = altered(1, |header| header["head"]["base_fee_wei"] = json!(u64::MAX));
+    assert!(refusal(&overflowing).contains("toy.jsonl:1: head: expected a base fee of at most"));
 
     let whole = recorded(true);
     let cut = read(&whole[..whole.len() - 20]).unwrap_err();
