@@ -2,13 +2,25 @@
 //!
 //! Start at [`Command`]; each variant hands its arguments to the module of the same name.
 
-mod completions;
+#[cfg(feature = "audit")]
+mod audit;
+#[cfg(feature = "audit")]
+mod explain;
 #[cfg(feature = "guard")]
 mod config;
-mod facts;
+#[cfg(feature = "guard")]
+mod demo;
+#[cfg(feature = "guard")]
+mod guard;
 #[cfg(feature = "guard")]
 mod init;
+#[cfg(feature = "guard")]
+mod models;
+mod completions;
+mod facts;
 mod platform;
+mod rules;
+mod schema;
 mod terminal;
 
 use std::process::ExitCode;
@@ -26,11 +38,30 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Find weaknesses in Solidity sources, without a compiler or a build
+    #[cfg(feature = "audit")]
+    Audit(audit::AuditArgs),
+    /// Print the page of a detector: what is wrong, why it matters, a bad and a good example
+    #[cfg(feature = "audit")]
+    Explain(explain::ExplainArgs),
+    /// Watch chains and pause a protected protocol before an attack on it is mined
+    #[cfg(feature = "guard")]
+    Guard(guard::GuardArgs),
+    /// Show the main job on an embedded default: audit a vault, then watch it being attacked
+    #[cfg(feature = "guard")]
+    Demo(demo::DemoArgs),
     /// Write a commented example configuration
     #[cfg(feature = "guard")]
     Init(init::InitArgs),
+    /// Generate training data, train, evaluate and ask the models
+    #[cfg(feature = "guard")]
+    Models(models::ModelsArgs),
+    /// Check, test and explain rule packs
+    Rules(rules::RulesArgs),
     /// Print the dictionary of facts that rules may read
     Facts(facts::FactsArgs),
+    /// Print the JSON schema of a format
+    Schema(schema::SchemaArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -42,9 +73,21 @@ fn main() -> ExitCode {
     };
     terminal::start_logging();
     let result = match cli.command {
+        #[cfg(feature = "audit")]
+        Command::Audit(args) => audit::run(args),
+        #[cfg(feature = "audit")]
+        Command::Explain(args) => explain::run(args),
+        #[cfg(feature = "guard")]
+        Command::Guard(args) => guard::run(args),
+        #[cfg(feature = "guard")]
+        Command::Demo(args) => demo::run(args),
         #[cfg(feature = "guard")]
         Command::Init(args) => init::run(args),
+        #[cfg(feature = "guard")]
+        Command::Models(args) => models::run(args),
+        Command::Rules(args) => rules::run(args),
         Command::Facts(args) => facts::run(args),
+        Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args),
     };
     result.unwrap_or_else(|error| terminal::failure(&error))
@@ -52,5 +95,10 @@ fn main() -> ExitCode {
 
 /// The facts dictionaries of the halves that this binary was built with.
 fn dictionaries() -> Vec<Dictionary> {
-    Vec::new()
+    vec![
+        #[cfg(feature = "audit")]
+        portcullis_analyzer::facts::dictionary(),
+        #[cfg(feature = "guard")]
+        portcullis_watcher::facts::dictionary().clone(),
+    ]
 }

@@ -57,3 +57,43 @@ pub(crate) fn start_logging() {
         .with_writer(std::io::stderr)
         .init();
 }
+
+/// Colours of a terminal, or none of them.
+#[cfg(feature = "guard")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Paint {
+    /// Whether anything is coloured.
+    pub on: bool,
+}
+
+#[cfg(feature = "guard")]
+impl Paint {
+    /// For what matters most.
+    pub(crate) fn red(self, text: &str) -> String {
+        self.wrap("1;31", text)
+    }
+
+    /// For what deserves a look.
+    pub(crate) fn yellow(self, text: &str) -> String {
+        self.wrap("33", text)
+    }
+
+    /// For what is well.
+    pub(crate) fn green(self, text: &str) -> String {
+        self.wrap("32", text)
+    }
+
+    /// For what can be passed over.
+    pub(crate) fn dim(self, text: &str) -> String {
+        self.wrap("2", text)
+    }
+
+    /// For headings.
+    pub(crate) fn bold(self, text: &str) -> String {
+        self.wrap("1", text)
+    }
+
+    fn wrap(self, code: &str, text: &str) -> String {
+        if self.on { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}

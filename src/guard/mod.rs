@@ -1,0 +1,191 @@
+//! `portcullis guard`: watch chains, or replay a recording, under one configuration.
+
+mod parts;
+mod stream;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use portcullis_alerting::journal::JournalHealth;
+use portcullis_watcher::daemon::{self, DryHand, Guard, GuardEvent, Replay};
+use portcullis_watcher::settings::GuardSettings;
+use portcullis_watcher::source::recording::{Pace, Recording};
+
+pub(crate) use stream::{Show, StreamView, ether};
+
+use crate::terminal::{self, Paint};
+use crate::{config, platform};
+use parts::Parts;
+
+/// Gas limit that a shown pause is priced with; a guardian that pauses one contract uses about 55,000.
+const SHOWN_PAUSE_GAS: u64 = 300_000;
+
+/// Arguments of `guard`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 ended by Ctrl-C or SIGTERM, or a replay that ran to its end; 2 the guard could not \
+                  start or could not go on."
+)]
+pub(crate) struct GuardArgs {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
+    config: PathBuf,
+    /// Check the configuration and everything it names, and start nothing
+    #[arg(long)]
+    check: bool,
+    /// Judge a recorded stream again, offline: nothing is sent and nobody is told
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    replay: Option<PathBuf>,
+    /// Print every transaction, not only those that touch something protected
+    #[arg(long)]
+    all: bool,
+    /// How to print the stream
+    #[arg(long, value_enum, default_value = "terminal")]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    Terminal,
+    /// For programs: one JSON object a line
+    Json,
+}
+
+/// Watches, replays or checks.
+pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
+    if args.check {
+        return check(&args.config);
+    }
+    let show = if args.all { Show::All } else { Show::Relevant };
+    let mut view = StreamView::new(Paint { on: terminal::stdout_has_colour() }, show);
+    let print = move |event: &GuardEvent| match args.format {
+        Format::Terminal => terminal::print(&view.lines(event)),
+        Format::Json => terminal::print(&(serde_json::to_string(event)? + "\n")),
+    };
+    if let Some(recording) = &args.replay {
+        replay(&args.config, recording, print)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    runtime()?.block_on(watch(&args.config, print, platform::interrupted()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Guards under the configuration at `path` until `stop` is ready, printing every event.
+///
+/// # Errors
+/// Whatever keeps the guard from starting or going on.
+pub(crate) async fn watch(
+    path: &Path,
+    mut print: impl FnMut(&GuardEvent) -> std::io::Result<()>,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let (settings, parts) = load(path)?;
+    let (mut handle, mut events) = Guard::start(settings, parts).await?;
+    let mut printed = Ok(());
+    let ended = {
+        let mut stop = std::pin::pin!(stop);
+        let mut waiting = std::pin::pin!(handle.wait());
+        loop {
+            tokio::select! {
+                () = &mut stop => break Ok(()),
+                ended = &mut waiting => break ended,
+                event = events.next() => match event {
+                    Some(Ok(event)) => printed = printed.and(print(&event)),
+                    Some(Err(missed)) => tracing::warn!(missed, "the output lags behind; events were not printed"),
+                    None => {}
+                },
+            }
+        }
+    };
+    let stopped = handle.shutdown().await;
+    while let Some(event) = events.next().await {
+        if let Ok(event) = event {
+            printed = printed.and(print(&event));
+        }
+    }
+    ended?;
+    printed.context("cannot print the stream")?;
+    journal_is_whole(stopped.journal.as_ref())
+}
+
+/// Replays the recording at `recording` under the configuration at `path`, printing every event; returns them all.
+///
+/// # Errors
+/// A configuration or recording that cannot be used.
+pub(crate) fn replay(
+    path: &Path,
+    recording: &Path,
+    print: impl FnMut(&GuardEvent) -> std::io::Result<()> + Send + 'static,
+) -> anyhow::Result<Vec<GuardEvent>> {
+    let (settings, parts) = load(path)?;
+    let recording = Arc::new(Recording::open(recording)?);
+    let replay = Replay { hand: dry_hand(&settings, &parts, &recording), recording, pace: Pace::Unpaced };
+    // The pipeline calls from wherever it runs; the lock keeps lines whole.
+    let printing = Arc::new(Mutex::new((print, Ok(()))));
+    let observed = Arc::clone(&printing);
+    let observe = move |event: &GuardEvent| {
+        let mut printing = observed.lock().unwrap_or_else(PoisonError::into_inner);
+        let (print, printed) = &mut *printing;
+        if printed.is_ok() {
+            *printed = print(event);
+        }
+    };
+    let events = runtime()?.block_on(daemon::replay(&settings, parts, replay, observe))?;
+    let mut printing = printing.lock().unwrap_or_else(PoisonError::into_inner);
+    std::mem::replace(&mut printing.1, Ok(())).context("cannot print the stream")?;
+    Ok(events)
+}
+
+/// Loads everything that a configuration names and says what it comes to.
+fn check(path: &Path) -> anyhow::Result<ExitCode> {
+    let config = config::load(path)?;
+    let parts = parts::gather(&config, path)?;
+    let model = parts.model.as_ref().map_or_else(
+        || "no model".to_owned(),
+        |model| format!("model {} ({})", &model.hash_hex()[..8], model.engine_name()),
+    );
+    let mut text = format!("{}: sound\n", path.display());
+    for chain in &parts.settings.chains {
+        text.push_str(&format!("  chain {} (id {}), {} nodes\n", chain.name, chain.chain_id, chain.nodes.len()));
+    }
+    for protected in &parts.settings.protected {
+        let mode = protected.mode.unwrap_or(parts.settings.mode);
+        let name = &protected.name;
+        text.push_str(&format!("  protected {name}: {} contracts, mode {mode:?}\n", protected.addresses.len()));
+    }
+    text.push_str(&format!("  {} rules, {model}\n", parts.rules.len()));
+    terminal::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load(path: &Path) -> anyhow::Result<(GuardSettings, daemon::Parts)> {
+    let config = config::load(path)?;
+    let Parts { settings, rules, model, key, dispatcher } = parts::gather(&config, path)?;
+    let parts = daemon::Parts { rules, model, key, dispatcher, clock: Arc::new(platform::now_ms) };
+    Ok((settings, parts))
+}
+
+/// A hand that shows what would be sent; none where no guardian or no key is configured.
+fn dry_hand(settings: &GuardSettings, parts: &daemon::Parts, recording: &Recording) -> Option<DryHand> {
+    let chain = settings.chains.iter().find(|chain| *chain.name == *recording.header().chain.name)?;
+    Some(DryHand {
+        guardian: settings.guardian?,
+        pauser: parts.key.as_ref()?.address(),
+        budget: chain.fees,
+        gas_limit: SHOWN_PAUSE_GAS,
+    })
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot be started")
+}
+
+fn journal_is_whole(health: Option<&JournalHealth>) -> anyhow::Result<()> {
+    let Some(health) = health.filter(|health| !health.is_sound()) else { return Ok(()) };
+    let reason = health.error.as_deref().unwrap_or("too many waited");
+    anyhow::bail!("the journal lost {} rows: {reason}", health.dropped_rows + health.failed_rows)
+}

@@ -1,0 +1,198 @@
+//! From a checked configuration to the values that the guard is started with.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use portcullis_alerting::guardian::{FeeBudget, Key};
+use portcullis_alerting::notify::{Dispatcher, RetryPolicy, Severity, SinkSettings, WebhookSettings};
+use portcullis_alerting::secret::Secret;
+use portcullis_models::schema::TRANSACTION;
+use portcullis_models::{Engine, Model, shipped};
+use portcullis_rules::{Pack, RuleSet, packs};
+use portcullis_watcher::settings::{
+    ChainSettings, ChannelSettings, Flow, GuardSettings, PauseCall, PolicySettings, ProtectedSettings,
+};
+use portcullis_watcher::source::{NodeSettings, NodeUrl};
+use portcullis_watcher::state::Hardfork;
+
+use crate::config::{self, Config};
+use crate::{dictionaries, platform};
+
+/// Wei per gwei.
+const GWEI: u128 = 1_000_000_000;
+/// Wei per milliether.
+const MILLIETHER: u128 = 1_000_000_000_000_000;
+/// Simulations at the same time, over each chain.
+const WORKERS: usize = 2;
+
+/// What a configuration comes to.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// Settings of the guard.
+    pub settings: GuardSettings,
+    /// Rules asked.
+    pub rules: Arc<RuleSet>,
+    /// Model asked, if any.
+    pub model: Option<Arc<Model>>,
+    /// The pauser's key, if one is configured.
+    pub key: Option<Key>,
+    /// Who is told.
+    pub dispatcher: Dispatcher,
+}
+
+/// Reads everything that `config` names; `path` is where it was read from.
+///
+/// # Errors
+/// A secret, pack, model or key that cannot be had, with its place.
+pub(crate) fn gather(config: &Config, path: &Path) -> anyhow::Result<Parts> {
+    let base = path.parent().unwrap_or(Path::new(""));
+    Ok(Parts {
+        settings: settings(config, base).with_context(|| path.display().to_string())?,
+        rules: Arc::new(rules(&config.rules, base)?),
+        model: model(&config.model, base)?.map(Arc::new),
+        key: key(config, base).with_context(|| format!("{}: guardian.key", path.display()))?,
+        dispatcher: dispatcher(config, base)?,
+    })
+}
+
+fn settings(config: &Config, base: &Path) -> anyhow::Result<GuardSettings> {
+    let chains = config.chains.iter().map(|chain| self::chain(chain, base)).collect::<anyhow::Result<_>>()?;
+    let protected = config
+        .protected
+        .iter()
+        .map(|protected| ProtectedSettings {
+            name: protected.name.clone(),
+            chain: protected.chain.as_str().into(),
+            addresses: protected.addresses.clone(),
+            pause: protected.pause.iter().map(|call| PauseCall { to: call.to, data: call.data.clone() }).collect(),
+            mode: protected.mode,
+        })
+        .collect();
+    Ok(GuardSettings {
+        chains,
+        protected,
+        mode: config.mode,
+        policy: PolicySettings {
+            alert_score: config.policy.alert_score,
+            pause_score: config.policy.pause_score,
+            max_pauses_per_day: config.policy.max_pauses_per_day,
+            cooldown_blocks: config.policy.cooldown_blocks,
+        },
+        guardian: config.guardian.as_ref().map(|guardian| guardian.address),
+        journal: Some(base.join(&config.journal.path)),
+        evidence_floor: config.journal.evidence_floor,
+        channels: ChannelSettings::default(),
+        workers: WORKERS,
+    })
+}
+
+fn chain(chain: &config::Chain, base: &Path) -> anyhow::Result<ChainSettings> {
+    let preset = chain.preset.map(config::Preset::values);
+    let nodes = chain
+        .nodes
+        .iter()
+        .enumerate()
+        .map(|(i, node)| {
+            let url = node.reveal(base).map_err(anyhow::Error::msg)?;
+            let url: NodeUrl = url.parse()?;
+            Ok(NodeSettings { name: format!("{}/{i}", chain.name).into(), url })
+        })
+        .collect::<anyhow::Result<_>>()
+        .with_context(|| format!("chain `{}`: nodes", chain.name))?;
+    let flow = chain.flow.or(preset.map(|values| values.flow)).unwrap_or(config::Flow::Mempool);
+    Ok(ChainSettings {
+        name: chain.name.as_str().into(),
+        chain_id: chain.chain_id.or(preset.map(|values| values.chain_id)).context("a chain id")?,
+        nodes,
+        block_time_ms: chain.block_time_ms.or(preset.map(|values| values.block_time_ms)).context("a block time")?,
+        hardfork: hardfork(chain)?,
+        flow: match flow {
+            config::Flow::Mempool => Flow::Mempool,
+            config::Flow::Blocks => Flow::Blocks,
+            config::Flow::Flashblocks => Flow::Flashblocks,
+        },
+        fees: FeeBudget {
+            max_fee_per_gas_wei: u128::from(chain.fees.max_fee_gwei) * GWEI,
+            max_tip_wei: u128::from(chain.fees.max_tip_gwei) * GWEI,
+            max_cost_wei: u128::from(chain.fees.max_cost_milliether) * MILLIETHER,
+        },
+    })
+}
+
+/// The newest fork listed is the one in force.
+fn hardfork(chain: &config::Chain) -> anyhow::Result<Hardfork> {
+    let Some(last) = chain.hardforks.iter().max_by_key(|fork| fork.from_block) else {
+        return Ok(Hardfork::default());
+    };
+    serde_json::from_value(serde_json::Value::String(last.name.clone()))
+        .with_context(|| format!("chain `{}`: hardforks: `{}`", chain.name, last.name))
+}
+
+fn rules(config: &config::Rules, base: &Path) -> anyhow::Result<RuleSet> {
+    let dictionaries = dictionaries();
+    let mut loaded = Vec::new();
+    if config.shipped {
+        for (name, text) in packs::embedded() {
+            loaded.push(Pack::parse(text, name, &dictionaries)?);
+        }
+    }
+    for path in &config.packs {
+        let path = base.join(path);
+        let text = std::fs::read_to_string(&path).with_context(|| format!("rule pack {}", path.display()))?;
+        loaded.push(Pack::parse(&text, &path.display().to_string(), &dictionaries)?);
+    }
+    Ok(RuleSet::new(loaded)?)
+}
+
+fn model(config: &config::Model, base: &Path) -> anyhow::Result<Option<Model>> {
+    if config.disabled {
+        return Ok(None);
+    }
+    let runtime = config.runtime.as_ref().map(|path| base.join(path));
+    let engine = runtime.as_deref().map_or(Engine::Native, |library| Engine::OnnxRuntime { library });
+    let (origin, bytes) = match &config.path {
+        None => (PathBuf::from("the model that ships"), shipped::TRANSACTION.to_vec()),
+        Some(path) => {
+            let path = base.join(path);
+            let bytes = std::fs::read(&path).with_context(|| format!("model {}", path.display()))?;
+            (path, bytes)
+        }
+    };
+    let model = Model::from_bytes(&bytes, &TRANSACTION, engine).with_context(|| format!("model {}", origin.display()))?;
+    Ok(Some(model))
+}
+
+fn key(config: &Config, base: &Path) -> anyhow::Result<Option<Key>> {
+    let Some(place) = config.guardian.as_ref().and_then(|guardian| guardian.key.as_ref()) else { return Ok(None) };
+    let key = match place {
+        config::Key { keystore: Some(path), password: Some(password), .. } => {
+            let password = Secret::new(password.reveal(base).map_err(anyhow::Error::msg)?);
+            Key::from_keystore(base.join(path), &password)?
+        }
+        config::Key { env: Some(name), .. } => {
+            let Some(value) = platform::variable(name) else { bail!("the environment variable {name} is not set") };
+            Key::from_env_value(name, &Secret::new(value))?
+        }
+        config::Key { file: Some(path), .. } => Key::from_file(base.join(path))?,
+        config::Key { .. } => bail!("expected exactly one of `keystore`, `env` and `file`"),
+    };
+    Ok(Some(key))
+}
+
+fn dispatcher(config: &Config, base: &Path) -> anyhow::Result<Dispatcher> {
+    let clock = Arc::new(platform::now_ms) as _;
+    let mut routes = Vec::new();
+    for hook in &config.notify {
+        let read = |secret: Result<String, String>| {
+            secret.map(Secret::new).map_err(anyhow::Error::msg).with_context(|| format!("notify `{}`", hook.name))
+        };
+        let settings = WebhookSettings {
+            name: hook.name.clone(),
+            url: read(hook.webhook.reveal(base))?,
+            signing_key: read(hook.signing_key.reveal(base))?,
+        };
+        routes.push((Severity::Info, SinkSettings::Webhook(settings).build(&clock)?));
+    }
+    Ok(Dispatcher::new(routes, RetryPolicy::default()))
+}
