@@ -1,6 +1,8 @@
 //! What detectors write into.
 
+use crate::hir::{FunctionId, Program};
 use crate::syntax::Span;
+use crate::syntax::ast::FunctionKind;
 
 use super::{Confidence, Metadata};
 
@@ -58,14 +60,17 @@ impl Findings {
 }
 
 impl Draft {
-    /// Names the contract and the function, the latter with its parameter types.
-    pub fn inside(
-        &mut self,
-        contract: impl Into<String>,
-        function: impl Into<String>,
-    ) -> &mut Self {
-        self.contract = Some(contract.into());
-        self.function = Some(function.into());
+    /// Names the function that the flaw stands in, and its contract.
+    pub fn inside(&mut self, program: &Program, function: FunctionId) -> &mut Self {
+        let found = program.function(function);
+        let keyword = match found.kind {
+            FunctionKind::Constructor => Some("constructor"),
+            FunctionKind::Fallback => Some("fallback"),
+            FunctionKind::Receive => Some("receive"),
+            FunctionKind::Function | FunctionKind::Modifier => None,
+        };
+        self.function = Some(keyword.unwrap_or(&found.signature).to_owned());
+        self.contract = found.contract.map(|contract| program.contract_name(contract).to_owned());
         self
     }
 

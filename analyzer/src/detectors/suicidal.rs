@@ -1,4 +1,4 @@
-use super::{Detector, Findings, detector};
+use super::{Confidence, Detector, Findings, detector};
 use crate::facts::Facts;
 
 detector! {
@@ -52,5 +52,22 @@ detector! {
 }
 
 impl Detector for Suicidal {
-    fn check(&self, _facts: &Facts<'_>, _out: &mut Findings) {}
+    fn check(&self, facts: &Facts<'_>, out: &mut Findings) {
+        let program = facts.program();
+        for site in facts.self_destructs().iter().filter(|site| !site.guarded) {
+            let entry = program.function_name(site.entry);
+            let taker = if site.beneficiary_tainted { " and choose who gets its ether" } else { "" };
+            let draft = out.report(site.span, format!("anyone can destroy the contract through `{entry}`{taker}"));
+            draft.inside(program, site.function);
+            draft.step(program.function_name_span(site.entry), "anyone can call this");
+            for call in &site.path {
+                draft.step(*call, "which calls on");
+            }
+            draft.step(site.span, "and reaches this without a check of who calls");
+            if site.partial {
+                // What could not be read may hold the check.
+                draft.confidence(Confidence::Low);
+            }
+        }
+    }
 }
