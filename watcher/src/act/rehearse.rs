@@ -51,7 +51,7 @@ pub(crate) fn rehearse(
             return Rehearsed { counterfactual: tried, target: Some(*candidate) };
         }
         // What is told is the attempt that came furthest, the first of equals.
-        if tried.pause_succeeds > best.pause_succeeds || best.detail.starts_with("no call") {
+        if (tried.pause_succeeds && !best.pause_succeeds) || best.detail.starts_with("no call") {
             best = tried;
         }
     }

@@ -127,7 +127,7 @@ pub enum GuardError {
         /// Name of the chain.
         chain: String,
         /// Why not.
-        source: GuardianError,
+        source: Box<GuardianError>,
     },
     /// The state of a recording cannot be used.
     #[error("the recording's state: {0}")]
@@ -490,7 +490,8 @@ fn engine_hand(
         poll_every: Duration::from_millis((chain.block_time_ms / 8).clamp(50, 1_000)),
         follow_timeout: Duration::from_millis(chain.block_time_ms.saturating_mul(10).max(30_000)),
     };
-    let engine = PauseEngine::new(key.clone(), engine, rpcs)
-        .map_err(|source| GuardError::Pause { chain: chain.name.to_string(), source })?;
+    let engine = PauseEngine::new(key.clone(), engine, rpcs).map_err(|source| {
+        GuardError::Pause { chain: chain.name.to_string(), source: Box::new(source) }
+    })?;
     Ok(Some(Arc::new(EngineHand::new(Arc::new(engine)))))
 }

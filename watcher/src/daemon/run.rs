@@ -245,7 +245,12 @@ impl Running {
                 Err(error @ (GuardianError::Rpc { .. } | GuardianError::WouldFail { .. })) => {
                     not_ready(&chain, &error);
                 }
-                Err(source) => return Err(GuardError::Pause { chain: chain.name.clone(), source }),
+                Err(source) => {
+                    return Err(GuardError::Pause {
+                        chain: chain.name.clone(),
+                        source: Box::new(source),
+                    });
+                }
             }
             readiness.note(&chain, &readiness.has_preflight);
             Ok(())

@@ -304,7 +304,8 @@ fn a_truncated_execution_leaves_unknown_what_was_cut_off() {
 
 #[test]
 fn the_dictionary_names_units_and_says_what_it_measures() {
-    let specs = dictionary().specs();
+    let dictionary = dictionary();
+    let specs = dictionary.specs();
     for spec in specs {
         assert!(spec.doc.ends_with('.'), "{}: a doc is a sentence", spec.name);
         assert_eq!(
