@@ -21,7 +21,7 @@ use crate::syntax::ast::{self, ContractKind, FunctionKind, Mutability, Visibilit
 use crate::syntax::{Span, on_deep_stack};
 
 use summary::{Callee, Guard, Summary, summarise};
-pub use table::FUNCTION_FACTS;
+pub use table::{FUNCTION_FACTS, dictionary};
 
 /// A call that lets another contract run, followed by a write of state that decided about the call.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,6 +33,11 @@ pub const FUNCTION_FACTS: &[FactSpec] = &[
     },
 ];
 
+/// The `function` facts as rules are checked against them.
+pub fn dictionary() -> Dictionary {
+    Dictionary::new(Subject::Function, [FUNCTION_FACTS])
+}
+
 impl Facts<'_> {
     /// Fills one table of `dictionary` for each entry point; facts that other passes register stay unknown.
     pub fn function_tables(&self, dictionary: &Dictionary) -> Vec<(EntryPoint, FactTable)> {
