@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use petgraph::graph::NodeIndex;
 use ruint::aliases::U256;
 
-use super::entry::{AbsolutePlace, Entry, overlap};
+use super::entry::{AbsolutePlace, At, Entry, overlap};
 use crate::cfg::*;
 use crate::hir::{Program, VariableId};
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
@@ -37,13 +37,20 @@ pub(crate) struct Constants<'e, 'a> {
     single: Vec<Option<Option<Known>>>,
     states: BTreeMap<NodeIndex, State>,
     reached: BTreeSet<NodeIndex>,
+    /// Edges that can be taken.
+    taken: BTreeSet<(NodeIndex, NodeIndex)>,
 }
 
 impl<'e, 'a> Constants<'e, 'a> {
     /// Runs the view with `storage` at its start.
     pub(crate) fn run(entry: &'e Entry<'a>, storage: Storage) -> Self {
-        let mut run =
-            Self { entry, single: vec![None; entry.view.body.locals.len()], states: BTreeMap::new(), reached: BTreeSet::new() };
+        let mut run = Self {
+            entry,
+            single: vec![None; entry.view.body.locals.len()],
+            states: BTreeMap::new(),
+            reached: BTreeSet::new(),
+            taken: BTreeSet::new(),
+        };
         let start = entry.view.body.entry;
         run.states.insert(start, State { storage, locals: BTreeMap::new() });
         let mut open = BTreeSet::from([start]);
@@ -52,17 +59,20 @@ impl<'e, 'a> Constants<'e, 'a> {
         while let Some(block) = open.pop_first() {
             budget -= 1;
             if budget == 0 {
-                run.reached = entry.view.body.graph.node_indices().collect();
-                run.states.clear();
+                run.give_up();
                 break;
             }
             run.reached.insert(block);
-            let (state, singles_changed) = run.through(block, usize::MAX);
-            if singles_changed {
-                // Uses of a local may stand in blocks that were run before.
-                open.extend(run.reached.iter().copied().filter(|other| *other != block));
+            let mut changed = Vec::new();
+            let state = run.through(block, usize::MAX, &mut changed);
+            // Uses of a local may stand in blocks that were run before.
+            for reader in changed.iter().flat_map(|id| &entry.readers[id.index()]) {
+                if *reader != block && run.reached.contains(reader) {
+                    open.insert(*reader);
+                }
             }
-            for next in run.taken(block, &state) {
+            for next in run.ways(block, &state) {
+                run.taken.insert((block, next));
                 let joined = match run.states.get(&next) {
                     None => Some(state.clone()),
                     Some(old) => join(old, &state),
@@ -76,6 +86,23 @@ impl<'e, 'a> Constants<'e, 'a> {
         run
     }
 
+    /// Every block and every edge counts as possible, and nothing as known.
+    fn give_up(&mut self) {
+        let graph = &self.entry.view.body.graph;
+        self.states.clear();
+        for block in graph.node_indices() {
+            self.reached.insert(block);
+            for (_, next) in self.entry.successors(block) {
+                self.taken.insert((block, next));
+            }
+        }
+    }
+
+    /// Whether the way from one block to the next can be taken.
+    pub(crate) fn takes(&self, from: NodeIndex, to: NodeIndex) -> bool {
+        self.taken.contains(&(from, to))
+    }
+
     pub(crate) fn reaches(&self, block: NodeIndex) -> bool {
         self.reached.contains(&block)
     }
@@ -85,40 +112,41 @@ impl<'e, 'a> Constants<'e, 'a> {
         if !self.states.contains_key(&block) {
             return Storage::new();
         }
-        self.through(block, index).0.storage
+        self.through(block, index, &mut Vec::new()).storage
     }
 
-    /// The state after the first `count` statements of a block, and whether a single local changed.
-    fn through(&mut self, block: NodeIndex, count: usize) -> (State, bool) {
+    /// The state after the first `count` statements of a block; locals with one definition whose value
+    /// fell are added to `changed`.
+    fn through(&mut self, block: NodeIndex, count: usize, changed: &mut Vec<LocalId>) -> State {
         let mut state = self.states.get(&block).cloned().unwrap_or_default();
-        let mut changed = false;
         let entry = self.entry;
-        for statement in entry.view.body.graph[block].statements.iter().take(count) {
+        for (index, statement) in entry.view.body.graph[block].statements.iter().take(count).enumerate() {
+            let at = At { block, index };
             match &statement.kind {
                 StatementKind::Assign { target, value } => {
                     let value = self.rvalue(value, &state);
-                    changed |= self.set(*target, value, &mut state);
+                    self.set(*target, value, &mut state, changed);
                 }
-                StatementKind::Load { target, place } => {
-                    let value = match entry.places(place).as_slice() {
+                StatementKind::Load { target, .. } => {
+                    let value = match entry.accessed(at) {
                         [only] => state.storage.get(only).cloned(),
                         _ => None,
                     };
-                    changed |= self.set(*target, value, &mut state);
+                    self.set(*target, value, &mut state, changed);
                 }
-                StatementKind::Store { place, value } => {
+                StatementKind::Store { value, .. } => {
                     let value = self.operand(value, &state);
-                    let places = entry.places(place);
-                    for written in &places {
+                    let places = entry.accessed(at);
+                    for written in places {
                         state.storage.retain(|known, _| !overlap(known, written));
                     }
-                    if let ([only], Some(value)) = (places.as_slice(), value) {
+                    if let ([only], Some(value)) = (places, value) {
                         state.storage.insert(only.clone(), value);
                     }
                 }
                 StatementKind::Call(call) => {
                     for result in &call.results {
-                        changed |= self.set(*result, None, &mut state);
+                        self.set(*result, None, &mut state, changed);
                     }
                     if matches!(call.kind, CallKind::Internal(..) | CallKind::Pointer(_) | CallKind::DelegateCall) {
                         state.storage.clear();
@@ -128,33 +156,28 @@ impl<'e, 'a> Constants<'e, 'a> {
                 StatementKind::Emit { .. } | StatementKind::Placeholder => {}
             }
         }
-        (state, changed)
+        state
     }
 
-    fn set(&mut self, target: LocalId, value: Option<Known>, state: &mut State) -> bool {
+    fn set(&mut self, target: LocalId, value: Option<Known>, state: &mut State, changed: &mut Vec<LocalId>) {
         if self.entry.definitions[target.index()].len() != 1 {
             match value {
                 Some(value) => state.locals.insert(target, value),
                 None => state.locals.remove(&target),
             };
-            return false;
+            return;
         }
         let slot = &mut self.single[target.index()];
-        match slot {
-            None => {
-                *slot = Some(value);
-                true
-            }
-            Some(None) => false,
-            Some(known) if *known == value => false,
-            Some(_) => {
-                *slot = Some(None);
-                true
-            }
-        }
+        let next = match slot {
+            None => value,
+            Some(known) if *known == value || known.is_none() => return,
+            Some(_) => None,
+        };
+        *slot = Some(next);
+        changed.push(target);
     }
 
-    fn taken(&self, block: NodeIndex, state: &State) -> Vec<NodeIndex> {
+    fn ways(&self, block: NodeIndex, state: &State) -> Vec<NodeIndex> {
         let wanted = match &self.entry.view.body.graph[block].end {
             End::Branch { condition, .. } => match self.operand(condition, state) {
                 Some(Known::Number(number)) if number.is_zero() => Some(Edge::False),

@@ -64,6 +64,10 @@ pub(crate) struct Entry<'a> {
     /// The loads, by bit.
     pub(crate) loads: Vec<At>,
     load_bits: BTreeMap<At, usize>,
+    /// The places that each load and store means.
+    accesses: BTreeMap<At, Vec<AbsolutePlace>>,
+    /// The blocks that read each local.
+    pub(crate) readers: Vec<Vec<NodeIndex>>,
 }
 
 /// References are followed no further than this, and to no more places.
@@ -78,8 +82,16 @@ impl<'a> Entry<'a> {
             dependencies: vec![Bits::default(); view.body.locals.len()],
             loads: Vec::new(),
             load_bits: BTreeMap::new(),
+            accesses: BTreeMap::new(),
+            readers: vec![Vec::new(); view.body.locals.len()],
         };
         entry.index();
+        for (at, statement) in entry.statements() {
+            if let StatementKind::Load { place, .. } | StatementKind::Store { place, .. } = &statement.kind {
+                let places = entry.places(place);
+                entry.accesses.insert(at, places);
+            }
+        }
         entry.solve_dependencies();
         entry
     }
@@ -95,8 +107,26 @@ impl<'a> Entry<'a> {
         &self.view.body.graph[at.block].statements[at.index]
     }
 
+    /// The places that the load or store at `at` means; empty where a reference could not be followed.
+    pub(crate) fn accessed(&self, at: At) -> &[AbsolutePlace] {
+        self.accesses.get(&at).map(Vec::as_slice).unwrap_or_default()
+    }
+
     fn index(&mut self) {
+        let graph = &self.view.body.graph;
+        for block in graph.node_indices() {
+            if let End::Branch { condition: Operand::Local(id), .. } = &graph[block].end {
+                self.readers[id.index()].push(block);
+            }
+        }
         for (at, statement) in self.statements() {
+            statement.each_operand(&mut |operand| {
+                if let Operand::Local(id) = operand
+                    && self.readers[id.index()].last() != Some(&at.block)
+                {
+                    self.readers[id.index()].push(at.block);
+                }
+            });
             match &statement.kind {
                 StatementKind::Assign { target, .. } => self.definitions[target.index()].push(at),
                 StatementKind::Load { target, .. } => {
@@ -291,10 +321,7 @@ impl<'a> Entry<'a> {
         let mut out: Vec<_> = bits
             .iter()
             .filter_map(|bit| self.loads.get(bit.checked_sub(source::FIRST_LOAD)?))
-            .flat_map(|at| match &self.statement(*at).kind {
-                StatementKind::Load { place, .. } => self.places(place),
-                _ => Vec::new(),
-            })
+            .flat_map(|at| self.accessed(*at))
             .filter_map(|place| match place.root {
                 AbsoluteRoot::Variable(id) => Some(id),
                 AbsoluteRoot::Slot(..) => None,

@@ -103,17 +103,16 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
         is_partial: view.is_truncated || view.body.is_partial,
         statements: 0,
     };
-    let reached = entry.reachable(&[view.body.entry], |_, _, _| true);
-    let mut work = Work { entry: &entry, reached, guards: None, constants: None, one_shot: None, dominators: None };
+    let mut work = Work::new(&entry);
     for (at, statement) in entry.statements() {
-        if !work.reached.contains(at.block.index()) {
+        if !work.constants.reaches(at.block) {
             continue;
         }
         summary.statements += 1;
         match &statement.kind {
-            StatementKind::Load { place, .. } => summary.reads.extend(roots(&entry, place)),
+            StatementKind::Load { .. } => summary.reads.extend(roots(&entry, at)),
             StatementKind::Store { place, value } => {
-                let variables = roots(&entry, place);
+                let variables = roots(&entry, at);
                 if variables.is_empty() {
                     continue;
                 }
@@ -172,10 +171,10 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
     summary
 }
 
-fn roots(entry: &Entry<'_>, place: &Place) -> Vec<VariableId> {
+fn roots(entry: &Entry<'_>, at: At) -> Vec<VariableId> {
     let mut out: Vec<_> = entry
-        .places(place)
-        .into_iter()
+        .accessed(at)
+        .iter()
         .filter_map(|place| match place.root {
             AbsoluteRoot::Variable(id) => Some(id),
             AbsoluteRoot::Slot(..) => None,
@@ -238,15 +237,45 @@ fn callee(entry: &Entry<'_>, call: &Call) -> Callee {
 /// Answers about one view, each computed when first asked.
 struct Work<'e, 'a> {
     entry: &'e Entry<'a>,
-    reached: Bits,
+    /// The run that knows nothing of storage; ways that it does not take are not there.
+    constants: Constants<'e, 'a>,
     guards: Option<Guards>,
-    constants: Option<Constants<'e, 'a>>,
     /// The run that follows a completed one.
     one_shot: Option<Constants<'e, 'a>>,
-    dominators: Option<Dominators<NodeIndex>>,
+    dominators: Dominators<NodeIndex>,
+    /// Edges that close a loop.
+    back_edges: BTreeSet<(NodeIndex, NodeIndex)>,
+    in_loop: Bits,
 }
 
 impl<'e, 'a> Work<'e, 'a> {
+    fn new(entry: &'e Entry<'a>) -> Self {
+        let body = &entry.view.body;
+        let mut work = Work {
+            entry,
+            constants: Constants::run(entry, Storage::new()),
+            guards: None,
+            one_shot: None,
+            dominators: simple_fast(&body.graph, body.entry),
+            back_edges: BTreeSet::new(),
+            in_loop: Bits::default(),
+        };
+        for component in petgraph::algo::tarjan_scc(&body.graph) {
+            if component.len() < 2 {
+                continue;
+            }
+            for &from in &component {
+                work.in_loop.insert(from.index());
+                for (_, to) in entry.successors(from) {
+                    if work.is_before(to, from) {
+                        work.back_edges.insert((from, to));
+                    }
+                }
+            }
+        }
+        work
+    }
+
     fn guard(&mut self, at: At) -> Guard {
         let guards = self.guards.get_or_insert_with(|| Guards::of(self.entry));
         let is_guarded = guards.guards(at);
@@ -254,66 +283,74 @@ impl<'e, 'a> Work<'e, 'a> {
         Guard { is_guarded, rests_on }
     }
 
-    fn constants(&mut self) -> &mut Constants<'e, 'a> {
-        self.constants.get_or_insert_with(|| Constants::run(self.entry, Storage::new()))
-    }
-
     /// Whether the call cannot be reached again while it runs: what storage holds at the call makes a
     /// second run end before it.
     fn is_locked(&mut self, at: At) -> bool {
-        let storage = self.constants().storage_before(at.block, at.index);
+        let storage = self.constants.storage_before(at.block, at.index);
         !storage.is_empty() && !Constants::run(self.entry, storage).reaches(at.block)
     }
 
     /// Whether the statement cannot be reached again once a run has ended.
     fn is_one_shot(&mut self, at: At) -> bool {
         if self.one_shot.is_none() {
-            let entry = self.entry;
-            let exit = entry.view.exit;
-            let storage = self.constants().storage_before(exit, usize::MAX);
-            self.one_shot = Some(Constants::run(entry, storage));
+            let storage = self.constants.storage_before(self.entry.view.exit, usize::MAX);
+            self.one_shot = Some(Constants::run(self.entry, storage));
         }
         self.one_shot.as_ref().is_some_and(|run| !run.reaches(at.block))
     }
 
-    fn dominators(&mut self) -> &Dominators<NodeIndex> {
-        let body = &self.entry.view.body;
-        self.dominators.get_or_insert_with(|| simple_fast(&body.graph, body.entry))
+    /// Blocks reachable from `starts` (included) over edges that can be taken and that `passes` admits.
+    fn reachable(&self, starts: &[NodeIndex], passes: impl Fn(NodeIndex, NodeIndex) -> bool) -> Bits {
+        self.entry.reachable(starts, |from, _, to| self.constants.takes(from, to) && passes(from, to))
     }
 
-    fn is_back_edge(&mut self, from: NodeIndex, to: NodeIndex) -> bool {
-        self.dominators().dominators(from).is_some_and(|mut above| above.any(|block| block == to))
+    fn successors(&self, block: NodeIndex) -> Vec<NodeIndex> {
+        self.entry.successors(block).map(|(_, next)| next).filter(|next| self.constants.takes(block, *next)).collect()
+    }
+
+    fn is_before(&self, first: NodeIndex, second: NodeIndex) -> bool {
+        self.dominators.dominators(second).is_some_and(|mut above| above.any(|block| block == first))
     }
 
     /// Blocks that run after `block` without going round a loop.
-    fn forward(&mut self, block: NodeIndex) -> Bits {
-        let mut back = BTreeSet::new();
-        for from in self.entry.view.body.graph.node_indices() {
-            for (_, to) in self.entry.successors(from) {
-                if self.is_back_edge(from, to) {
-                    back.insert((from, to));
-                }
-            }
-        }
-        self.entry.reachable(&[block], |from, _, to| !back.contains(&(from, to)))
+    fn forward(&self, block: NodeIndex) -> Bits {
+        self.reachable(&[block], |from, to| !self.back_edges.contains(&(from, to)))
     }
 
     /// Branches that decide whether `target` is reached.
     fn controllers(&self, target: NodeIndex) -> Vec<NodeIndex> {
-        let entry = self.entry;
-        let graph = &entry.view.body.graph;
-        graph
-            .node_indices()
-            .filter(|block| *block != target && self.reached.contains(block.index()))
-            .filter(|block| matches!(graph[*block].end, End::Branch { .. }))
-            .filter(|&block| {
-                let ways: Vec<bool> = entry
-                    .successors(block)
-                    .map(|(_, next)| next != block && entry.reachable(&[next], |_, _, to| to != block).contains(target.index()))
+        let graph = &self.entry.view.body.graph;
+        let mut leads = Bits::default();
+        let mut open = vec![target];
+        while let Some(block) = open.pop() {
+            if !leads.contains(block.index()) {
+                leads.insert(block.index());
+                open.extend(
+                    graph.neighbors_directed(block, petgraph::Direction::Incoming).filter(|from| self.constants.takes(*from, block)),
+                );
+            }
+        }
+        let mut out = Vec::new();
+        for at in leads.iter() {
+            let block = NodeIndex::new(at);
+            if block == target || !matches!(graph[block].end, End::Branch { .. }) {
+                continue;
+            }
+            let next = self.successors(block);
+            let decides = if self.in_loop.contains(at) {
+                let ways: Vec<bool> = next
+                    .iter()
+                    .map(|next| *next != block && self.reachable(&[*next], |_, to| to != block).contains(target.index()))
                     .collect();
-                ways.contains(&true) && ways.contains(&false)
-            })
-            .collect()
+                ways.contains(&true) && (ways.contains(&false) || next.len() < 2)
+            } else {
+                next.iter().any(|next| !leads.contains(next.index()))
+            };
+            if decides {
+                out.push(block);
+            }
+        }
+        out
     }
 
     fn condition_bits(&self, block: NodeIndex) -> Bits {
@@ -325,23 +362,22 @@ impl<'e, 'a> Work<'e, 'a> {
 
     /// State that was read on the way to the call, on which the way depended, that still stands as read
     /// when the call is made, and that is written after it.
-    fn stale(&mut self, at: At, call: &Call) -> Vec<Stale> {
+    fn stale(&self, at: At, call: &Call) -> Vec<Stale> {
         let entry = self.entry;
         let after = self.forward(at.block);
-        let everything = entry.reachable(&[at.block], |_, _, _| true);
+        let everything = self.reachable(&[at.block], |_, _| true);
         let mut stores = Vec::new();
         for (store, statement) in entry.statements() {
-            let StatementKind::Store { place, .. } = &statement.kind else { continue };
+            if !matches!(statement.kind, StatementKind::Store { .. }) {
+                continue;
+            }
             let is_in_block = store.block == at.block;
             let is_forward = if is_in_block { store.index > at.index } else { after.contains(store.block.index()) };
-            let is_round_a_loop = !is_forward && everything.contains(store.block.index()) && {
-                let is_before = is_in_block
-                    || self.dominators().dominators(at.block).is_some_and(|mut above| above.any(|block| block == store.block));
-                // A write that precedes the call in each round is an effect before the interaction.
-                !is_before
-            };
+            // A write that precedes the call in each round is an effect before the interaction.
+            let is_round_a_loop =
+                !is_forward && everything.contains(store.block.index()) && !is_in_block && !self.is_before(store.block, at.block);
             if is_forward || is_round_a_loop {
-                stores.push((store, entry.places(place), statement.span));
+                stores.push((store, entry.accessed(store), statement.span));
             }
         }
         if stores.is_empty() {
@@ -358,16 +394,15 @@ impl<'e, 'a> Work<'e, 'a> {
         for bit in bits.iter().filter(|bit| *bit >= source::FIRST_LOAD) {
             let load = entry.loads[bit - source::FIRST_LOAD];
             let statement = entry.statement(load);
-            let StatementKind::Load { place, .. } = &statement.kind else { continue };
-            for read in entry.places(place) {
-                let written = stores.iter().find(|(store, places, _)| {
-                    places.iter().any(|place| overlap(place, &read)) && !self.is_checked_again(at, *store, &read, &after)
-                });
-                let Some((_, _, write)) = written else { continue };
-                if !self.stands(load, at, &read) {
+            for read in entry.accessed(load) {
+                let candidates: Vec<_> =
+                    stores.iter().filter(|(_, places, _)| places.iter().any(|place| overlap(place, read))).collect();
+                if candidates.is_empty() || !self.stands(load, at, read) {
                     continue;
                 }
-                let stale = Stale { variable: self.describe(&read), read: statement.span, write: *write };
+                let written = candidates.into_iter().find(|(store, ..)| !self.is_checked_again(at, *store, read, &after));
+                let Some((_, _, write)) = written else { continue };
+                let stale = Stale { variable: self.describe(read), read: statement.span, write: *write };
                 if !out.iter().any(|known| known.variable == stale.variable && known.write == stale.write) {
                     out.push(stale);
                 }
@@ -380,11 +415,9 @@ impl<'e, 'a> Work<'e, 'a> {
     fn stands(&self, load: At, at: At, read: &AbsolutePlace) -> bool {
         let entry = self.entry;
         let overwrites = |block: NodeIndex, from: usize, to: usize| {
-            entry.view.body.graph[block].statements.iter().take(to).skip(from).any(|statement| match &statement.kind {
-                StatementKind::Store { place, .. } => {
-                    matches!(entry.places(place).as_slice(), [only] if covers(only, read))
-                }
-                _ => false,
+            let statements = entry.view.body.graph[block].statements.iter().enumerate().take(to).skip(from);
+            statements.filter(|(_, statement)| matches!(statement.kind, StatementKind::Store { .. })).any(|(index, _)| {
+                matches!(entry.accessed(At { block, index }), [only] if covers(only, read))
             })
         };
         if load.block == at.block && load.index < at.index {
@@ -393,24 +426,21 @@ impl<'e, 'a> Work<'e, 'a> {
         if overwrites(load.block, load.index, usize::MAX) {
             return false;
         }
-        let starts: Vec<_> = entry.successors(load.block).map(|(_, next)| next).collect();
-        let ways = entry.reachable(&starts, |from, _, _| from != at.block && !overwrites(from, 0, usize::MAX));
+        let starts = self.successors(load.block);
+        let ways = self.reachable(&starts, |from, _| from != at.block && !overwrites(from, 0, usize::MAX));
         ways.contains(at.block.index()) && !overwrites(at.block, 0, at.index)
     }
 
     /// Whether the place is read afresh after the call and a check of it, which undoes everything where
     /// it fails, stands before the write.
-    fn is_checked_again(&mut self, at: At, store: At, read: &AbsolutePlace, after: &Bits) -> bool {
+    fn is_checked_again(&self, at: At, store: At, read: &AbsolutePlace, after: &Bits) -> bool {
         let entry = self.entry;
         let fresh: Vec<usize> = entry
             .loads
             .iter()
             .enumerate()
             .filter(|(_, load)| if load.block == at.block { load.index > at.index } else { after.contains(load.block.index()) })
-            .filter(|(_, load)| match &entry.statement(**load).kind {
-                StatementKind::Load { place, .. } => entry.places(place).iter().any(|place| place == read),
-                _ => false,
-            })
+            .filter(|(_, load)| entry.accessed(**load).contains(read))
             .map(|(index, _)| source::FIRST_LOAD + index)
             .collect();
         if fresh.is_empty() {
@@ -421,8 +451,8 @@ impl<'e, 'a> Work<'e, 'a> {
             let bits = self.condition_bits(block);
             is_after
                 && fresh.iter().any(|bit| bits.contains(*bit))
-                && entry.successors(block).any(|(_, next)| {
-                    let ways = entry.reachable(&[next], |_, _, _| true);
+                && self.successors(block).into_iter().any(|next| {
+                    let ways = self.reachable(&[next], |_, _| true);
                     !ways.iter().any(|way| {
                         let way = NodeIndex::new(way);
                         way == entry.view.exit || matches!(entry.view.body.graph[way].end, End::Stop)
