@@ -1,5 +1,7 @@
 //! Sources, state and simulation against a real node: what is simulated must be what the node then mines.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod node;
 
 use std::{
@@ -64,8 +66,11 @@ async fn advance(state: &Arc<ForkedState>, stream: &mut Stream) -> AdvanceReport
     tokio::task::spawn_blocking(move || state.advance(&block)).await.unwrap().unwrap()
 }
 
+/// Status, gas used and logs.
+type Ending = (bool, u64, Vec<(Address, Vec<B256>, Bytes)>);
+
 /// Status, gas used and logs of the receipt, in the same form as [`of_execution`].
-async fn of_receipt(stream: &Stream, hash: B256) -> (bool, u64, Vec<(Address, Vec<B256>, Bytes)>) {
+async fn of_receipt(stream: &Stream, hash: B256) -> Ending {
     let receipt = stream.ask("eth_getTransactionReceipt", json!([hash])).await;
     let number = |value: &Value| u64::from_str_radix(&value.as_str().unwrap()[2..], 16).unwrap();
     let logs = receipt["logs"].as_array().unwrap().iter().map(|log| {
@@ -79,7 +84,7 @@ async fn of_receipt(stream: &Stream, hash: B256) -> (bool, u64, Vec<(Address, Ve
     (receipt["status"] == "0x1", number(&receipt["gasUsed"]), logs.collect())
 }
 
-fn of_execution(execution: &Execution) -> (bool, u64, Vec<(Address, Vec<B256>, Bytes)>) {
+fn of_execution(execution: &Execution) -> Ending {
     let logs = execution.logs.iter().filter(|log| log.kept);
     (
         execution.status == Status::Success,

@@ -1,5 +1,7 @@
 //! Nodes that know less than they should, or mean harm, played by a WebSocket server of our own.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{sync::Arc, time::Duration};
 
 use alloy::{
@@ -56,7 +58,8 @@ async fn ask(url: &NodeUrl) -> Result<Value, RpcError> {
 
 #[tokio::test]
 async fn hostile_answers_are_errors() {
-    let cases: [(&str, fn(Value) -> String); 7] = [
+    type Reply = fn(Value) -> String;
+    let cases: [(&str, Reply); 7] = [
         ("not JSON", |_| "{\"jsonrpc\":".into()),
         ("neither object nor array", |_| "42".into()),
         ("not JSON", |_| "[".repeat(50_000)),

@@ -70,7 +70,8 @@ fn a_block_that_runs_as_its_header_says_keeps_the_cache() {
 
 #[test]
 fn whatever_is_not_exact_empties_the_cache_and_is_counted() {
-    let cases: [(fn(&mut BlockRecord), EmptiedBecause); 4] = [
+    type Spoil = fn(&mut BlockRecord);
+    let cases: [(Spoil, EmptiedBecause); 4] = [
         (
             |block| block.gas_used = 20_999,
             EmptiedBecause::GasMismatch { computed: 21_000, header: 20_999 },
