@@ -10,7 +10,7 @@ use portcullis_watcher::source::recording::{
 use portcullis_watcher::state::{ForkedState, StateError};
 
 use super::play::{PlayError, Played, Told, genesis, play, rules};
-use super::{Role, Story, StoryOptions};
+use super::{Story, StoryOptions};
 
 /// Why a story could not be recorded.
 #[derive(Debug, thiserror::Error)]
@@ -51,9 +51,7 @@ fn write<W: Write>(
         match told {
             Told::Head(block) => writer.head(block)?,
             Told::Pending(step, tx) => {
-                let step = &story.steps[*step];
-                let mark = if step.role == Role::Attack { "attack" } else { "benign" };
-                writer.note(format!("{mark}: {}", step.label))?;
+                writer.note(story.steps[*step].label.as_str())?;
                 writer.pending(tx)?;
             }
         }
