@@ -65,7 +65,7 @@ impl Stage {
     }
 
     fn tick(&mut self) -> u32 {
-        self.order += 1;
+        self.order = self.order.saturating_add(1);
         self.order
     }
 
