@@ -26,7 +26,7 @@ pub trait Detector: Described + Sync {
     fn check(&self, facts: &Facts<'_>, out: &mut Findings);
 }
 
-/// Has a page; written by [`detector!`].
+/// Has a page; written by `detector!`.
 pub trait Described {
     /// The detector's identity and page.
     fn metadata(&self) -> &'static Metadata;
@@ -72,7 +72,6 @@ macro_rules! detector {
         }
     };
 }
-use detector;
 
 /// Declares the module of each detector and the table of all.
 macro_rules! detectors {

@@ -1,4 +1,4 @@
-use super::{Confidence, Detector, Findings, detector};
+use super::{Confidence, Detector, Findings};
 use crate::facts::Facts;
 
 detector! {
@@ -65,20 +65,25 @@ impl Detector for ReentrancyEth {
         let program = facts.program();
         for found in facts.reentrancies().iter().filter(|found| !found.locked && !found.guarded) {
             let state = &found.variable;
-            let message = format!("`{state}` decides this external call but is written only after it");
+            let message =
+                format!("`{state}` decides this external call but is written only after it");
             let draft = out.report(found.call_span, message);
             draft.inside(program, found.function);
             // The read stands before the inner calls unless it belongs to the innermost function.
             let is_inner_read = program.function_span(found.function).contains(&found.read_span);
             let read = (found.read_span, format!("`{state}` is read"));
-            let path = found.path.iter().map(|call| (*call, "on the way to the external call".to_owned()));
+            let path =
+                found.path.iter().map(|call| (*call, "on the way to the external call".to_owned()));
             let mut way: Vec<_> = path.collect();
             way.insert(if is_inner_read { way.len() } else { 0 }, read);
             for (span, what) in way {
                 draft.step(span, what);
             }
             draft.step(found.call_span, "the callee gets control and can call back");
-            draft.step(found.write_span, format!("`{state}` is written: until here a call back finds it unchanged"));
+            draft.step(
+                found.write_span,
+                format!("`{state}` is written: until here a call back finds it unchanged"),
+            );
             draft.help(format!(
                 "write `{state}` before the call, or hold one lock over every function that touches it"
             ));

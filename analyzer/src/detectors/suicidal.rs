@@ -1,4 +1,4 @@
-use super::{Confidence, Detector, Findings, detector};
+use super::{Confidence, Detector, Findings};
 use crate::facts::Facts;
 
 detector! {
@@ -56,8 +56,12 @@ impl Detector for Suicidal {
         let program = facts.program();
         for site in facts.self_destructs().iter().filter(|site| !site.guarded) {
             let entry = program.function_name(site.entry);
-            let taker = if site.beneficiary_tainted { " and choose who gets its ether" } else { "" };
-            let draft = out.report(site.span, format!("anyone can destroy the contract through `{entry}`{taker}"));
+            let taker =
+                if site.beneficiary_tainted { " and choose who gets its ether" } else { "" };
+            let draft = out.report(
+                site.span,
+                format!("anyone can destroy the contract through `{entry}`{taker}"),
+            );
             draft.inside(program, site.function);
             draft.step(program.function_name_span(site.entry), "anyone can call this");
             for call in &site.path {
