@@ -361,6 +361,8 @@ impl Lowerer<'_> {
             Some(id) => matches!(self.program.function(id).mutability, Mutability::View | Mutability::Pure),
             None => getter.is_some(),
         };
+        let has_static_calls = self.program.files.get(self.scope.file.0 as usize).is_none_or(|file| file.has_static_calls);
+        let is_view = is_view && has_static_calls;
         let mut call = Call::new(CallKind::External { target, name: name.to_owned(), is_view }, operands);
         call.callee = Some(callee);
         call.value = options.value;

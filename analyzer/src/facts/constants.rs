@@ -8,7 +8,7 @@ use ruint::aliases::U256;
 
 use super::entry::{AbsolutePlace, At, Entry, overlap};
 use crate::cfg::*;
-use crate::hir::{Program, VariableId};
+use crate::hir::{Program, Type, VariableId};
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
 
 /// A value known before the program runs.
@@ -18,6 +18,8 @@ pub(crate) enum Known {
     Number(U256),
     /// A constant or immutable whose value is not computed: equal only to itself.
     Symbol(VariableId),
+    /// Any number but zero.
+    NonZero,
 }
 
 /// What storage holds, where it is known.
@@ -39,17 +41,25 @@ pub(crate) struct Constants<'e, 'a> {
     reached: BTreeSet<NodeIndex>,
     /// Edges that can be taken.
     taken: BTreeSet<(NodeIndex, NodeIndex)>,
+    /// Whoever sets an account does not set it to zero.
+    assumes_accounts: bool,
 }
 
 impl<'e, 'a> Constants<'e, 'a> {
     /// Runs the view with `storage` at its start.
     pub(crate) fn run(entry: &'e Entry<'a>, storage: Storage) -> Self {
+        Self::run_assuming(entry, storage, false)
+    }
+
+    /// The same; with `assumes_accounts`, accounts that are stored are not the zero address.
+    pub(crate) fn run_assuming(entry: &'e Entry<'a>, storage: Storage, assumes_accounts: bool) -> Self {
         let mut run = Self {
             entry,
             single: vec![None; entry.view.body.locals.len()],
             states: BTreeMap::new(),
             reached: BTreeSet::new(),
             taken: BTreeSet::new(),
+            assumes_accounts,
         };
         let start = entry.view.body.entry;
         run.states.insert(start, State { storage, locals: BTreeMap::new() });
@@ -84,6 +94,18 @@ impl<'e, 'a> Constants<'e, 'a> {
             }
         }
         run
+    }
+
+    /// What is known of an account that is not constant.
+    fn account(&self, operand: &Operand) -> Option<Known> {
+        match self.entry.canonical(operand) {
+            Operand::Environment(Environment::Sender | Environment::Origin | Environment::This) => Some(Known::NonZero),
+            Operand::Local(id) if self.assumes_accounts => {
+                let ty = &self.entry.view.body.locals[id.index()].ty;
+                matches!(ty, Type::Address | Type::Contract(_)).then_some(Known::NonZero)
+            }
+            _ => None,
+        }
     }
 
     /// Every block and every edge counts as possible, and nothing as known.
@@ -135,7 +157,7 @@ impl<'e, 'a> Constants<'e, 'a> {
                     self.set(*target, value, &mut state, changed);
                 }
                 StatementKind::Store { value, .. } => {
-                    let value = self.operand(value, &state);
+                    let value = self.operand(value, &state).or_else(|| self.account(value));
                     let places = entry.accessed(at);
                     for written in places {
                         state.storage.retain(|known, _| !overlap(known, written));
@@ -181,7 +203,7 @@ impl<'e, 'a> Constants<'e, 'a> {
         let wanted = match &self.entry.view.body.graph[block].end {
             End::Branch { condition, .. } => match self.operand(condition, state) {
                 Some(Known::Number(number)) if number.is_zero() => Some(Edge::False),
-                Some(Known::Number(_)) => Some(Edge::True),
+                Some(Known::Number(_) | Known::NonZero) => Some(Edge::True),
                 _ => None,
             },
             _ => None,
@@ -207,10 +229,10 @@ impl<'e, 'a> Constants<'e, 'a> {
         match value {
             Rvalue::Use(operand) | Rvalue::Cast(operand) => self.operand(operand, state),
             Rvalue::Unary(op, operand) => {
-                let Known::Number(number) = self.operand(operand, state)? else { return None };
-                match op {
-                    UnaryOp::Not => Some(truth(number.is_zero())),
-                    UnaryOp::BitNot | UnaryOp::Negate => None,
+                match (op, self.operand(operand, state)?) {
+                    (UnaryOp::Not, Known::Number(number)) => Some(truth(number.is_zero())),
+                    (UnaryOp::Not, Known::NonZero) => Some(truth(false)),
+                    _ => None,
                 }
             }
             Rvalue::Binary(op, left, right) => binary(*op, self.operand(left, state)?, self.operand(right, state)?),
@@ -250,7 +272,14 @@ fn truth(value: bool) -> Known {
 }
 
 fn binary(op: BinaryOp, left: Known, right: Known) -> Option<Known> {
-    if left == right {
+    if let (Known::NonZero, Known::Number(zero)) | (Known::Number(zero), Known::NonZero) = (&left, &right) {
+        return match op {
+            BinaryOp::Eq if zero.is_zero() => Some(truth(false)),
+            BinaryOp::Ne if zero.is_zero() => Some(truth(true)),
+            _ => None,
+        };
+    }
+    if left == right && left != Known::NonZero {
         match op {
             BinaryOp::Eq | BinaryOp::Le | BinaryOp::Ge => return Some(truth(true)),
             BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Gt => return Some(truth(false)),

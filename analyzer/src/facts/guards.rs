@@ -83,7 +83,9 @@ impl Question<'_, '_> {
         }
         let statement = self.entry.statement(definitions[0]);
         match &statement.kind {
-            StatementKind::Assign { value, .. } => self.value(condition, value, polarity, steps, rests_on),
+            StatementKind::Assign { value, .. } => {
+                self.value(condition, value, polarity, steps, rests_on) || (polarity && self.is_answer(condition, value, rests_on))
+            }
             StatementKind::Load { place, .. } => polarity && self.is_membership(*id, place, rests_on),
             StatementKind::Call(call) => polarity && self.is_asked_elsewhere(call, rests_on),
             _ => false,
@@ -103,10 +105,44 @@ impl Question<'_, '_> {
                 _ => false,
             },
             StatementKind::Assign { target, value } => {
-                self.value(&Operand::Local(*target), value, polarity, steps + 1, rests_on)
+                let whole = Operand::Local(*target);
+                self.value(&whole, value, polarity, steps + 1, rests_on)
+                    || (polarity && self.is_answer(&whole, value, rests_on))
             }
             _ => false,
         }
+    }
+
+    /// What a trusted contract answered about the sender, read from memory: a truth value, or a number too
+    /// small to be an amount (a delay, a level).
+    fn is_answer(&self, whole: &Operand, value: &Rvalue, rests_on: &mut BTreeSet<VariableId>) -> bool {
+        let is_read = match value {
+            Rvalue::Pure(name, _) => is_memory(name),
+            Rvalue::Use(operand) | Rvalue::Cast(operand) => match self.entry.canonical(operand) {
+                Operand::Local(id) => self.entry.only_definition(id).is_some_and(|statement| {
+                    matches!(&statement.kind, StatementKind::Assign { value: Rvalue::Pure(name, _), .. } if is_memory(name))
+                }),
+                _ => false,
+            },
+            _ => false,
+        };
+        if !is_read {
+            return false;
+        }
+        let Operand::Local(id) = whole else { return false };
+        let is_small = match &self.entry.view.body.locals[id.index()].ty {
+            Type::Bool => true,
+            Type::Uint(bits) => *bits <= 64,
+            _ => false,
+        };
+        let bits = self.entry.operand_dependencies(whole);
+        let is_told = bits.contains(source::EXTERNAL) && bits.contains(source::SENDER);
+        let variables = self.entry.loaded_variables(&bits);
+        if is_small && is_told && !variables.is_empty() {
+            rests_on.extend(variables);
+            return true;
+        }
+        false
     }
 
     fn value(&self, whole: &Operand, value: &Rvalue, polarity: bool, steps: usize, rests_on: &mut BTreeSet<VariableId>) -> bool {
@@ -121,6 +157,9 @@ impl Question<'_, '_> {
                 BinaryOp::Ne => self.equality(left, right, !polarity, steps, rests_on),
                 BinaryOp::BitXor | BinaryOp::Sub => !polarity && self.is_identity(left, right, rests_on),
                 BinaryOp::BitAnd => polarity && self.is_bit_of_membership(whole, rests_on),
+                BinaryOp::Gt if self.constant(right).is_some_and(|constant| is_zero(&constant)) => {
+                    polarity && self.needs_authority(left, true, steps + 1, rests_on)
+                }
                 _ => false,
             },
             _ => false,
@@ -264,6 +303,10 @@ impl Question<'_, '_> {
         }
         false
     }
+}
+
+fn is_memory(pure: &str) -> bool {
+    matches!(pure, "mload" | "abi.decode" | "element")
 }
 
 fn is_zero(constant: &Constant) -> bool {

@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 
 use petgraph::algo::dominators::{Dominators, simple_fast};
 use petgraph::graph::NodeIndex;
+use ruint::aliases::U256;
 
 use super::bits::Bits;
-use super::constants::{Constants, Storage};
+use super::constants::{Constants, Known, Storage, constant_value};
 use super::entry::{AbsolutePlace, AbsoluteRoot, At, Entry, covers, overlap, source};
 use super::guards::Guards;
 use crate::cfg::*;
 use crate::hir::{ContractId, FunctionId, Program, Type, VariableId};
 use crate::syntax::Span;
-use crate::syntax::ast::{FunctionKind, Mutability};
+use crate::syntax::ast::{BinaryOp, ContractKind, FunctionKind, Mutability};
 
 /// Who chooses the account that is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,9 +119,15 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                 }
                 let mut bits = entry.place_dependencies(place);
                 bits.union(&entry.operand_dependencies(value));
-                let is_callers = [source::SENDER, source::ORIGIN, source::CALLER, source::EXTERNAL, source::UNKNOWN]
-                    .into_iter()
-                    .any(|bit| bits.contains(bit));
+                // Taking something away from an account makes nobody its owner.
+                let is_zero = match entry.canonical(value) {
+                    Operand::Constant(constant) => constant_value(program, &constant) == Some(Known::Number(U256::ZERO)),
+                    _ => false,
+                };
+                let is_callers = !is_zero
+                    && [source::SENDER, source::ORIGIN, source::CALLER, source::EXTERNAL, source::UNKNOWN]
+                        .into_iter()
+                        .any(|bit| bits.contains(bit));
                 let guard = work.guard(at);
                 let is_one_shot = !guard.is_guarded && is_callers && work.is_one_shot(at);
                 for variable in variables {
@@ -139,10 +146,11 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                 }
                 if call.kind == CallKind::SelfDestruct {
                     let beneficiary = call.args.first().map(|arg| entry.operand_dependencies(arg)).unwrap_or_default();
+                    let site = site(program, view, statement);
                     summary.destructs.push(Destruct {
-                        span: statement.span,
-                        function: view.frames[statement.frame.0 as usize].function,
-                        path: view.path(statement.frame),
+                        span: site.span,
+                        function: site.function,
+                        path: site.path,
                         guard: work.guard(at),
                         is_one_shot: work.is_one_shot(at),
                         is_beneficiary_callers: beneficiary.contains(source::SENDER) || beneficiary.contains(source::CALLER),
@@ -151,10 +159,11 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                     let callee = callee(&entry, call);
                     let stale = if callee == Callee::Fixed { Vec::new() } else { work.stale(at, call) };
                     let is_locked = work.is_locked(at);
+                    let site = site(program, view, statement);
                     summary.calls.push(OutCall {
-                        span: statement.span,
-                        function: view.frames[statement.frame.0 as usize].function,
-                        path: view.path(statement.frame),
+                        span: site.span,
+                        function: site.function,
+                        path: site.path,
                         callee,
                         guard: work.guard(at),
                         is_locked,
@@ -169,6 +178,34 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
         }
     }
     summary
+}
+
+/// The place in a contract that is to blame.
+struct Site {
+    span: Span,
+    function: FunctionId,
+    path: Vec<Span>,
+}
+
+/// Where a statement of a library or a free function was called from a contract, else its own place.
+/// One helper serves many contracts, and each of them is to blame for its own use.
+fn site(program: &Program, view: &View, statement: &Statement) -> Site {
+    let mut frame = statement.frame;
+    let mut span = statement.span;
+    loop {
+        let function = view.frames[frame.0 as usize].function;
+        let is_helper = program
+            .function(function)
+            .contract
+            .is_none_or(|contract| contract != view.contract && program.contract(contract).kind == ContractKind::Library);
+        match view.frames[frame.0 as usize].caller {
+            Some((caller, call)) if is_helper => {
+                frame = caller;
+                span = call;
+            }
+            _ => return Site { span, function, path: view.path(frame) },
+        }
+    }
 }
 
 fn roots(entry: &Entry<'_>, at: At) -> Vec<VariableId> {
@@ -287,14 +324,63 @@ impl<'e, 'a> Work<'e, 'a> {
     /// second run end before it.
     fn is_locked(&mut self, at: At) -> bool {
         let storage = self.constants.storage_before(at.block, at.index);
-        !storage.is_empty() && !Constants::run(self.entry, storage).reaches(at.block)
+        (!storage.is_empty() && !Constants::run(self.entry, storage).reaches(at.block)) || self.is_counted(at)
+    }
+
+    /// The lock that counts entries: a counter is raised and kept before the call, and after it
+    /// everything is undone unless the counter still is what was kept.
+    fn is_counted(&self, at: At) -> bool {
+        let entry = self.entry;
+        let graph = &entry.view.body.graph;
+        let after = self.forward(at.block);
+        let is_earlier = |load: &At| {
+            if load.block == at.block { load.index < at.index } else { self.is_before(load.block, at.block) }
+        };
+        let load_of = |operand: &Operand| match entry.canonical(operand) {
+            Operand::Local(id) => match entry.definitions[id.index()].as_slice() {
+                [only] if matches!(entry.statement(*only).kind, StatementKind::Load { .. }) => Some(*only),
+                _ => None,
+            },
+            _ => None,
+        };
+        graph.node_indices().filter(|block| after.contains(block.index())).any(|block| {
+            let End::Branch { condition: Operand::Local(condition), .. } = &graph[block].end else { return false };
+            let Some(StatementKind::Assign { value: Rvalue::Binary(BinaryOp::Eq | BinaryOp::Ne, left, right), .. }) =
+                entry.only_definition(*condition).map(|statement| &statement.kind)
+            else {
+                return false;
+            };
+            let (Some(left), Some(right)) = (load_of(left), load_of(right)) else { return false };
+            let (kept, fresh) = if is_earlier(&left) { (left, right) } else { (right, left) };
+            let is_same = entry.accessed(kept).len() == 1 && entry.accessed(kept) == entry.accessed(fresh);
+            let is_fresh = if fresh.block == at.block { fresh.index > at.index } else { after.contains(fresh.block.index()) };
+            let is_raised = entry.statements().any(|(store, statement)| {
+                let is_ahead = if store.block == kept.block { store.index < kept.index } else { self.is_before(store.block, kept.block) };
+                matches!(statement.kind, StatementKind::Store { .. }) && is_ahead && entry.accessed(store) == entry.accessed(kept)
+            });
+            let is_unavoidable =
+                block == at.block || !self.reachable(&[at.block], |from, _| from != block).contains(entry.view.exit.index());
+            let undoes = self.successors(block).into_iter().any(|next| !self.ends_well(next));
+            is_earlier(&kept) && is_same && is_fresh && is_raised && is_unavoidable && undoes
+        })
+    }
+
+    /// Whether some way from `block` ends without undoing everything.
+    fn ends_well(&self, block: NodeIndex) -> bool {
+        let view = self.entry.view;
+        let ways = self.reachable(&[block], |_, _| true);
+        ways.iter().any(|way| {
+            let way = NodeIndex::new(way);
+            way == view.exit || matches!(view.body.graph[way].end, End::Stop)
+        })
     }
 
     /// Whether the statement cannot be reached again once a run has ended.
     fn is_one_shot(&mut self, at: At) -> bool {
         if self.one_shot.is_none() {
-            let storage = self.constants.storage_before(self.entry.view.exit, usize::MAX);
-            self.one_shot = Some(Constants::run(self.entry, storage));
+            let mut first = Constants::run_assuming(self.entry, Storage::new(), true);
+            let storage = first.storage_before(self.entry.view.exit, usize::MAX);
+            self.one_shot = Some(Constants::run_assuming(self.entry, storage, true));
         }
         self.one_shot.as_ref().is_some_and(|run| !run.reaches(at.block))
     }
@@ -451,13 +537,7 @@ impl<'e, 'a> Work<'e, 'a> {
             let bits = self.condition_bits(block);
             is_after
                 && fresh.iter().any(|bit| bits.contains(*bit))
-                && self.successors(block).into_iter().any(|next| {
-                    let ways = self.reachable(&[next], |_, _| true);
-                    !ways.iter().any(|way| {
-                        let way = NodeIndex::new(way);
-                        way == entry.view.exit || matches!(entry.view.body.graph[way].end, End::Stop)
-                    })
-                })
+                && self.successors(block).into_iter().any(|next| !self.ends_well(next))
         })
     }
 

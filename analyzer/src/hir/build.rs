@@ -91,8 +91,8 @@ struct Builder {
 impl Builder {
     fn declare_file(&mut self, file: FileId, parsed: Parsed) {
         self.diagnostics.extend(parsed.diagnostics);
-        let is_checked = is_checked(&parsed.pragmas);
-        self.program.files.push(File { is_checked, ..File::default() });
+        let (lowest, highest) = versions(&parsed.pragmas);
+        self.program.files.push(File { is_checked: highest >= 8, has_static_calls: lowest >= 5, ..File::default() });
         let scope = Scope { file, contract: None };
         for item in parsed.unit.items {
             match item {
@@ -381,23 +381,26 @@ impl Builder {
     }
 }
 
-/// Whether arithmetic reverts on overflow: not where the newest version that the pragma names is below 0.8.
-fn is_checked(pragmas: &[(String, crate::syntax::Span)]) -> bool {
-    let Some((pragma, _)) = pragmas.iter().find(|(pragma, _)| pragma.starts_with("solidity")) else { return true };
+/// The lowest and highest minor version (0.x) that the pragmas admit; without any, today's.
+fn versions(pragmas: &[(String, crate::syntax::Span)]) -> (u32, u32) {
+    const TODAY: u32 = 8;
+    let Some((pragma, _)) = pragmas.iter().find(|(pragma, _)| pragma.starts_with("solidity")) else {
+        return (TODAY, TODAY);
+    };
     let minors: Vec<u32> = pragma
         .split(|c: char| !c.is_ascii_digit() && c != '.')
         .filter_map(|version| {
             let mut parts = version.split('.');
             let major: u32 = parts.next()?.parse().ok()?;
             let minor: u32 = parts.next()?.parse().ok()?;
-            Some(if major > 0 { 99 } else { minor })
+            Some(if major > 0 { TODAY } else { minor.min(TODAY) })
         })
         .collect();
-    // `>=0.6.0 <0.8.0` excludes 0.8; `>=0.6.0` alone admits it.
-    let Some(&lowest) = minors.iter().min() else { return true };
-    if lowest >= 8 {
-        return true;
+    let (Some(&lowest), Some(&highest)) = (minors.iter().min(), minors.iter().max()) else { return (TODAY, TODAY) };
+    // `>=0.6.0` alone admits everything since; `>=0.6.0 <0.8.0` excludes 0.8.
+    match (pragma.contains('>'), pragma.contains('<')) {
+        (true, false) => (lowest, TODAY),
+        (_, true) if !pragma.contains("<=") && highest > lowest && !pragma.contains("0.9") => (lowest, highest - 1),
+        _ => (lowest, highest),
     }
-    let is_open = pragma.contains(">=") && !pragma.contains('<');
-    is_open || (pragma.contains('<') && minors.iter().any(|&minor| minor > 8))
 }

@@ -60,6 +60,8 @@ pub(crate) struct File {
     pub(crate) usings: Vec<Using>,
     /// Overflow reverts by default (0.8 and later, or no pragma that says otherwise).
     pub(crate) is_checked: bool,
+    /// Calls of `view` functions are static (0.5 and later): the callee can change nothing.
+    pub(crate) has_static_calls: bool,
 }
 
 #[derive(Debug)]

@@ -300,12 +300,19 @@ impl Lowerer<'_> {
                 StmtKind::Revert(args.iter().map(|arg| self.expr(&arg.expr)).collect())
             }
             pt::Statement::Emit(_, event) => StmtKind::Emit(self.expr(event)),
-            pt::Statement::Try(_, call, returns, catches) => StmtKind::Try {
-                call: self.expr(call),
-                returns: returns.as_ref().map(|(params, _)| self.params(params)).unwrap_or_default(),
-                success: returns.as_ref().map(|(_, block)| self.boxed(block)),
-                catches: catches.iter().map(|clause| self.catch(clause)).collect(),
-            },
+            pt::Statement::Try(_, call, returns, catches) => {
+                // Without `returns` the parser takes the block for options of the call.
+                let (call, block) = match call {
+                    pt::Expression::FunctionCallBlock(_, call, block) => (call.as_ref(), Some(block)),
+                    other => (other, None),
+                };
+                StmtKind::Try {
+                    call: self.expr(call),
+                    returns: returns.as_ref().map(|(params, _)| self.params(params)).unwrap_or_default(),
+                    success: returns.as_ref().map(|(_, block)| block).or(block).map(|block| self.boxed(block)),
+                    catches: catches.iter().map(|clause| self.catch(clause)).collect(),
+                }
+            }
         };
         Stmt { kind, span }
     }
