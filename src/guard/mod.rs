@@ -144,6 +144,9 @@ pub(crate) fn replay(
 fn check(path: &Path) -> anyhow::Result<ExitCode> {
     let config = config::load(path)?;
     let parts = parts::gather(&config, path)?;
+    for line in parts::unread(&config) {
+        terminal::say(&format!("warning: {}: {line}", path.display()));
+    }
     let model = parts.model.as_ref().map_or_else(
         || "no model".to_owned(),
         |model| format!("model {} ({})", &model.hash_hex()[..8], model.engine_name()),
@@ -164,6 +167,9 @@ fn check(path: &Path) -> anyhow::Result<ExitCode> {
 
 fn load(path: &Path) -> anyhow::Result<(GuardSettings, daemon::Parts)> {
     let config = config::load(path)?;
+    for line in parts::unread(&config) {
+        terminal::say(&format!("warning: {}: {line}", path.display()));
+    }
     let Parts { settings, rules, model, key, dispatcher } = parts::gather(&config, path)?;
     let parts = daemon::Parts { rules, model, key, dispatcher, clock: Arc::new(platform::now_ms) };
     Ok((settings, parts))

@@ -26,6 +26,20 @@ const MILLIETHER: u128 = 1_000_000_000_000_000;
 /// Simulations at the same time, over each chain.
 const WORKERS: usize = 2;
 
+/// Keys of the configuration that are accepted and that nothing reads yet, one line each for people.
+pub(crate) fn unread(config: &Config) -> Vec<String> {
+    let lists = |protected: &config::Protected| {
+        [("tokens", protected.tokens.len()), ("oracles", protected.oracles.len()), ("related", protected.related.len())]
+    };
+    let mut lines = Vec::new();
+    for protected in &config.protected {
+        for (key, _) in lists(protected).into_iter().filter(|(_, len)| *len > 0) {
+            lines.push(format!("protected `{}`: no fact reads `{key}` yet; it changes no verdict", protected.name));
+        }
+    }
+    lines
+}
+
 /// What a configuration comes to.
 #[derive(Debug)]
 pub(crate) struct Parts {
