@@ -8,9 +8,6 @@ mod findings;
 mod metadata;
 mod page;
 
-#[cfg(test)]
-mod tests;
-
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -123,3 +120,7 @@ pub(crate) fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
             .unwrap_or_else(|| "no message".to_owned())
     })
 }
+
+// Below the macros, which are only known from where they stand on.
+#[cfg(test)]
+mod tests;
