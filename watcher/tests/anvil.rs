@@ -433,6 +433,40 @@ async fn a_reorg_empties_the_cache_and_missed_heads_are_filled_in() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_of_one_chain_tell_everything_once() {
+    let anvil = Anvil::start(0);
+    let mut stream = Stream::open_to(&[anvil.port, anvil.port], CHAIN_ID);
+    for _ in 0..2 {
+        stream.find("node", |event| matches!(event, SourceEvent::Up { .. }).then_some(())).await;
+    }
+    let mut person = Person::number(0);
+    let mut sent = Vec::new();
+    for _ in 0..5 {
+        let tx = person.sign(TxKind::Call(Address::repeat_byte(1)), 1, Bytes::new());
+        stream.send(&tx).await;
+        sent.push(tx.hash);
+        stream.mine().await;
+    }
+    let last = person.sign(TxKind::Call(Address::repeat_byte(1)), 1, Bytes::new());
+    let (mut pending, mut heads) = (Vec::new(), Vec::new());
+    stream.send(&last).await;
+    sent.push(last.hash);
+    stream
+        .find("the last head and transaction", |event| {
+            match event {
+                SourceEvent::Pending(tx) => pending.push(tx.hash),
+                SourceEvent::Head(block) => heads.push(block.number),
+                _ => {}
+            }
+            (pending.contains(&last.hash) && heads.contains(&5)).then_some(())
+        })
+        .await;
+    assert_eq!(pending, sent);
+    heads.retain(|number| *number > 0);
+    assert_eq!(heads, [1, 2, 3, 4, 5]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_dies_is_found_again() {
     let mut anvil = Anvil::start(0);
     let port = anvil.port;

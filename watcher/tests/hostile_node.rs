@@ -196,11 +196,15 @@ fn mostly_right(odd: impl Fn(&str, &Value) -> Option<Value>) -> impl FnMut(Value
 }
 
 fn listen(url: NodeUrl) -> mpsc::Receiver<SourceEvent> {
+    listen_through(url, 64)
+}
+
+fn listen_through(url: NodeUrl, capacity: usize) -> mpsc::Receiver<SourceEvent> {
     let node = NodeSettings { name: "fake".into(), url };
     let source = NodeSource::new("test".into(), 31337, vec![node], Arc::new(|| 7))
         .with_limits(LIMITS)
         .with_backoff(Backoff { first_ms: 10, most_ms: 40 });
-    let (events, task) = Box::new(source).start(64);
+    let (events, task) = Box::new(source).start(capacity);
     tokio::spawn(task);
     events
 }
@@ -240,6 +244,41 @@ async fn hashes_are_fetched_where_bodies_are_refused_and_lies_are_not_believed()
     }
     assert_eq!(told, [(signed(0).hash, signed(0).sender, 7)]);
     assert_eq!(refused, [("contradiction", 1), ("gone", 1)]);
+}
+
+#[tokio::test]
+async fn a_flood_drops_pending_transactions_counts_them_and_loses_no_head() {
+    const FLOOD: u64 = 300;
+    let mut answer = mostly_right(|_, _| None);
+    let url = node(move |ask| {
+        let mut replies = answer(ask.clone());
+        if ask["params"][0] == "newPendingTransactions" {
+            for nonce in 0..FLOOD {
+                let told = json!({ "method": "eth_subscription", "params": { "result": as_json(&signed(nonce)) } });
+                replies.push(told.to_string());
+            }
+        }
+        replies
+    })
+    .await;
+    let mut events = listen_through(url, 4);
+    let (mut pending, mut dropped, mut heads) = (0, 0, 0);
+    while pending + dropped < FLOOD || heads == 0 {
+        match next(&mut events).await {
+            SourceEvent::Pending(_) => pending += 1,
+            SourceEvent::Refused { reason, count, .. } => {
+                assert_eq!(reason.kind(), "channel_full");
+                dropped = count;
+            }
+            SourceEvent::Head(_) => heads += 1,
+            SourceEvent::Up { .. } => {}
+            other => panic!("{other:?}"),
+        }
+        // A slow listener, so that the channel is full most of the time.
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((pending + dropped, heads), (FLOOD, 1));
+    assert!(dropped > 0);
 }
 
 #[tokio::test]

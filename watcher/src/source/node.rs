@@ -1,7 +1,7 @@
 //! Nodes over WebSocket: connected, checked, subscribed, and connected again whenever they drop.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     fmt,
     hash::Hash,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
@@ -12,7 +12,10 @@ use alloy::primitives::{B256, U64};
 use futures_util::{FutureExt as _, future::try_join_all};
 use serde_json::{Value, json};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{
+        mpsc::{self, error::TrySendError},
+        watch,
+    },
     time::sleep,
 };
 
@@ -214,7 +217,13 @@ struct NodeTask {
     link: watch::Sender<Option<Client>>,
     events: mpsc::Sender<SourceEvent>,
     shared: Arc<Shared>,
-    refused: Mutex<HashMap<&'static str, u64>>,
+    refused: Mutex<BTreeMap<&'static str, Refused>>,
+}
+
+/// How often something was refused, and whether the last time is still to be told.
+struct Refused {
+    count: u64,
+    untold: Option<Refusal>,
 }
 
 /// Why a session with a node ended.
@@ -370,6 +379,7 @@ impl NodeTask {
             let below = self.fetch_block(client, json!(lowest.parent_hash)).await?;
             missed.push(below);
         }
+        self.tell_refused();
         for block in missed.into_iter().rev() {
             told.push_back(block.hash);
             if told.len() > 4 * BACKFILL_LIMIT {
@@ -413,7 +423,16 @@ impl NodeTask {
         }
         let mut dropped_before = 0;
         let mut hashes = Vec::new();
-        while let Some(told) = pending.recv().await {
+        loop {
+            let told = tokio::select! {
+                told = pending.recv() => told,
+                room = self.events.reserve(), if self.has_untold() => {
+                    drop(room);
+                    self.tell_refused();
+                    continue;
+                }
+            };
+            let Some(told) = told else { return Ended::Lost { reason: gone(), was_up: true } };
             self.take_pending(told, &mut hashes);
             while hashes.len() < FETCH_BATCH
                 && let Ok(told) = pending.try_recv()
@@ -430,10 +449,10 @@ impl NodeTask {
                 self.refuse(Refusal::ChannelFull);
             }
             dropped_before = dropped_now;
+            self.tell_refused();
             // A node that never stops telling must not keep heads waiting.
             tokio::task::yield_now().await;
         }
-        Ended::Lost { reason: gone(), was_up: true }
     }
 
     /// What waited before we listened, as far as the node would mine it next. A whole pool may be larger than any
@@ -513,16 +532,37 @@ impl NodeTask {
         work(&mut self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Counts, and says so where there is room; the count in the next one that is said includes the others.
+    /// Counts, and tells so as soon as there is room; the count that is told includes those before it.
     fn refuse(&self, reason: Refusal) {
-        let count = {
-            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = refused.entry(reason.kind()).or_default();
-            *count += 1;
-            *count
-        };
-        let event = SourceEvent::Refused { node: Arc::clone(&self.settings.name), reason, count };
-        self.events.try_send(event).ok();
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let kind = refused.entry(reason.kind()).or_insert(Refused { count: 0, untold: None });
+        kind.count += 1;
+        kind.untold = Some(reason);
+        drop(refused);
+        self.tell_refused();
+    }
+
+    fn has_untold(&self) -> bool {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.values().any(|kind| kind.untold.is_some())
+    }
+
+    fn tell_refused(&self) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        for kind in refused.values_mut() {
+            let Some(reason) = kind.untold.take() else { continue };
+            let event = SourceEvent::Refused {
+                node: Arc::clone(&self.settings.name),
+                reason,
+                count: kind.count,
+            };
+            if let Err(TrySendError::Full(SourceEvent::Refused { reason, .. })) =
+                self.events.try_send(event)
+            {
+                kind.untold = Some(reason);
+                break;
+            }
+        }
     }
 }
 

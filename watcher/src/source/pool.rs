@@ -11,6 +11,8 @@ use super::{BlockRecord, PendingTransaction};
 
 /// Transactions of one sender that are kept.
 const PER_SENDER: usize = 64;
+/// Transactions of others with a contract still to be created that are run before one that calls it.
+const OTHERS: usize = 16;
 
 /// The pending transactions that were seen and are not mined yet; bounded.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub struct Pool {
     /// Hashes in order of arrival, with a running number, for eviction of the oldest.
     arrivals: BTreeMap<u64, (Address, u64)>,
     numbers: HashMap<B256, u64>,
+    /// Contracts that waiting transactions will create, with creator and nonce.
+    creations: HashMap<Address, (Address, u64)>,
     next: u64,
     limit: usize,
     evicted: u64,
@@ -47,6 +51,7 @@ impl Pool {
             senders: HashMap::new(),
             arrivals: BTreeMap::new(),
             numbers: HashMap::new(),
+            creations: HashMap::new(),
             next: 0,
             limit: limit.max(1),
             evicted: 0,
@@ -66,6 +71,12 @@ impl Pool {
             None => None,
         };
         waiting.insert(tx.nonce(), Arc::clone(&tx));
+        let creation = tx.sender.create(tx.nonce());
+        if tx.to().is_none() {
+            self.creations.insert(creation, (tx.sender, tx.nonce()));
+        } else if replaced.is_some() {
+            self.creations.remove(&creation);
+        }
         if let Some(number) = replaced.as_ref().and_then(|before| self.numbers.remove(&before.hash))
         {
             self.arrivals.remove(&number);
@@ -82,19 +93,50 @@ impl Pool {
         replaced.map_or(Offered::New, Offered::Replaced)
     }
 
-    /// The same sender's transactions with smaller nonces, in nonce order: what must run before `tx`.
+    /// What `tx` may depend on, in the order in which it must run.
     ///
-    /// `next_nonce` is the sender's nonce at the head; what stands below it is mined.
+    /// That is the same sender's transactions with smaller nonces; and where `tx` calls a contract that is itself
+    /// still to be created, by whomever, its creation and what others do with it, best offer first. `next_nonce` is
+    /// the sender's nonce at the head; what stands below it is mined.
     pub fn predecessors(
         &self,
         tx: &PendingTransaction,
         next_nonce: u64,
     ) -> Vec<Arc<PendingTransaction>> {
-        let Some(waiting) = self.senders.get(&tx.sender) else { return Vec::new() };
-        if next_nonce >= tx.nonce() {
-            return Vec::new();
+        let mut before = Vec::new();
+        if let Some(contract) = tx.to()
+            && let Some((creator, nonce)) = self.creations.get(&contract)
+            && *creator != tx.sender
+        {
+            before.extend(self.range(*creator, 0, nonce.saturating_add(1)));
+            let mut others: Vec<_> = self
+                .arrivals
+                .values()
+                .filter(|(sender, _)| *sender != tx.sender)
+                .filter_map(|(sender, nonce)| self.senders.get(sender)?.get(nonce))
+                .filter(|other| other.to() == Some(contract))
+                .filter(|other| !before.iter().any(|there| there.hash == other.hash))
+                .cloned()
+                .collect();
+            others.sort_by_key(|other| std::cmp::Reverse(fees(other)));
+            others.truncate(OTHERS);
+            before.extend(others);
         }
-        waiting.range(next_nonce..tx.nonce()).map(|(_, before)| Arc::clone(before)).collect()
+        before.extend(self.range(tx.sender, next_nonce, tx.nonce()));
+        before
+    }
+
+    fn range(
+        &self,
+        sender: Address,
+        from: u64,
+        to: u64,
+    ) -> impl Iterator<Item = Arc<PendingTransaction>> + '_ {
+        let waiting = self.senders.get(&sender).filter(|_| from < to);
+        waiting
+            .into_iter()
+            .flat_map(move |waiting| waiting.range(from..to))
+            .map(|(_, tx)| Arc::clone(tx))
     }
 
     /// A transaction that waits.
@@ -135,6 +177,7 @@ impl Pool {
             && let Some(number) = self.numbers.remove(&tx.hash)
         {
             self.arrivals.remove(&number);
+            self.creations.remove(&sender.create(nonce));
         }
         if waiting.is_empty() {
             self.senders.remove(&sender);
@@ -150,17 +193,22 @@ fn fees(tx: &PendingTransaction) -> (u128, u128) {
 mod tests {
     use alloy::{
         consensus::{SignableTransaction as _, TxEip1559, TxEnvelope},
-        primitives::keccak256,
+        primitives::{TxKind, keccak256},
         signers::{SignerSync as _, local::PrivateKeySigner},
     };
 
     use super::*;
 
     fn tx(sender: u8, nonce: u64, max_fee_per_gas: u128) -> Arc<PendingTransaction> {
+        to(TxKind::Call(Address::ZERO), sender, nonce, max_fee_per_gas)
+    }
+
+    fn to(to: TxKind, sender: u8, nonce: u64, max_fee_per_gas: u128) -> Arc<PendingTransaction> {
         let signer = PrivateKeySigner::from_bytes(&keccak256([sender])).unwrap();
         let tx = TxEip1559 {
             chain_id: 1,
             nonce,
+            to,
             max_fee_per_gas,
             gas_limit: 21_000,
             ..TxEip1559::default()
@@ -185,6 +233,29 @@ mod tests {
         assert_eq!(nonces(2), [2]);
         assert_eq!(nonces(3), [0_u64; 0]);
         assert_eq!(nonces(9), [0_u64; 0]);
+    }
+
+    #[test]
+    fn a_contract_still_to_be_created_brings_its_creation_and_what_others_do_with_it() {
+        let mut pool = Pool::new(10);
+        let fund = tx(1, 0, 5);
+        let deploy = to(TxKind::Create, 1, 1, 5);
+        let weapon = deploy.sender.create(1);
+        let arm = |sender, fee| to(TxKind::Call(weapon), sender, 0, fee);
+        let strike = to(TxKind::Call(weapon), 4, 1, 5);
+        let prepare = tx(4, 0, 5);
+        for tx in [&strike, &prepare, &arm(2, 6), &tx(5, 0, 9), &arm(3, 7), &deploy, &fund] {
+            assert_eq!(pool.insert(Arc::clone(tx)), Offered::New);
+        }
+        let hashes = |before: Vec<Arc<PendingTransaction>>| {
+            before.iter().map(|tx| tx.hash).collect::<Vec<_>>()
+        };
+        let expected = [&fund, &deploy, &arm(3, 7), &arm(2, 6), &prepare].map(|tx| tx.hash);
+        assert_eq!(hashes(pool.predecessors(&strike, 0)), expected);
+
+        // The creation was replaced by something else: there is no such contract any more.
+        pool.insert(tx(1, 1, 9));
+        assert_eq!(hashes(pool.predecessors(&strike, 0)), [prepare.hash]);
     }
 
     #[test]

@@ -74,11 +74,15 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn open(port: u16, chain_id: u64) -> Self {
-        let node = NodeSettings {
+        Self::open_to(&[port], chain_id)
+    }
+
+    pub(crate) fn open_to(ports: &[u16], chain_id: u64) -> Self {
+        let nodes = ports.iter().map(|port| NodeSettings {
             name: "local".into(),
             url: format!("ws://127.0.0.1:{port}").parse().unwrap(),
-        };
-        let source = NodeSource::new("test".into(), chain_id, vec![node], Arc::new(|| 7));
+        });
+        let source = NodeSource::new("test".into(), chain_id, nodes.collect(), Arc::new(|| 7));
         let link = source.links().remove(0);
         let (events, task) = Box::new(source).start(1024);
         Self { events, link, task: tokio::spawn(task) }
