@@ -16,6 +16,7 @@ mod onnx;
 pub mod random;
 pub mod schema;
 pub mod serve;
+pub mod shipped;
 pub mod train;
 
 pub use error::ModelError;

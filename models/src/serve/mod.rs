@@ -137,6 +137,25 @@ impl Model {
         &self.stored.card
     }
 
+    /// The model card as a page, with what is known of the file itself.
+    pub fn card_markdown(&self) -> String {
+        let (trees, nodes) = self.size();
+        let mut page = format!(
+            "# Model card: {}\n\nSHA-256 `{}`, schema `{} {}` of hash `{}`, {trees} trees with {nodes} nodes, \
+             threshold {}.\n",
+            self.schema.name,
+            self.hash_hex(),
+            self.schema.name,
+            self.schema.version,
+            self.schema.hash_hex(),
+            self.threshold(),
+        );
+        for (heading, text) in self.card() {
+            page += &format!("\n## {heading}\n\n{text}\n");
+        }
+        page
+    }
+
     /// Trees and nodes.
     pub fn size(&self) -> (usize, usize) {
         (self.stored.forest.trees.len(), self.stored.forest.n_nodes())

@@ -35,8 +35,10 @@ pub struct FamilyResult {
     pub rows: usize,
     /// Of these, the harmful ones.
     pub harmful: usize,
-    /// Rows at or over the threshold, harmful or not.
-    pub flagged: usize,
+    /// Harmful rows at or over the threshold.
+    pub caught: usize,
+    /// Benign rows at or over the threshold.
+    pub false_alarms: usize,
     /// Highest score.
     pub highest: f32,
     /// Lowest score.
@@ -59,7 +61,9 @@ pub fn evaluate(model: &Model, data: &Dataset) -> Result<Evaluation, ModelError>
             .or_insert(FamilyResult { lowest: f32::INFINITY, ..FamilyResult::default() });
         family.rows += 1;
         family.harmful += usize::from(row.harm);
-        family.flagged += usize::from(probability >= model.threshold());
+        let is_flagged = probability >= model.threshold();
+        family.caught += usize::from(is_flagged && row.harm);
+        family.false_alarms += usize::from(is_flagged && !row.harm);
         family.highest = family.highest.max(probability);
         family.lowest = family.lowest.min(probability);
         scores.push((probability, row.harm));

@@ -16,9 +16,11 @@ use crate::onnx::{self, Stored, StoredSchema};
 use crate::random::Random;
 
 mod evaluate;
+mod examine;
 mod grow;
 
 pub use evaluate::{Evaluation, FamilyResult, evaluate};
+pub use examine::{Examination, ExamineError, LeftOut, Summary, examine};
 
 /// How to train.
 #[derive(Debug, Clone, PartialEq)]

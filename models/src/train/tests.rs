@@ -62,8 +62,8 @@ fn what_is_learned_holds_on_episodes_not_seen() {
     let evaluation = evaluate(&model, &dataset(2, 60)).unwrap();
     assert!(evaluation.auc.unwrap() > 0.98, "{evaluation:?}");
     assert_eq!(evaluation.families["attack"].harmful, evaluation.harmful);
-    assert_eq!(evaluation.families["attack"].flagged, evaluation.caught);
-    assert_eq!(evaluation.families["ordinary"].flagged, evaluation.false_alarms);
+    assert_eq!(evaluation.families["attack"].caught, evaluation.caught);
+    assert_eq!(evaluation.families["ordinary"].false_alarms, evaluation.false_alarms);
 }
 
 #[test]
@@ -112,6 +112,26 @@ fn shuffled_labels_teach_nothing() {
     let model = crate::Model::from_bytes(&model, &TRANSACTION, crate::Engine::Native).unwrap();
     let auc = evaluate(&model, &dataset(2, 60)).unwrap().auc.unwrap();
     assert!((0.25..0.75).contains(&auc), "{auc}");
+}
+
+#[test]
+fn an_examination_handicaps_the_model_and_shows_it() {
+    let (mut training, mut test) = (dataset(1, 80), dataset(2, 40));
+    for row in training.rows.iter_mut().chain(&mut test.rows).filter(|row| row.harm) {
+        let kind = if row.values[transaction::OUTFLOW_FRAC] > 0.7 { "large" } else { "small" };
+        row.family = format!("attack/{kind}");
+    }
+    let found = examine(&training, &test, &options()).unwrap();
+    assert_eq!(found.left_out.keys().collect::<Vec<_>>(), ["attack/large", "attack/small"]);
+    let rows_of = |family: &str| test.rows.iter().filter(|row| row.family == family).count();
+    assert_eq!(found.left_out["attack/small"].harmful, rows_of("attack/small"));
+    let auc = |summary: &Summary| summary.auc.unwrap();
+    assert!(found.model.auc.unwrap() > auc(&found.single_feature), "{found:?}");
+    assert!(
+        (0.3..0.7).contains(&auc(&found.shape_only)),
+        "harm has nothing to do with the shape: {found:?}"
+    );
+    assert!((0.2..0.8).contains(&auc(&found.shuffled)), "{found:?}");
 }
 
 #[test]

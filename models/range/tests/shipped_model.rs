@@ -1,0 +1,50 @@
+//! The model that ships, on transactions that it was not trained on: the story of the demo.
+
+use portcullis_models::{Engine, Model, schema, shipped};
+use portcullis_range::story::{Role, Story, StoryOptions, play};
+use portcullis_watcher::facts::{Protected, observe};
+use portcullis_watcher::simulate::Simulator;
+use portcullis_watcher::source::decode_raw;
+use portcullis_watcher::state::ForkedState;
+
+/// Highest benign score, and the score of the attack.
+fn scores(options: &StoryOptions) -> (f32, f32) {
+    let model =
+        Model::from_bytes(shipped::TRANSACTION, &schema::TRANSACTION, Engine::Native).unwrap();
+    let story = Story::tell(options);
+    let state =
+        ForkedState::in_memory(play::rules(options.chain_id), play::genesis(&story)).unwrap();
+    let simulator = Simulator::new(state.clone());
+    let protected = Protected::new([("vault".to_owned(), vec![story.vault])]);
+    let (mut benign, mut attack) = (0.0_f32, None);
+    for step in &story.steps {
+        let tx = decode_raw(&step.raw).unwrap();
+        if step.role != Role::Setup {
+            let execution = simulator.simulate(&tx, &[]).unwrap();
+            let score = model.score(&observe(&execution, &protected).vector).unwrap();
+            match step.role {
+                Role::Attack => attack = Some(score.probability),
+                _ => benign = benign.max(score.probability),
+            }
+        }
+        state.apply(&tx).unwrap();
+    }
+    (benign, attack.unwrap())
+}
+
+#[test]
+fn the_storys_attack_is_over_the_threshold_and_nothing_else_is() {
+    let threshold = Model::from_bytes(shipped::TRANSACTION, &schema::TRANSACTION, Engine::Native)
+        .unwrap()
+        .threshold();
+    let (benign, attack) = scores(&StoryOptions::default());
+    assert!(benign < threshold, "a benign step scores {benign}, the threshold is {threshold}");
+    assert!(attack >= threshold, "the attack scores {attack}, the threshold is {threshold}");
+}
+
+#[test]
+fn the_same_attack_on_the_repaired_vault_is_under_it() {
+    let options = StoryOptions { fixed_vault: true, ..StoryOptions::default() };
+    let (benign, attack) = scores(&options);
+    assert!(benign.max(attack) < 0.1, "{benign} {attack}");
+}
