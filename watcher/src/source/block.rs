@@ -30,6 +30,8 @@ pub struct BlockRecord {
     pub coinbase: Address,
     /// `PREVRANDAO` (`mixHash`).
     pub prev_randao: B256,
+    /// Root of its receipts: status, gas used and logs of every transaction.
+    pub receipts_root: Option<B256>,
     /// Excess blob gas, since Cancun.
     pub excess_blob_gas: Option<u64>,
     /// Blob gas that its transactions used, since Cancun.

@@ -288,6 +288,7 @@ mod tests {
             gas_used: 0,
             coinbase: Address::ZERO,
             prev_randao: B256::ZERO,
+            receipts_root: None,
             excess_blob_gas: None,
             blob_gas_used: None,
             parent_beacon_block_root: None,

@@ -57,6 +57,7 @@ struct Block {
     miner: Address,
     #[serde(default)]
     mix_hash: B256,
+    receipts_root: Option<B256>,
     excess_blob_gas: Option<U64>,
     blob_gas_used: Option<U64>,
     parent_beacon_block_root: Option<B256>,
@@ -97,6 +98,7 @@ pub(super) fn block(
         gas_used: block.gas_used.to(),
         coinbase: block.miner,
         prev_randao: block.mix_hash,
+        receipts_root: block.receipts_root,
         excess_blob_gas: block.excess_blob_gas.map(|gas| gas.to()),
         blob_gas_used: block.blob_gas_used.map(|gas| gas.to()),
         parent_beacon_block_root: block.parent_beacon_block_root,

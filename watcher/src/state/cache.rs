@@ -20,7 +20,7 @@ use revm::{
     state::{AccountInfo, Bytecode},
 };
 
-use super::{AccountState, Backend, ChainRules, Head, Item, StateError, evm};
+use super::{AccountState, Backend, ChainRules, Head, Item, StateError, evm, receipts::Receipts};
 use crate::source::BlockRecord;
 
 /// Slots kept before the cache is emptied at the next head: about 400 MB.
@@ -77,7 +77,7 @@ struct CachedAccount {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AdvanceReport {
-    /// Every transaction was run here and the gas used equals the header's: the cache is exact.
+    /// Every transaction was run here; gas used and receipts equal the header's: the cache is exact.
     Exact {
         /// Transactions run.
         transactions: usize,
@@ -103,6 +103,8 @@ pub enum EmptiedBecause {
         /// The header's.
         header: u64,
     },
+    /// Gas used is equal, but statuses, single gas figures or logs are not.
+    ReceiptsMismatch,
     /// A transaction in the block could not be decoded or run here.
     NotRunnable,
     /// The cache held more than it may.
@@ -116,7 +118,7 @@ pub struct StateCounts {
     pub fetches: u64,
     /// Caches emptied by a block that does not stand on the head.
     pub emptied_reorg: u64,
-    /// Caches emptied because gas used differed from a header.
+    /// Caches emptied because gas used or receipts differed from a header.
     pub emptied_mismatch: u64,
     /// Caches emptied because a block could not be run.
     pub emptied_not_runnable: u64,
@@ -220,9 +222,7 @@ impl ForkedState {
                     self.take_over(Head::from(block), changes);
                     return Ok(AdvanceReport::Exact { transactions: block.transactions.len() });
                 }
-                Ok(Ran::Mismatch { computed }) => {
-                    EmptiedBecause::GasMismatch { computed, header: block.gas_used }
-                }
+                Ok(Ran::Mismatch(because)) => because,
                 Ok(Ran::NotRunnable) => EmptiedBecause::NotRunnable,
                 Err(error) => {
                     self.empty(Head::from(block), EmptiedBecause::NotRunnable);
@@ -249,20 +249,27 @@ impl ForkedState {
         if spec.is_enabled_in(SpecId::PRAGUE) {
             system_call(&cfg, &env, &mut layer, HISTORY, block.parent_hash.to_vec().into())?;
         }
-        let mut computed = 0_u64;
+        let mut receipts = Receipts::default();
         for tx in &block.transactions {
             match evm::run(&cfg, &env, &mut layer, evm::tx_env(tx), revm::inspector::NoOpInspector)
             {
                 Ok(done) => {
-                    computed = computed.saturating_add(done.result.tx_gas_used());
+                    receipts.push(tx, &done.result);
                     layer.commit(done.state);
                 }
                 Err(evm::RunError::Database(error)) => return Err(error),
                 Err(_) => return Ok(Ran::NotRunnable),
             }
         }
-        if computed != block.gas_used {
-            return Ok(Ran::Mismatch { computed });
+        if receipts.gas_used() != block.gas_used {
+            let computed = receipts.gas_used();
+            return Ok(Ran::Mismatch(EmptiedBecause::GasMismatch {
+                computed,
+                header: block.gas_used,
+            }));
+        }
+        if block.receipts_root.is_some_and(|root| root != receipts.root()) {
+            return Ok(Ran::Mismatch(EmptiedBecause::ReceiptsMismatch));
         }
         for withdrawal in &block.withdrawals {
             let wei =
@@ -315,7 +322,9 @@ impl ForkedState {
         let counter = match because {
             EmptiedBecause::First => None,
             EmptiedBecause::Reorg => Some(&self.counters.emptied_reorg),
-            EmptiedBecause::GasMismatch { .. } => Some(&self.counters.emptied_mismatch),
+            EmptiedBecause::GasMismatch { .. } | EmptiedBecause::ReceiptsMismatch => {
+                Some(&self.counters.emptied_mismatch)
+            }
             EmptiedBecause::NotRunnable => Some(&self.counters.emptied_not_runnable),
             EmptiedBecause::Full => Some(&self.counters.emptied_full),
         };
@@ -365,7 +374,7 @@ impl CachedAccount {
 
 enum Ran {
     Exact(Changes),
-    Mismatch { computed: u64 },
+    Mismatch(EmptiedBecause),
     NotRunnable,
 }
 

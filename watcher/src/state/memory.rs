@@ -12,6 +12,7 @@ use revm::{
 
 use super::{
     AccountState, Backend, ChainRules, ForkedState, Head, Item, StateError, cache::Changes, evm,
+    receipts::Receipts,
 };
 use crate::source::{BlockRecord, PendingTransaction};
 
@@ -89,7 +90,7 @@ impl ForkedState {
         let env = evm::next_block(self.rules(), &head);
         let mut layer = CacheDB::new(&view);
         let mut outcomes = Vec::with_capacity(transactions.len());
-        let mut gas_used = 0_u64;
+        let mut receipts = Receipts::default();
         let mut seal = head.hash.to_vec();
         for tx in transactions {
             let done = evm::run(&cfg, &env, &mut layer, evm::tx_env(tx), NoOpInspector).map_err(
@@ -99,7 +100,7 @@ impl ForkedState {
                 },
             )?;
             layer.commit(done.state);
-            gas_used = gas_used.saturating_add(done.result.tx_gas_used());
+            receipts.push(tx, &done.result);
             outcomes.push(outcome(done.result));
             seal.extend_from_slice(tx.hash.as_slice());
         }
@@ -111,9 +112,10 @@ impl ForkedState {
             timestamp_s: env.timestamp.saturating_to(),
             base_fee_wei: env.basefee,
             gas_limit: head.gas_limit,
-            gas_used,
+            gas_used: receipts.gas_used(),
             coinbase: env.beneficiary,
             prev_randao: env.prevrandao.unwrap_or_default(),
+            receipts_root: Some(receipts.root()),
             excess_blob_gas: Some(0),
             blob_gas_used: Some(0),
             parent_beacon_block_root: None,

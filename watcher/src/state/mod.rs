@@ -7,6 +7,7 @@ mod backend;
 mod cache;
 pub(crate) mod evm;
 mod memory;
+mod receipts;
 mod recorded;
 mod rules;
 

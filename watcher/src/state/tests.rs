@@ -71,7 +71,11 @@ fn a_block_that_runs_as_its_header_says_keeps_the_cache() {
 #[test]
 fn whatever_is_not_exact_empties_the_cache_and_is_counted() {
     type Spoil = fn(&mut BlockRecord);
-    let cases: [(Spoil, EmptiedBecause); 4] = [
+    let cases: [(Spoil, EmptiedBecause); 5] = [
+        (
+            |block| block.receipts_root = Some(B256::repeat_byte(1)),
+            EmptiedBecause::ReceiptsMismatch,
+        ),
         (
             |block| block.gas_used = 20_999,
             EmptiedBecause::GasMismatch { computed: 21_000, header: 20_999 },

@@ -150,6 +150,10 @@ pub struct HeadEntry {
     /// `PREVRANDAO`.
     #[schemars(with = "String")]
     pub prev_randao: B256,
+    /// Root of its receipts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub receipts_root: Option<B256>,
     /// Excess blob gas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub excess_blob_gas: Option<u64>,

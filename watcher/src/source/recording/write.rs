@@ -60,6 +60,7 @@ impl<W: Write> RecordingWriter<W> {
             gas_used: block.gas_used,
             coinbase: block.coinbase,
             prev_randao: block.prev_randao,
+            receipts_root: block.receipts_root,
             excess_blob_gas: block.excess_blob_gas,
             blob_gas_used: block.blob_gas_used,
             parent_beacon_block_root: block.parent_beacon_block_root,
