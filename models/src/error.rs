@@ -6,10 +6,18 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// More bytes than any model of ours needs.
-    #[error("the model has {bytes} bytes, at most {limit} are read")]
+    #[error("the model has at least {bytes} bytes, more than the {limit} that are read")]
     TooLarge {
-        /// Size of the file.
+        /// Bytes that were given.
         bytes: usize,
         /// Largest size that is read.
         limit: usize,

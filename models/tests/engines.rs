@@ -136,3 +136,17 @@ fn a_library_that_is_not_there_or_is_none_is_an_error() {
     std::fs::write(&missing, b"no library").unwrap();
     assert!(load().to_string().contains("libonnxruntime.so"), "{}", load());
 }
+
+#[test]
+fn a_file_that_is_no_model_is_an_error_and_an_endless_one_ends() {
+    let load = |path: &str| {
+        Model::from_file(path.as_ref(), &TRANSACTION, Engine::Native).unwrap_err().to_string()
+    };
+    assert!(
+        load("/dev/zero").contains("more than the 8388608 that are read"),
+        "{}",
+        load("/dev/zero")
+    );
+    assert!(load("no/such/model.onnx").starts_with("no/such/model.onnx: "));
+    assert!(load(env!("CARGO_MANIFEST_DIR")).contains("directory"));
+}

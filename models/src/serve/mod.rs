@@ -1,6 +1,8 @@
 //! A model file, asked.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -86,6 +88,25 @@ impl Model {
             }
         };
         Ok(Self { schema, stored, hash: Sha256::digest(bytes).into(), runtime })
+    }
+
+    /// [`Model::from_bytes`] on a file, of which no more is read than a model may have.
+    ///
+    /// # Errors
+    /// [`ModelError::Io`] with the path, and as [`Model::from_bytes`].
+    pub fn from_file(
+        path: &Path,
+        schema: &'static Schema,
+        engine: Engine<'_>,
+    ) -> Result<Self, ModelError> {
+        let io = |source| ModelError::Io { path: path.to_owned(), source };
+        let mut bytes = Vec::new();
+        File::open(path)
+            .map_err(io)?
+            .take(onnx::MAX_FILE_BYTES as u64 + 1)
+            .read_to_end(&mut bytes)
+            .map_err(io)?;
+        Self::from_bytes(&bytes, schema, engine)
     }
 
     /// Scores one vector.

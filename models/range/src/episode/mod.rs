@@ -20,6 +20,8 @@ use portcullis_watcher::state::StateError;
 
 use self::world::World;
 
+/// Name of this generator, as data sets say it.
+pub const GENERATOR: &str = "portcullis-range";
 /// Counted up whenever the same seed gives other rows.
 pub const GENERATOR_VERSION: &str = "1";
 
@@ -64,7 +66,7 @@ pub fn generate(seed: u64, episodes: u64) -> Result<Dataset, RangeError> {
         rows.extend(play(seed, episode)?.rows);
     }
     let origin = Origin {
-        generator: "portcullis-range".to_owned(),
+        generator: GENERATOR.to_owned(),
         generator_version: GENERATOR_VERSION.to_owned(),
         seed,
     };
