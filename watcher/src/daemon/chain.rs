@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use alloy::primitives::{Address, U256};
@@ -63,6 +64,28 @@ pub(super) struct Orders {
 pub(super) struct Job {
     pub(super) tx: Arc<PendingTransaction>,
     pub(super) tries: u32,
+    /// When the loop took it from its source, and for how long it had been seen then, milliseconds; none in a
+    /// replay, which has no latency.
+    taken: Option<(Instant, u64)>,
+}
+
+impl Job {
+    /// A job just taken from a source, at `now_ms` by the source's clock.
+    pub(super) fn taken(tx: Arc<PendingTransaction>, now_ms: u64) -> Self {
+        let waited_ms = now_ms.saturating_sub(tx.seen_at_ms);
+        Self { tx, tries: 0, taken: Some((Instant::now(), waited_ms)) }
+    }
+
+    /// A job of a replay.
+    pub(super) fn replayed(tx: Arc<PendingTransaction>) -> Self {
+        Self { tx, tries: 0, taken: None }
+    }
+
+    fn latency_us(&self) -> u64 {
+        let Some((taken, waited_ms)) = self.taken else { return 0 };
+        let since_us = u64::try_from(taken.elapsed().as_micros()).unwrap_or(u64::MAX);
+        waited_ms.saturating_mul(1_000).saturating_add(since_us)
+    }
 }
 
 /// What became of a job.
@@ -86,7 +109,7 @@ struct Due {
 impl Chain {
     /// Judges one transaction. Whatever panics is an unknown verdict, never a lost transaction.
     pub(super) fn work(&self, job: Job) -> Done {
-        let tx = Arc::clone(&job.tx);
+        let kept = job.clone();
         catch_unwind(AssertUnwindSafe(|| self.try_work(job))).unwrap_or_else(|panic| {
             let words = panic
                 .downcast_ref::<&str>()
@@ -94,17 +117,17 @@ impl Chain {
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_default();
             let reason = format!("a stage crashed: {words}");
-            self.settle_unjudged(&tx, Unjudged::Failed { stage: "judge", reason });
+            self.settle_unjudged(&kept, Unjudged::Failed { stage: "judge", reason });
             Done::Settled(Vec::new())
         })
     }
 
     /// Publishes that a transaction will not be judged.
-    pub(super) fn settle_unjudged(&self, tx: &PendingTransaction, unjudged: Unjudged) {
+    pub(super) fn settle_unjudged(&self, job: &Job, unjudged: Unjudged) {
         let verdict = self.judge.give_up(unjudged);
         let standing = self.ledger().standing("", self.mode, self.desk.now_ms(), self.head());
         let ruling = decide(&Case::from(&verdict), &standing);
-        let row = self.row(tx, self.head(), &ruling, self.mode, None);
+        let row = self.row(job, self.head(), &ruling, self.mode, None);
         let judged = Judged {
             row,
             reasons: verdict.reasons,
@@ -122,11 +145,11 @@ impl Chain {
                 return Done::Waiting(Job { tries: job.tries + 1, ..job });
             }
             Err(Missed::MayCome(reason) | Missed::NeverMinable(reason)) => {
-                self.settle_unjudged(&job.tx, Unjudged::NotMinable { reason });
+                self.settle_unjudged(&job, Unjudged::NotMinable { reason });
                 return Done::Settled(Vec::new());
             }
             Err(Missed::Failed(reason)) => {
-                self.settle_unjudged(&job.tx, Unjudged::Failed { stage: "simulate", reason });
+                self.settle_unjudged(&job, Unjudged::Failed { stage: "simulate", reason });
                 return Done::Settled(Vec::new());
             }
         };
@@ -136,7 +159,7 @@ impl Chain {
         for due in &mut dues {
             self.rehearse(due, &job.tx, &predecessors, &observation);
         }
-        Done::Settled(self.publish(&job.tx, &execution, &observation, &verdict, dues))
+        Done::Settled(self.publish(&job, &execution, &observation, &verdict, dues))
     }
 
     fn simulate(&self, job: &Job) -> Result<(Execution, Vec<Arc<PendingTransaction>>), Missed> {
@@ -236,7 +259,7 @@ impl Chain {
 
     fn publish(
         &self,
-        tx: &PendingTransaction,
+        job: &Job,
         execution: &Execution,
         observation: &Observation,
         verdict: &Verdict,
@@ -248,7 +271,7 @@ impl Chain {
             return Vec::new();
         };
         let row =
-            self.row(tx, execution.head, &weightiest.ruling, weightiest.mode, verdict.score());
+            self.row(job, execution.head, &weightiest.ruling, weightiest.mode, verdict.score());
         let counterfactual = dues
             .iter()
             .find_map(|due| due.rehearsed.as_ref())
@@ -257,8 +280,10 @@ impl Chain {
             || verdict.score().is_some_and(|score| score >= self.evidence_floor);
         let evidence =
             keeps_evidence.then(|| self.evidence(execution, observation, verdict, counterfactual));
-        let pursuits =
-            dues.iter().filter_map(|due| self.pursuit(tx, execution, observation, due)).collect();
+        let pursuits = dues
+            .iter()
+            .filter_map(|due| self.pursuit(&job.tx, execution, observation, due))
+            .collect();
         let touched = observation
             .touched_groups
             .iter()
@@ -304,12 +329,13 @@ impl Chain {
 
     fn row(
         &self,
-        tx: &PendingTransaction,
+        job: &Job,
         block: u64,
         ruling: &Ruling,
         mode: Mode,
         score: Option<f32>,
     ) -> VerdictRow {
+        let tx = &job.tx;
         VerdictRow {
             chain: self.name.clone(),
             chain_id: self.chain_id,
@@ -318,7 +344,7 @@ impl Chain {
             from: tx.sender,
             to: tx.to(),
             seen_at_ms: tx.seen_at_ms,
-            latency_us: self.desk.now_ms().saturating_sub(tx.seen_at_ms).saturating_mul(1_000),
+            latency_us: job.latency_us(),
             outcome: ruling.outcome,
             decision: ruling.decision,
             would_decide: ruling.would_decide,

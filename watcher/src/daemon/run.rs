@@ -14,8 +14,9 @@ use portcullis_alerting::{
     notify::{Alert, Dispatcher, Severity},
 };
 use tokio::{
+    runtime::Handle,
     sync::{mpsc, watch},
-    task::{JoinError, JoinHandle, JoinSet, spawn_blocking},
+    task::{JoinHandle, JoinSet, spawn_blocking},
 };
 
 use super::{
@@ -45,13 +46,22 @@ pub(super) struct Runner {
     pub(super) stop: watch::Receiver<bool>,
 }
 
+/// What a worker hands back.
+enum Finished {
+    /// A pause is under way; it was not made to wait for the loop.
+    Pause(JoinHandle<()>),
+    /// The job may be done at a later head.
+    Waiting(Job),
+}
+
 /// What a runner holds while it runs.
 struct Running {
     chain: Arc<Chain>,
     flow: Flow,
     ask_every: Duration,
     work: mpsc::Sender<Job>,
-    done: mpsc::Sender<Done>,
+    /// The loop's own end; with it and those of the workers gone, nothing more can be finished.
+    finished: mpsc::Sender<Finished>,
     waiting: VecDeque<Job>,
     /// Pauses and what prepares them; each may end the chain with an error.
     tasks: JoinSet<Result<(), GuardError>>,
@@ -86,13 +96,14 @@ impl Runner {
         let mut source = tokio::spawn(task);
         let (work, queue) = mpsc::channel(self.channels.work.max(1));
         let (done, mut finished) = mpsc::channel(self.channels.work.max(1));
-        let workers = self.spawn_workers(queue, &done);
+        let is_closing = Arc::new(AtomicBool::new(false));
+        let workers = self.spawn_workers(queue, &done, &is_closing);
         let mut running = Running {
             chain: Arc::clone(&self.chain),
             flow: self.flow,
             ask_every: self.ask_every,
             work,
-            done,
+            finished: done,
             waiting: VecDeque::new(),
             tasks: JoinSet::new(),
             has_preflight: false,
@@ -106,17 +117,27 @@ impl Runner {
                     Some(SourceEvent::End) => break Ok(()),
                     Some(event) => running.take(event).await,
                     // The source let go of its channel: it says why when it ends.
-                    None => break flatten((&mut source).await.map(|told| told.map_err(GuardError::from))),
+                    None => break match (&mut source).await {
+                        Ok(told) => told.map_err(GuardError::from),
+                        Err(error) => Err(GuardError::Crashed(error.to_string())),
+                    },
                 },
-                Some(task) = running.tasks.join_next() => if let Err(error) = flatten(task) {
-                    break Err(error);
+                Some(task) = running.tasks.join_next() => match task {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => break Err(error),
+                    Err(error) => tracing::error!(target: "watcher::daemon", %error, "task crashed"),
                 },
             }
         };
         source.abort();
+        is_closing.store(true, Ordering::SeqCst);
         events.close();
-        finished.close();
-        running.end(workers).await;
+        while let Ok(event) = events.try_recv() {
+            if let SourceEvent::Pending(_) = event {
+                self.chain.desk.drop_one(&self.chain.name, "stopped");
+            }
+        }
+        running.end(finished, workers).await;
         let failure = ended.as_ref().err().map(ToString::to_string);
         self.chain.desk.tell(GuardEvent::ChainEnded { chain: self.chain.name.clone(), failure });
         ended
@@ -126,27 +147,62 @@ impl Runner {
     fn spawn_workers(
         &self,
         queue: mpsc::Receiver<Job>,
-        done: &mpsc::Sender<Done>,
+        done: &mpsc::Sender<Finished>,
+        is_closing: &Arc<AtomicBool>,
     ) -> Vec<JoinHandle<()>> {
         let queue = Arc::new(Mutex::new(queue));
         let worker = |_| {
-            let (chain, queue, done, stop) =
-                (Arc::clone(&self.chain), Arc::clone(&queue), done.clone(), self.stop.clone());
+            let worker = Worker {
+                chain: Arc::clone(&self.chain),
+                ask_every: self.ask_every,
+                done: done.clone(),
+                runtime: Handle::current(),
+            };
+            let (queue, is_closing) = (Arc::clone(&queue), Arc::clone(is_closing));
             spawn_blocking(move || {
                 loop {
                     let job = queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
                     let Some(job) = job else { break };
-                    if *stop.borrow() {
-                        chain.desk.drop_one(&chain.name, "stopped");
-                        continue;
-                    }
-                    if done.blocking_send(chain.work(job)).is_err() {
-                        break;
+                    if is_closing.load(Ordering::SeqCst) {
+                        worker.chain.desk.drop_one(&worker.chain.name, "stopped");
+                    } else {
+                        worker.work(job);
                     }
                 }
             })
         };
         (0..self.workers).map(worker).collect()
+    }
+}
+
+/// One thread's share of the work.
+struct Worker {
+    chain: Arc<Chain>,
+    ask_every: Duration,
+    done: mpsc::Sender<Finished>,
+    runtime: Handle,
+}
+
+impl Worker {
+    fn work(&self, job: Job) {
+        let finished = match self.chain.work(job) {
+            Done::Settled(pursuits) => pursuits
+                .into_iter()
+                .map(|pursuit| {
+                    let pause = carry_out(Arc::clone(&self.chain), pursuit, self.ask_every);
+                    Finished::Pause(self.runtime.spawn(pause))
+                })
+                .collect(),
+            Done::Waiting(job) => vec![Finished::Waiting(job)],
+        };
+        for finished in finished {
+            // Never waits: the loop may be waiting for this very thread to take a block over.
+            if let Err(refused) = self.done.try_send(finished)
+                && let Finished::Waiting(job) = refused.into_inner()
+            {
+                too_many_wait(&self.chain, &job);
+            }
+        }
     }
 }
 
@@ -156,7 +212,7 @@ impl Running {
         match event {
             SourceEvent::Pending(tx) => match chain.pool().insert(Arc::clone(&tx)) {
                 Offered::Known => {}
-                _ => self.enqueue(Job { tx, tries: 0 }),
+                _ => self.enqueue(Job::taken(tx, chain.desk.now_ms())),
             },
             SourceEvent::Head(block) => self.advance(block).await,
             SourceEvent::Up { .. } => {
@@ -171,23 +227,28 @@ impl Running {
         if let Err(refused) = self.work.try_send(job) {
             let job = refused.into_inner();
             let reason = "no room in the work queue".to_owned();
-            self.chain.settle_unjudged(&job.tx, Unjudged::NotJudged { reason });
+            self.chain.settle_unjudged(&job, Unjudged::NotJudged { reason });
             self.chain.desk.drop_one(&self.chain.name, "work");
         }
     }
 
     async fn advance(&mut self, block: Arc<BlockRecord>) {
-        let (chain, moved, judges_blocks) =
-            (Arc::clone(&self.chain), Arc::clone(&block), self.flow != Flow::Mempool);
-        let advanced = spawn_blocking(move || {
-            // Without a public pool what was mined is judged on the head below, as if it were still pending.
-            let done = if judges_blocks { judge_block(&chain, &moved) } else { Vec::new() };
-            advance(&chain, &moved);
-            done
+        let moved = Arc::clone(&block);
+        let judge = (self.flow != Flow::Mempool).then(|| Worker {
+            chain: Arc::clone(&self.chain),
+            ask_every: self.ask_every,
+            done: self.finished.clone(),
+            runtime: Handle::current(),
         });
-        match advanced.await {
-            Ok(done) => done.into_iter().for_each(|done| self.finish(done)),
-            Err(error) => tracing::error!(target: "watcher::daemon", %error, "head not taken over"),
+        let chain = Arc::clone(&self.chain);
+        let advanced = spawn_blocking(move || {
+            if let Some(judge) = judge {
+                judge_block(&judge, &moved);
+            }
+            advance(&chain, &moved);
+        });
+        if let Err(error) = advanced.await {
+            tracing::error!(target: "watcher::daemon", %error, "head not taken over");
         }
         self.readiness.note(&self.chain, &self.readiness.has_head);
         self.chain.pool().mined(&block);
@@ -205,21 +266,22 @@ impl Running {
         }
     }
 
-    fn finish(&mut self, done: Done) {
-        match done {
-            Done::Settled(pursuits) => {
-                for pursuit in pursuits {
-                    self.tasks.spawn(carry_out(Arc::clone(&self.chain), pursuit, self.ask_every));
-                }
+    fn finish(&mut self, finished: Finished) {
+        match finished {
+            Finished::Pause(pause) => {
+                self.tasks.spawn(async move {
+                    if let Err(error) = pause.await {
+                        tracing::error!(target: "watcher::daemon", %error, "pause crashed");
+                    }
+                    Ok(())
+                });
             }
-            Done::Waiting(job) => {
+            Finished::Waiting(job) => {
                 self.waiting.push_back(job);
                 if self.waiting.len() > WAITING_LIMIT
                     && let Some(oldest) = self.waiting.pop_front()
                 {
-                    let reason = "too many transactions wait for a later head".to_owned();
-                    self.chain.settle_unjudged(&oldest.tx, Unjudged::NotMinable { reason });
-                    self.chain.desk.drop_one(&self.chain.name, "waiting");
+                    too_many_wait(&self.chain, &oldest);
                 }
             }
         }
@@ -257,16 +319,22 @@ impl Running {
         });
     }
 
-    async fn end(self, workers: Vec<JoinHandle<()>>) {
-        let Self { chain, work, done, waiting, mut tasks, .. } = self;
-        drop((work, done));
+    async fn end(mut self, mut finished: mpsc::Receiver<Finished>, workers: Vec<JoinHandle<()>>) {
+        // Without work the workers end, and with them the last senders of what is finished.
+        let (closed, _) = mpsc::channel(1);
+        self.work = closed;
+        let (closed, _) = mpsc::channel(1);
+        self.finished = closed;
+        while let Some(done) = finished.recv().await {
+            self.finish(done);
+        }
         for worker in workers {
             if let Err(error) = worker.await {
                 tracing::error!(target: "watcher::daemon", %error, "worker crashed");
             }
         }
-        settle_waiting(&chain, waiting);
-        let all = async { while tasks.join_next().await.is_some() {} };
+        settle_waiting(&self.chain, self.waiting);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(PURSUIT_TIMEOUT, all).await.is_err() {
             tracing::warn!(target: "watcher::daemon", "stopped before the last pause was followed to its end");
         }
@@ -293,7 +361,7 @@ impl Player {
                 SourceEvent::Pending(tx) => {
                     self.set_clock(tx.seen_at_ms);
                     if chain.pool().insert(Arc::clone(&tx)) != Offered::Known {
-                        self.work(Job { tx, tries: 0 }, &mut waiting).await?;
+                        self.work(Job::replayed(tx), &mut waiting).await?;
                     }
                 }
                 SourceEvent::Head(block) => {
@@ -318,7 +386,7 @@ impl Player {
         match self.blocking(move |chain| chain.work(job)).await? {
             Done::Settled(pursuits) => {
                 for pursuit in pursuits {
-                    carry_out(Arc::clone(&self.chain), pursuit, Duration::ZERO).await?;
+                    carry_out(Arc::clone(&self.chain), pursuit, Duration::ZERO).await;
                 }
             }
             Done::Waiting(job) => waiting.push_back(job),
@@ -366,19 +434,10 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-fn flatten(ended: Result<Result<(), GuardError>, JoinError>) -> Result<(), GuardError> {
-    ended.unwrap_or_else(|error| Err(GuardError::Crashed(error.to_string())))
-}
-
-async fn carry_out(
-    chain: Arc<Chain>,
-    pursuit: Pursuit,
-    ask_every: Duration,
-) -> Result<(), GuardError> {
+async fn carry_out(chain: Arc<Chain>, pursuit: Pursuit, ask_every: Duration) {
     if let Some(hand) = chain.hand.clone() {
         pursue(pursuit, hand, Arc::clone(&chain.desk), ask_every).await;
     }
-    Ok(())
 }
 
 /// Moves the state to a block. Blocks.
@@ -397,21 +456,29 @@ fn advance(chain: &Chain, block: &BlockRecord) {
     });
 }
 
-/// Judges what a block mined, on the head below it. Blocks.
-fn judge_block(chain: &Chain, block: &BlockRecord) -> Vec<Done> {
-    let mut done = Vec::new();
+/// Without a public pool what was mined is judged on the head below, as if it were still pending. Blocks.
+fn judge_block(worker: &Worker, block: &BlockRecord) {
+    let chain = &worker.chain;
+    if chain.simulator.state().head().is_none() {
+        return;
+    }
     for tx in &block.transactions {
         if chain.pool().insert(Arc::clone(tx)) != Offered::Known {
-            done.push(chain.work(Job { tx: Arc::clone(tx), tries: 0 }));
+            worker.work(Job::taken(Arc::clone(tx), chain.desk.now_ms()));
         }
     }
-    done
+}
+
+fn too_many_wait(chain: &Chain, job: &Job) {
+    let reason = "too many transactions wait for a later head".to_owned();
+    chain.settle_unjudged(job, Unjudged::NotMinable { reason });
+    chain.desk.drop_one(&chain.name, "waiting");
 }
 
 fn settle_waiting(chain: &Chain, waiting: VecDeque<Job>) {
     for job in waiting {
         let reason = "it never became minable while it was watched".to_owned();
-        chain.settle_unjudged(&job.tx, Unjudged::NotMinable { reason });
+        chain.settle_unjudged(&job, Unjudged::NotMinable { reason });
     }
 }
 

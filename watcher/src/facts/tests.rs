@@ -105,6 +105,33 @@ fn classic_reentrancy_is_seen_for_what_it_is() {
 }
 
 #[test]
+fn an_old_contract_between_actor_and_vault_hides_no_claim() {
+    let mut stage = Stage::new(account(SENDER), account(LOGIC), 0);
+    stage.call(account(ATTACKER), 0);
+    withdraw_late(&mut stage, account(ATTACKER), 10, |stage| {
+        stage.call(account(VAULT), 0);
+        let slot = stage.derive(account(ATTACKER), BALANCES);
+        stage.read(slot, 10).call(account(ATTACKER), 10).leave(true).write(slot, 10, 0).leave(true);
+    });
+    check(
+        &stage.finish(&[(account(VAULT), 100)]),
+        &[("claim_decrease_wei", Some(10)), ("unbacked_outflow_wei", Some(10))],
+    );
+}
+
+#[test]
+fn a_claim_that_somebody_else_loses_backs_nothing() {
+    let mut stage = Stage::new(account(SENDER), account(VAULT), 0);
+    let (victim, own) =
+        (stage.derive(account(SISTER + 1), BALANCES), stage.derive(account(SENDER), BALANCES));
+    stage.write(victim, 30, 0).write(own, 0, 0).call(account(SENDER), 30);
+    check(
+        &stage.finish(&[(account(VAULT), 100)]),
+        &[("claim_decrease_wei", Some(0)), ("unbacked_outflow_wei", Some(30))],
+    );
+}
+
+#[test]
 fn an_honest_withdrawal_of_the_same_size_is_backed() {
     let mut stage = Stage::new(account(SENDER), account(VAULT), 0);
     let slot = stage.derive(account(SENDER), BALANCES);

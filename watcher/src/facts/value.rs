@@ -30,9 +30,10 @@ pub(super) const FACTS: &[Fact<Flow>] = &[
         "claim_decrease_wei",
         Uint,
         "wei",
-        "Net decrease of protected mapping entries whose key is the sender, a contract it created here, or the \
-         unprotected root target: what the protocol's own books say the actor gave up. Unknown where no such entry was \
-         written, or where one holds more than 128 bits and so cannot be an amount.",
+        "Net decrease of protected mapping entries whose key is the sender, a contract it created here, the \
+         unprotected root target, or an account that called or was paid by the protocol: what the protocol's own books \
+         say that they gave up. Unknown where no such entry was written, or where one holds more than 128 bits and so \
+         cannot be an amount.",
         |flow| maybe(flow.claim_decrease_wei),
     ),
     Fact::partial(
@@ -252,14 +253,27 @@ fn changes(
     changes
 }
 
+/// Whose claims count: the actor's, and those of everyone who dealt with the protocol directly, for an attacker's
+/// contract of long ago may stand between the actor and the protocol.
+fn claimants(view: &View<'_>) -> BTreeSet<Address> {
+    let mut claimants: BTreeSet<Address> = view.cluster.iter().copied().collect();
+    let is_stranger = |address: &Address| view.protected.group(address).is_none();
+    let entered = view.frames().filter(|(_, _, place)| place.group.is_some());
+    claimants.extend(entered.map(|(_, frame, _)| frame.caller).filter(is_stranger));
+    let paid = view.execution.ether.iter().filter(|moved| moved.kept && !is_stranger(&moved.from));
+    claimants.extend(paid.map(|moved| moved.to).filter(is_stranger));
+    claimants
+}
+
 fn claim_decrease(view: &View<'_>) -> Option<U256> {
+    let claimants = claimants(view);
     let keyed: BTreeSet<U256> = view
         .execution
         .mapping_slots
         .iter()
         .filter(|mapped| {
             mapped.key.as_slice().starts_with(&[0; 12])
-                && view.is_actor(&Address::from_word(mapped.key))
+                && claimants.contains(&Address::from_word(mapped.key))
         })
         .map(|mapped| mapped.slot)
         .collect();
