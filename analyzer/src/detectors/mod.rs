@@ -86,6 +86,7 @@ macro_rules! detectors {
 // Sorted, so that two branches which add a detector seldom touch the same line.
 detectors! {
     reentrancy_eth::ReentrancyEth,
+    reentrancy_no_eth::ReentrancyNoEth,
     suicidal::Suicidal,
 }
 

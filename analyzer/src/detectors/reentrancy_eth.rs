@@ -1,8 +1,9 @@
 use super::{Confidence, Detector, Findings};
-use crate::facts::Facts;
+use crate::facts::{Facts, Reentrancy};
+use crate::hir::Program;
 
 detector! {
-    /// State that decides an external call is written only after the call.
+    /// State that decides an external call that sends ether is written only after the call.
     ///
     /// ## Why it matters
     /// An external call that forwards gas hands control to the callee. The callee can call back before
@@ -49,7 +50,8 @@ detector! {
     ///
     /// ## Silent on purpose
     /// `send` and `transfer`, whose 2300 gas do not suffice to call back; functions that hold a lock for
-    /// the whole call; state that the way to the call did not depend on.
+    /// the whole call; calls that only a trusted account can make; state that the way to the call did
+    /// not depend on. Calls without ether are `reentrancy-no-eth`.
     ReentrancyEth {
         id: "reentrancy-eth",
         severity: High,
@@ -62,35 +64,43 @@ detector! {
 
 impl Detector for ReentrancyEth {
     fn check(&self, facts: &Facts<'_>, out: &mut Findings) {
-        let program = facts.program();
-        for found in facts.reentrancies().iter().filter(|found| !found.locked && !found.guarded) {
-            let state = &found.variable;
-            let message =
-                format!("`{state}` decides this external call but is written only after it");
-            let draft = out.report(found.call_span, message);
-            draft.inside(program, found.function);
-            // The read stands before the inner calls unless it belongs to the innermost function.
-            let is_inner_read = program.function_span(found.function).contains(&found.read_span);
-            let read = (found.read_span, format!("`{state}` is read"));
-            let path =
-                found.path.iter().map(|call| (*call, "on the way to the external call".to_owned()));
-            let mut way: Vec<_> = path.collect();
-            way.insert(if is_inner_read { way.len() } else { 0 }, read);
-            for (span, what) in way {
-                draft.step(span, what);
-            }
-            draft.step(found.call_span, "the callee gets control and can call back");
-            draft.step(
-                found.write_span,
-                format!("`{state}` is written: until here a call back finds it unchanged"),
-            );
-            draft.help(format!(
-                "write `{state}` before the call, or hold one lock over every function that touches it"
-            ));
-            if found.partial {
-                // What could not be read may hold the lock.
-                draft.confidence(Confidence::Low);
-            }
+        for found in facts.reentrancies().iter().filter(|found| found.sends_value) {
+            report(found, facts.program(), out);
         }
+    }
+}
+
+/// Reports one open reentrancy with the way to it; what is locked or left to trusted accounts is none.
+pub(super) fn report(found: &Reentrancy, program: &Program, out: &mut Findings) {
+    if found.locked || found.guarded {
+        return;
+    }
+    let state = &found.variable;
+    let message = format!("`{state}` decides this external call but is written only after it");
+    let draft = out.report(found.call_span, message);
+    draft.inside(program, found.function);
+    // The read stands before the inner calls unless it belongs to the innermost function.
+    let is_inner_read = program.function_span(found.function).contains(&found.read_span);
+    let mut way: Vec<_> = found
+        .path
+        .iter()
+        .map(|call| (*call, "on the way to the external call".to_owned()))
+        .collect();
+    let read = (found.read_span, format!("`{state}` is read"));
+    way.insert(if is_inner_read { way.len() } else { 0 }, read);
+    for (span, what) in way {
+        draft.step(span, what);
+    }
+    draft.step(found.call_span, "the callee gets control and can call back");
+    draft.step(
+        found.write_span,
+        format!("`{state}` is written: until here a call back finds it unchanged"),
+    );
+    draft.help(format!(
+        "write `{state}` before the call, or hold one lock over every function that touches it"
+    ));
+    if found.partial {
+        // What could not be read may hold the lock.
+        draft.confidence(Confidence::Low);
     }
 }

@@ -68,6 +68,7 @@ impl Detector for Suicidal {
                 draft.step(*call, "which calls on");
             }
             draft.step(site.span, "and reaches this without a check of who calls");
+            draft.help("remove it, or let only a trusted account reach it and send the ether to a fixed address");
             if site.partial {
                 // What could not be read may hold the check.
                 draft.confidence(Confidence::Low);
