@@ -235,6 +235,81 @@ async fn an_attack_prepared_in_the_same_block_is_seen_through_its_predecessors()
     assert_eq!(of_execution(&execution), of_receipt(&stream, strike.hash).await);
 }
 
+/// Blocks with many transactions of several people, some of which fail: status, gas and logs of each go into the
+/// receipts root, so `Exact` means that all of them were equal.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_blocks_of_varied_transactions_run_exactly() {
+    let anvil = Anvil::start(0);
+    let mut stream = Stream::open(anvil.port, CHAIN_ID);
+    let state = ForkedState::new(RULES, Arc::new(RpcBackend::new([stream.link.clone()])));
+    advance(&state, &mut stream).await;
+
+    let mut people = [Person::number(0), Person::number(1), Person::number(2)];
+    let vault = people[0].address().create(0);
+    let token = people[0].address().create(1);
+    let reenterer = people[1].address().create(0);
+    let create = |name: &str, arguments: Vec<u8>| Bytes::from([artifact(name), arguments].concat());
+    let mut block = vec![
+        people[0].sign(
+            TxKind::Create,
+            0,
+            create("Vault", admin_argument(Person::number(0).address())),
+        ),
+        people[0].sign(TxKind::Create, 0, create("Token", U256::from(1_000_000).abi_encode())),
+        people[1].sign(TxKind::Create, 0, create("HarmlessReenter", vec![])),
+    ];
+    // A small generator with a fixed seed: the same transactions each time.
+    let mut seed = 7_u64;
+    let mut dice = move |sides: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % sides
+    };
+    let (mut run, mut failed) = (0, 0);
+    for _ in 0..20 {
+        for tx in &block {
+            stream.send(tx).await;
+        }
+        stream.mine().await;
+        let told = stream.head().await;
+        assert_eq!(told.transactions.len(), block.len());
+        let moving = Arc::clone(&state);
+        let report =
+            tokio::task::spawn_blocking(move || moving.advance(&told)).await.unwrap().unwrap();
+        assert_eq!(report, AdvanceReport::Exact { transactions: block.len() });
+        run += block.len();
+        for tx in &block {
+            failed += usize::from(!of_receipt(&stream, tx.hash).await.0);
+        }
+        block.clear();
+        for _ in 0..15 {
+            let amount = u128::from(dice(5)) * ETHER / 10;
+            let payload = |call: Vec<u8>| Bytes::from(call);
+            let (to, value, input) = match dice(7) {
+                0 => (vault, amount, payload(depositCall {}.abi_encode())),
+                1 => (vault, 0, payload(withdrawCall { amount: U256::from(amount) }.abi_encode())),
+                2 => (vault, 0, payload(withdrawAllCall {}.abi_encode())),
+                3 => (
+                    token,
+                    0,
+                    payload(
+                        transferCall { to: reenterer, amount: U256::from(dice(9)) }.abi_encode(),
+                    ),
+                ),
+                4 => (
+                    reenterer,
+                    amount,
+                    payload(roundTripCall { vault, amount: U256::from(amount) }.abi_encode()),
+                ),
+                5 => (Address::from_word(U256::from(dice(1 << 30)).into()), amount, Bytes::new()),
+                _ => (vault, amount, Bytes::from(vec![1, 2, 3])),
+            };
+            let person = dice(3) as usize;
+            block.push(people[person].sign(TxKind::Call(to), value, input));
+        }
+    }
+    assert!(failed > run / 10 && failed < run * 9 / 10, "{failed} of {run} failed");
+}
+
 /// Every envelope that a wallet can make: legacy, access list, fees, delegated code.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_type_of_transaction_runs_with_its_real_envelope() {

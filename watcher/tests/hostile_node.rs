@@ -127,6 +127,16 @@ async fn errors_never_show_the_address() {
     let error = Client::connect("fake".into(), &url, LIMITS).await.err().unwrap();
     assert!(matches!(error, RpcError::Connect { .. }));
     assert!(!format!("{error} {error:?}").contains("SECRET"), "{error:?}");
+
+    // TLS is spoken where it is asked for, and a node that speaks none is an error.
+    let plain = node(|_| vec![]).await.to_string();
+    let url: NodeUrl = format!("{}/SECRET", plain.replace("ws:", "wss:")).parse().unwrap();
+    let error = Client::connect("fake".into(), &url, LIMITS).await.err().unwrap();
+    assert!(
+        matches!(&error, RpcError::Connect { reason } if !reason.contains("address")),
+        "{error:?}"
+    );
+    assert!(!format!("{error} {error:?}").contains("SECRET"), "{error:?}");
 }
 
 fn signed(nonce: u64) -> PendingTransaction {

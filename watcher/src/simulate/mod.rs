@@ -131,8 +131,8 @@ impl Simulator {
 
     /// Runs `predecessors` in order, then `tx`, and says what `tx` did.
     ///
-    /// A predecessor that may not run (mined meanwhile, replaced) is passed over. Where the fees offered are below
-    /// the next base fee, the block's base fee is lowered to them: the block in which it could be mined first.
+    /// A predecessor that may not run (mined meanwhile, replaced) is passed over. Where the sender offers less
+    /// than the next base fee, the block's base fee is lowered to that: it is the first block that could mine it.
     ///
     /// # Errors
     /// See [`SimError`]; an execution that reverts or halts is none.
@@ -172,7 +172,8 @@ impl<'a> Bench<'a> {
         let mut block = evm::next_block(state.rules(), view.head());
         let offered = predecessors
             .iter()
-            .map(|tx| tx.max_fee_per_gas_wei())
+            .filter(|before| before.sender == tx.sender)
+            .map(|before| before.max_fee_per_gas_wei())
             .fold(tx.max_fee_per_gas_wei(), u128::min);
         block.basefee = block.basefee.min(u64::try_from(offered).unwrap_or(u64::MAX));
         Self {

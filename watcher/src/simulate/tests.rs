@@ -289,6 +289,26 @@ fn a_nonce_that_is_not_next_needs_its_predecessors() {
 }
 
 #[test]
+fn an_offer_below_the_base_fee_runs_in_the_first_block_that_could_mine_it() {
+    let town = town("Vault");
+    let base_fee_wei = town.state.head().unwrap().base_fee_wei;
+    let tx = TxEip1559 {
+        chain_id: RULES.chain_id,
+        nonce: town.thief.nonce,
+        gas_limit: 30_000,
+        max_fee_per_gas: 9_000,
+        to: TxKind::Call(Address::ZERO),
+        ..TxEip1559::default()
+    };
+    assert!(base_fee_wei > 9_000);
+    let signature = town.thief.signer.sign_hash_sync(&tx.signature_hash()).unwrap();
+    let envelope = TxEnvelope::from(tx.into_signed(signature));
+    let tx = PendingTransaction::from_envelope(envelope, 0, "test".into()).unwrap();
+    let execution = Simulator::new(town.state.clone()).simulate(&tx, &[]).unwrap();
+    assert_eq!((execution.base_fee_wei, execution.status), (9_000, Status::Success));
+}
+
+#[test]
 fn limits_cut_the_record_and_say_so() {
     let mut town = town("Vault");
     let tx = attack(&mut town);
