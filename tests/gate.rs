@@ -2,11 +2,9 @@
 
 #![cfg(feature = "guard")]
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+mod process;
+
+use std::path::PathBuf;
 
 use alloy::primitives::{B256, U256};
 use alloy::sol_types::SolCall;
@@ -14,71 +12,11 @@ use portcullis_alerting::journal::{Journal, VerdictFilter};
 use portcullis_alerting::record::{Decision, Outcome, VerdictRow};
 use portcullis_range::node::{LocalNode, Receipt, find_anvil};
 use portcullis_range::story::{Role, Story, StoryOptions, Vault};
+use process::GuardProcess;
 
 const CHAIN_ID: u64 = 31_337;
 /// Long enough that a loaded machine still has most of a block left when the attack is announced.
 const BLOCK_TIME_S: u64 = 3;
-
-/// A guard that runs as its own process; it ends with the test.
-struct GuardProcess {
-    child: Child,
-    lines: mpsc::Receiver<String>,
-    seen: Vec<serde_json::Value>,
-}
-
-impl GuardProcess {
-    fn start(config: &Path, key: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-            .args(["guard", "--format", "json", "--config"])
-            .arg(config)
-            .env("PORTCULLIS_TEST_KEY", key)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("the guard starts");
-        let stdout = child.stdout.take().expect("stdout is piped");
-        let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        Self { child, lines, seen: Vec::new() }
-    }
-
-    /// Waits for an event of this kind; everything on the way is kept in `seen`.
-    fn wait_for(&mut self, kind: &str) -> serde_json::Value {
-        loop {
-            let line = self
-                .lines
-                .recv_timeout(Duration::from_secs(60))
-                .unwrap_or_else(|error| panic!("no `{kind}` event: {error}; seen: {:#?}", self.seen));
-            let event: serde_json::Value = serde_json::from_str(&line).expect("each line is one JSON object");
-            self.seen.push(event.clone());
-            if event["event"] == kind {
-                return event;
-            }
-        }
-    }
-
-    /// Interrupts it as Ctrl-C would, and waits until it has ended; returns its exit code.
-    fn interrupt(&mut self) -> Option<i32> {
-        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().expect("kill runs");
-        assert!(status.success());
-        self.child.wait().expect("the guard ends").code()
-    }
-}
-
-impl Drop for GuardProcess {
-    fn drop(&mut self) {
-        // It may have ended already; either way nothing is left behind.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
 
 /// What one run left on the chain and in the journal.
 struct Run {
@@ -125,7 +63,7 @@ async fn run(mode: &str, options: &StoryOptions) -> Run {
         runtime.display()
     );
     std::fs::write(&config, text).unwrap();
-    let mut guard = GuardProcess::start(&config, &story.pauser.private_key());
+    let mut guard = GuardProcess::start(&config, Some(&story.pauser.private_key()));
     guard.wait_for("ready");
 
     let mut before_attack = U256::ZERO;

@@ -46,7 +46,7 @@ async fn play(anvil: &Path, paint: Paint, without_model: bool, without_rules: bo
     let guarding = guard::watch(
         &config,
         move |event| {
-            if matches!(event, GuardEvent::PauseReady { .. }) {
+            if matches!(event, GuardEvent::Ready { .. }) {
                 // Only the first one is waited for.
                 ready.try_send(()).ok();
             }

@@ -51,6 +51,10 @@ impl StreamView {
             GuardEvent::PauseReady { chain, pauser } => {
                 self.note(&format!("the pause was tried out on {chain} and would work; {} may fire it", short(pauser)))
             }
+            GuardEvent::PauseNotReady { chain, reason } => {
+                format!("  {}\n", self.paint.red(&format!("a pause on {chain} would fail now: {reason}")))
+            }
+            GuardEvent::Ready { chain } => self.note(&format!("{chain} is guarded from here on")),
             GuardEvent::Head { number, transactions, state, .. } => self.head(*number, *transactions, state),
             GuardEvent::Verdict(judged) => self.verdict(judged),
             GuardEvent::Pause(pause) => self.pause(pause),

@@ -1,0 +1,68 @@
+//! The guard as a process of its own, its stream read line by line.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// A guard that runs as its own process; it ends with the test.
+pub(crate) struct GuardProcess {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+    seen: Vec<serde_json::Value>,
+}
+
+impl GuardProcess {
+    pub(crate) fn start(config: &Path, key: Option<&str>) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["guard", "--format", "json", "--config"])
+            .arg(config)
+            .envs(key.map(|key| ("PORTCULLIS_TEST_KEY", key)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the guard starts");
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, lines, seen: Vec::new() }
+    }
+
+    /// Waits for an event of this kind; everything on the way is kept in `seen`.
+    pub(crate) fn wait_for(&mut self, kind: &str) -> serde_json::Value {
+        loop {
+            let line = self
+                .lines
+                .recv_timeout(Duration::from_secs(60))
+                .unwrap_or_else(|error| panic!("no `{kind}` event: {error}; seen: {:#?}", self.seen));
+            let event: serde_json::Value = serde_json::from_str(&line).expect("each line is one JSON object");
+            self.seen.push(event.clone());
+            if event["event"] == kind {
+                return event;
+            }
+        }
+    }
+
+    /// Interrupts it as Ctrl-C would, and waits until it has ended; returns its exit code.
+    pub(crate) fn interrupt(&mut self) -> Option<i32> {
+        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(status.success());
+        self.child.wait().expect("the guard ends").code()
+    }
+}
+
+impl Drop for GuardProcess {
+    fn drop(&mut self) {
+        // It may have ended already; either way nothing is left behind.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
