@@ -243,9 +243,7 @@ fn load(args: &ModelArgs) -> anyhow::Result<Model> {
     match &args.model {
         None => Model::from_bytes(shipped::TRANSACTION, &TRANSACTION, engine)
             .context("the model that ships"),
-        Some(path) => {
-            Model::from_file(path, &TRANSACTION, engine).with_context(|| path.display().to_string())
-        }
+        Some(path) => Ok(Model::from_file(path, &TRANSACTION, engine)?),
     }
 }
 

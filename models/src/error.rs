@@ -14,6 +14,14 @@ pub enum ModelError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The file was read and is no model that can be served.
+    #[error("{}: {source}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<ModelError>,
+    },
     /// More bytes than any model of ours needs.
     #[error("the model has at least {bytes} bytes, more than the {limit} that are read")]
     TooLarge {

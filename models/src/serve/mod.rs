@@ -93,7 +93,7 @@ impl Model {
     /// [`Model::from_bytes`] on a file, of which no more is read than a model may have.
     ///
     /// # Errors
-    /// [`ModelError::Io`] with the path, and as [`Model::from_bytes`].
+    /// [`ModelError::Io`], or [`ModelError::InFile`] around an error of [`Model::from_bytes`]; both name the path.
     pub fn from_file(
         path: &Path,
         schema: &'static Schema,
@@ -106,7 +106,10 @@ impl Model {
             .take(onnx::MAX_FILE_BYTES as u64 + 1)
             .read_to_end(&mut bytes)
             .map_err(io)?;
-        Self::from_bytes(&bytes, schema, engine)
+        Self::from_bytes(&bytes, schema, engine).map_err(|source| ModelError::InFile {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
     }
 
     /// Scores one vector.
