@@ -4,20 +4,20 @@
 
 #[cfg(feature = "audit")]
 mod audit;
-#[cfg(feature = "audit")]
-mod explain;
+mod completions;
 #[cfg(feature = "guard")]
 mod config;
 #[cfg(feature = "guard")]
 mod demo;
+#[cfg(feature = "audit")]
+mod explain;
+mod facts;
 #[cfg(feature = "guard")]
 mod guard;
 #[cfg(feature = "guard")]
 mod init;
 #[cfg(feature = "guard")]
 mod models;
-mod completions;
-mod facts;
 mod platform;
 mod rules;
 mod schema;

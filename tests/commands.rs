@@ -6,7 +6,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 fn portcullis(arguments: &[&str], folder: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_portcullis")).args(arguments).current_dir(folder).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap()
 }
 
 fn stdout(arguments: &[&str]) -> String {
@@ -32,8 +36,12 @@ fn the_example_configuration_is_sound_and_never_overwritten() {
 fn the_committed_schemas_are_those_that_the_program_prints() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas");
     for name in ["config", "recording", "journal", "vectors", "findings", "rule-pack"] {
-        let committed = std::fs::read_to_string(folder.join(format!("{name}.schema.json"))).unwrap();
-        assert!(stdout(&["schema", name]) == committed, "{name}: `cargo xtask schemas` writes it again");
+        let committed =
+            std::fs::read_to_string(folder.join(format!("{name}.schema.json"))).unwrap();
+        assert!(
+            stdout(&["schema", name]) == committed,
+            "{name}: `cargo xtask schemas` writes it again"
+        );
     }
 }
 
@@ -63,20 +71,28 @@ fn completions_name_the_commands() {
 fn wrong_usage_is_a_failure_of_the_tool() {
     let output = portcullis(&["gaurd"], Path::new("."));
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("guard"), "the nearest command is suggested");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("guard"),
+        "the nearest command is suggested"
+    );
 }
 
 #[test]
 fn every_command_of_the_readme_exists() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let commands = readme.lines().filter_map(|line| line.strip_prefix("portcullis ")).collect::<Vec<_>>();
+    let readme =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let commands =
+        readme.lines().filter_map(|line| line.strip_prefix("portcullis ")).collect::<Vec<_>>();
     assert!(commands.len() >= 8, "the README shows how to use the program");
     for line in commands {
         let line = line.split('#').next().unwrap_or_default();
         let words: Vec<&str> = line.split_whitespace().collect();
         let help = stdout(&[words[0], "--help"]);
         for flag in words.iter().filter(|word| word.starts_with("--")) {
-            assert!(help.contains(flag) || words[0] == "rules", "`{line}`: {flag} is not an option");
+            assert!(
+                help.contains(flag) || words[0] == "rules",
+                "`{line}`: {flag} is not an option"
+            );
         }
     }
 }

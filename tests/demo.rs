@@ -9,7 +9,11 @@ use portcullis_range::story::{self, StoryOptions};
 
 /// Runs the demo and returns what it prints.
 fn demo(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_portcullis")).arg("demo").args(arguments).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .arg("demo")
+        .args(arguments)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -35,13 +39,19 @@ fn the_shipped_recording_shows_one_pause_and_what_it_would_save() {
     assert!(text.contains("Vault.sol:41"), "and shows where it is: {text}");
     assert_eq!(pauses(&text), 1, "{text}");
     assert!(text.contains("the attack then fails"), "the counterfactual is shown: {text}");
-    assert!(text.contains("90 ether would have stayed in the vault. 50 other transactions were let pass."), "{text}");
+    assert!(
+        text.contains(
+            "90 ether would have stayed in the vault. 50 other transactions were let pass."
+        ),
+        "{text}"
+    );
     assert!(!text.contains('\u{1b}'), "no colour without a terminal");
 }
 
 #[test]
 fn the_shipped_recording_is_the_story_as_it_is_told_today() {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/recordings/vault-attack.jsonl");
+    let shipped =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/recordings/vault-attack.jsonl");
     let mut told = Vec::new();
     story::record(&StoryOptions::default(), Path::new("told"), &mut told).unwrap();
     assert!(std::fs::read(shipped).unwrap() == told, "`cargo xtask recording` writes it again");
@@ -57,7 +67,8 @@ fn the_repaired_vault_is_not_paused() {
 #[test]
 fn the_figures_follow_the_attack() {
     let wei = alloy::primitives::utils::parse_ether("3").unwrap();
-    let text = demo_of(&StoryOptions { attack_stake: wei, attack_loops: 4, ..Default::default() }, &[]);
+    let text =
+        demo_of(&StoryOptions { attack_stake: wei, attack_loops: 4, ..Default::default() }, &[]);
     assert_eq!(pauses(&text), 1, "{text}");
     assert!(text.contains("12 ether would have stayed in the vault."), "{text}");
 }
@@ -65,10 +76,18 @@ fn the_figures_follow_the_attack() {
 #[test]
 fn the_price_follows_the_attack() {
     let gwei = 1_000_000_000;
-    let options =
-        StoryOptions { attack_tip: 40 * gwei, attack_max_fee: 300 * gwei, benign: 12, ..Default::default() };
+    let options = StoryOptions {
+        attack_tip: 40 * gwei,
+        attack_max_fee: 300 * gwei,
+        benign: 12,
+        ..Default::default()
+    };
     let text = demo_of(&options, &[]);
-    assert!(text.contains("(the attack offers 300 gwei)") && text.contains("(the attack offers 40 gwei)"), "{text}");
+    assert!(
+        text.contains("(the attack offers 300 gwei)")
+            && text.contains("(the attack offers 40 gwei)"),
+        "{text}"
+    );
 }
 
 #[test]

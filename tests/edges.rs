@@ -171,7 +171,10 @@ fn only_the_daemon_spawns() {
             continue;
         }
         for (number, line) in code_lines(&text) {
-            if line.contains("::spawn(") || line.contains(".spawn(") || line.contains("spawn_blocking(") {
+            if line.contains("::spawn(")
+                || line.contains(".spawn(")
+                || line.contains("spawn_blocking(")
+            {
                 wrong.push(format!("{}:{number}", path.display()));
             }
         }

@@ -31,11 +31,18 @@ struct Run {
 
 impl Run {
     fn row(&self, hash: B256) -> &VerdictRow {
-        self.journal.iter().find(|row| row.tx_hash == hash).unwrap_or_else(|| panic!("no row for {hash}"))
+        self.journal
+            .iter()
+            .find(|row| row.tx_hash == hash)
+            .unwrap_or_else(|| panic!("no row for {hash}"))
     }
 
     async fn is_paused(&self) -> bool {
-        let word = self.node.view_word(self.story.vault, &Vault::pausedCall {}.abi_encode()).await.unwrap();
+        let word = self
+            .node
+            .view_word(self.story.vault, &Vault::pausedCall {}.abi_encode())
+            .await
+            .unwrap();
         word == U256::from(1)
     }
 }
@@ -94,7 +101,10 @@ async fn the_vault_is_paused_before_the_attack_is_mined() {
 
     assert!(run.is_paused().await, "the vault is paused");
     assert!(!run.attack.succeeded, "the attack reverted");
-    assert!(run.node.balance_wei(run.story.vault).await.unwrap() >= run.before_attack, "the vault lost nothing");
+    assert!(
+        run.node.balance_wei(run.story.vault).await.unwrap() >= run.before_attack,
+        "the vault lost nothing"
+    );
 
     let row = run.row(run.story.attack());
     assert_eq!((row.outcome, row.decision), (Outcome::Attack, Decision::Pause), "{}", row.reason);
@@ -113,5 +123,10 @@ async fn observing_lets_the_attack_through_and_says_what_it_would_have_done() {
     assert!(!run.is_paused().await);
     assert!(run.attack.succeeded, "nobody stopped the attack");
     let row = run.row(run.story.attack());
-    assert_eq!((row.decision, row.would_decide), (Decision::None, Decision::Pause), "{}", row.reason);
+    assert_eq!(
+        (row.decision, row.would_decide),
+        (Decision::None, Decision::Pause),
+        "{}",
+        row.reason
+    );
 }

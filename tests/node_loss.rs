@@ -33,14 +33,16 @@ fn an_unreachable_node_is_tried_again_later_and_later() {
     let story = Story::tell(&StoryOptions::default());
     let config = configuration(folder.path(), &format!("ws://127.0.0.1:{port}"), &story);
     let mut guard = GuardProcess::start(&config, None);
-    let waits: Vec<u64> = (0..3).map(|_| guard.wait_for("node_down")["retry_in_ms"].as_u64().unwrap()).collect();
+    let waits: Vec<u64> =
+        (0..3).map(|_| guard.wait_for("node_down")["retry_in_ms"].as_u64().unwrap()).collect();
     assert!(waits[0] > 0 && waits.is_sorted() && waits[2] > waits[0], "{waits:?}");
     assert_eq!(guard.interrupt(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_journalled_before_the_node_died_is_still_there() {
-    let anvil = find_anvil(None, Path::new(env!("CARGO_MANIFEST_DIR"))).expect("anvil is set up: `bash .ci/setup`");
+    let anvil = find_anvil(None, Path::new(env!("CARGO_MANIFEST_DIR")))
+        .expect("anvil is set up: `bash .ci/setup`");
     let mut node = LocalNode::start(&anvil, CHAIN_ID, 1).await.unwrap();
     let story = Story::tell(&StoryOptions::default());
     node.set_up(&story).await.unwrap();
@@ -49,7 +51,8 @@ async fn what_was_journalled_before_the_node_died_is_still_there() {
     let mut guard = GuardProcess::start(&config, None);
     guard.wait_for("ready");
 
-    let steps: Vec<_> = story.steps.iter().filter(|step| step.role == Role::Benign).take(3).collect();
+    let steps: Vec<_> =
+        story.steps.iter().filter(|step| step.role == Role::Benign).take(3).collect();
     for step in &steps {
         node.send(&step.raw).await.unwrap();
         guard.wait_for("verdict");
@@ -62,6 +65,10 @@ async fn what_was_journalled_before_the_node_died_is_still_there() {
     let journal = Journal::open(folder.path().join("portcullis.db")).unwrap();
     let rows = journal.verdicts(&VerdictFilter::default()).unwrap();
     for step in steps {
-        assert!(rows.iter().any(|row| row.tx_hash == step.hash), "{} is not in the journal", step.label);
+        assert!(
+            rows.iter().any(|row| row.tx_hash == step.hash),
+            "{} is not in the journal",
+            step.label
+        );
     }
 }

@@ -55,7 +55,8 @@ fn assert_refused(output: &Output, parts: &[&str]) {
 #[test]
 fn an_unknown_key_in_the_configuration() {
     let folder = tempfile::tempdir().unwrap();
-    let config = configuration(folder.path(), "ws://127.0.0.1:1", "[polcy]\nmax_pauses_per_day = 1\n");
+    let config =
+        configuration(folder.path(), "ws://127.0.0.1:1", "[polcy]\nmax_pauses_per_day = 1\n");
     assert_refused(&guard(&config, &["--check"], None), &["portcullis.toml", "line 7", "polcy"]);
 }
 
@@ -72,8 +73,12 @@ fn a_rule_file_that_names_no_fact() {
                 severity: high\n    maturity: stable\n    class: test\n    why: to see it refused\n    \
                 when: outflw_wei > 0\n    message: m\n    tests: []\n";
     std::fs::write(folder.path().join("mine.yaml"), pack).unwrap();
-    let config = configuration(folder.path(), "ws://127.0.0.1:1", "[rules]\npacks = ['mine.yaml']\n");
-    assert_refused(&guard(&config, &["--check"], None), &["mine.yaml", "outflw_wei", "outflow_wei", "^"]);
+    let config =
+        configuration(folder.path(), "ws://127.0.0.1:1", "[rules]\npacks = ['mine.yaml']\n");
+    assert_refused(
+        &guard(&config, &["--check"], None),
+        &["mine.yaml", "outflw_wei", "outflow_wei", "^"],
+    );
 }
 
 #[test]
@@ -85,14 +90,18 @@ fn a_model_of_another_schema() {
             intent: i % 2 == 0,
             family: "test".to_owned(),
             episode: i,
-            values: (0..CONTRACT.len()).map(|f| if f == 3 && i % 2 == 0 { 1.0 } else { 0.0 }).collect(),
+            values: (0..CONTRACT.len())
+                .map(|f| if f == 3 && i % 2 == 0 { 1.0 } else { 0.0 })
+                .collect(),
         })
         .collect();
-    let origin = Origin { generator: "test".to_owned(), generator_version: "1".to_owned(), seed: 1 };
+    let origin =
+        Origin { generator: "test".to_owned(), generator_version: "1".to_owned(), seed: 1 };
     let data = Dataset { schema: &CONTRACT, origin, rows };
     let model = train::fit(&data, &TrainOptions::default()).unwrap().to_onnx();
     std::fs::write(folder.path().join("contract.onnx"), model).unwrap();
-    let config = configuration(folder.path(), "ws://127.0.0.1:1", "[model]\npath = 'contract.onnx'\n");
+    let config =
+        configuration(folder.path(), "ws://127.0.0.1:1", "[model]\npath = 'contract.onnx'\n");
     assert_refused(&guard(&config, &["--check"], None), &["contract.onnx", "schema"]);
 }
 
@@ -100,7 +109,8 @@ fn a_model_of_another_schema() {
 fn a_model_that_is_none() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("broken.onnx"), [0xff; 64]).unwrap();
-    let config = configuration(folder.path(), "ws://127.0.0.1:1", "[model]\npath = 'broken.onnx'\n");
+    let config =
+        configuration(folder.path(), "ws://127.0.0.1:1", "[model]\npath = 'broken.onnx'\n");
     assert_refused(&guard(&config, &["--check"], None), &["broken.onnx"]);
 }
 
@@ -128,7 +138,8 @@ async fn a_key_without_the_pauser_role() {
     );
     let config = configuration(folder.path(), node.address(), &extra);
     let key = story.pauser.private_key();
-    let output = tokio::task::spawn_blocking(move || guard(&config, &[], Some(&key))).await.unwrap();
+    let output =
+        tokio::task::spawn_blocking(move || guard(&config, &[], Some(&key))).await.unwrap();
     assert_refused(&output, &["pauser", &story.pauser.address().to_string()]);
     assert!(!String::from_utf8_lossy(&output.stderr).contains(&story.pauser.private_key()));
 }

@@ -43,7 +43,10 @@ pub(crate) enum ConfigError {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     /// Format version; 1.
-    #[expect(dead_code, reason = "checked before the rest is read; it stands here so that the key is known")]
+    #[expect(
+        dead_code,
+        reason = "checked before the rest is read; it stands here so that the key is known"
+    )]
     pub version: u32,
     /// How far to go where a protected entry does not say: `observe` (default), `alert` or `armed`.
     #[serde(default)]

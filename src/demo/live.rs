@@ -22,19 +22,32 @@ const BLOCK_TIME_S: u64 = 2;
 const PACE: Duration = Duration::from_millis(120);
 
 /// Deploys, lets people use the vault, attacks it, and says what was saved.
-pub(super) fn run(paint: Paint, without_model: bool, without_rules: bool) -> anyhow::Result<ExitCode> {
+pub(super) fn run(
+    paint: Paint,
+    without_model: bool,
+    without_rules: bool,
+) -> anyhow::Result<ExitCode> {
     let path = platform::variable("PATH");
-    let anvil = find_anvil(path.as_deref().map(AsRef::as_ref), Path::new(".")).ok_or(NodeError::NotFound)?;
+    let anvil = find_anvil(path.as_deref().map(AsRef::as_ref), Path::new("."))
+        .ok_or(NodeError::NotFound)?;
     heading(paint, "The guard protects that vault on a real node")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(play(&anvil, paint, without_model, without_rules))
 }
 
-async fn play(anvil: &Path, paint: Paint, without_model: bool, without_rules: bool) -> anyhow::Result<ExitCode> {
+async fn play(
+    anvil: &Path,
+    paint: Paint,
+    without_model: bool,
+    without_rules: bool,
+) -> anyhow::Result<ExitCode> {
     let options = StoryOptions::default();
     let story = Story::tell(&options);
     let node = LocalNode::start(anvil, options.chain_id, BLOCK_TIME_S).await?;
-    terminal::print(&format!("  anvil runs on chain {}; deploying and funding\n", options.chain_id))?;
+    terminal::print(&format!(
+        "  anvil runs on chain {}; deploying and funding\n",
+        options.chain_id
+    ))?;
     node.set_up(&story).await?;
 
     let scene = Scene::of_story(&story, options.chain_id, BLOCK_TIME_S * 1_000)?;
@@ -94,12 +107,22 @@ async fn tell(node: &LocalNode, story: &Story) -> anyhow::Result<Ending> {
 }
 
 impl Ending {
-    async fn report(&self, node: &LocalNode, story: &Story, paint: Paint) -> anyhow::Result<ExitCode> {
-        let is_paused = node.view_word(story.vault, &Vault::pausedCall {}.abi_encode()).await? == U256::from(1);
+    async fn report(
+        &self,
+        node: &LocalNode,
+        story: &Story,
+        paint: Paint,
+    ) -> anyhow::Result<ExitCode> {
+        let is_paused =
+            node.view_word(story.vault, &Vault::pausedCall {}.abi_encode()).await? == U256::from(1);
         let now = node.balance_wei(story.vault).await?;
         if self.attack_succeeded {
             let lost = self.before_attack.saturating_sub(now);
-            let text = format!("The attack was mined in block {} and took {}.", self.attack_block, ether(lost));
+            let text = format!(
+                "The attack was mined in block {} and took {}.",
+                self.attack_block,
+                ether(lost)
+            );
             terminal::print(&format!("\n{}\n", paint.red(&text)))?;
             return Ok(ExitCode::FAILURE);
         }

@@ -83,7 +83,9 @@ fn audit(paint: Paint) -> anyhow::Result<()> {
 fn replay(scene: &Scene, paint: Paint, args: &DemoArgs) -> anyhow::Result<()> {
     let config = scene.write_config(&[], args.without_model, args.without_rules)?;
     let mut view = StreamView::new(paint, Show::All).with_labels(scene.labels()?);
-    let events = guard::replay(&config, scene.recording(), move |event| terminal::print(&view.lines(event)))?;
+    let events = guard::replay(&config, scene.recording(), move |event| {
+        terminal::print(&view.lines(event))
+    })?;
     let mut told = Told::default();
     events.iter().for_each(|event| told.note(event));
     terminal::print(&format!("\n{}\n", told.closing(paint)))?;
@@ -112,7 +114,10 @@ impl Told {
 
     fn closing(&self, paint: Paint) -> String {
         if self.would_pause == 0 {
-            return paint.green(&format!("{} transactions judged, and nothing in them to pause for.", self.judged));
+            return paint.green(&format!(
+                "{} transactions judged, and nothing in them to pause for.",
+                self.judged
+            ));
         }
         let others = self.judged - self.would_pause;
         format!(

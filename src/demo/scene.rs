@@ -37,7 +37,11 @@ impl Scene {
     }
 
     /// The scene of a story on a live chain.
-    pub(super) fn of_story(story: &Story, chain_id: u64, block_time_ms: u64) -> anyhow::Result<Self> {
+    pub(super) fn of_story(
+        story: &Story,
+        chain_id: u64,
+        block_time_ms: u64,
+    ) -> anyhow::Result<Self> {
         let folder = Folder::create()?;
         folder.write_key(&story.pauser.private_key())?;
         Ok(Self {
@@ -76,7 +80,8 @@ impl Scene {
 
     /// What the recording's notes say of the transactions that follow them, by hash.
     pub(super) fn labels(&self) -> anyhow::Result<BTreeMap<B256, String>> {
-        let text = std::fs::read_to_string(&self.recording).with_context(|| self.recording.display().to_string())?;
+        let text = std::fs::read_to_string(&self.recording)
+            .with_context(|| self.recording.display().to_string())?;
         let mut labels = BTreeMap::new();
         let mut note = None;
         // The recording was read once already, so every line is sound.
@@ -108,7 +113,8 @@ impl Scene {
     ) -> anyhow::Result<PathBuf> {
         let quoted: Vec<String> = nodes.iter().map(|node| format!("'{node}'")).collect();
         // A replay connects to nobody, but a chain without nodes is refused.
-        let nodes = if nodes.is_empty() { "'ws://127.0.0.1:1'".to_owned() } else { quoted.join(", ") };
+        let nodes =
+            if nodes.is_empty() { "'ws://127.0.0.1:1'".to_owned() } else { quoted.join(", ") };
         let mut text = format!(
             "version = 1\nmode = 'armed'\n\n[[chains]]\nname = '{}'\nchain_id = {}\nblock_time_ms = {}\nnodes = [{nodes}]\n",
             self.chain, self.chain_id, self.block_time_ms

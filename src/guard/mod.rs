@@ -123,7 +123,8 @@ pub(crate) fn replay(
 ) -> anyhow::Result<Vec<GuardEvent>> {
     let (settings, parts) = load(path)?;
     let recording = Arc::new(Recording::open(recording)?);
-    let replay = Replay { hand: dry_hand(&settings, &parts, &recording), recording, pace: Pace::Unpaced };
+    let replay =
+        Replay { hand: dry_hand(&settings, &parts, &recording), recording, pace: Pace::Unpaced };
     // The pipeline calls from wherever it runs; the lock keeps lines whole.
     let printing = Arc::new(Mutex::new((print, Ok(()))));
     let observed = Arc::clone(&printing);
@@ -153,12 +154,20 @@ fn check(path: &Path) -> anyhow::Result<ExitCode> {
     );
     let mut text = format!("{}: sound\n", path.display());
     for chain in &parts.settings.chains {
-        text.push_str(&format!("  chain {} (id {}), {} nodes\n", chain.name, chain.chain_id, chain.nodes.len()));
+        text.push_str(&format!(
+            "  chain {} (id {}), {} nodes\n",
+            chain.name,
+            chain.chain_id,
+            chain.nodes.len()
+        ));
     }
     for protected in &parts.settings.protected {
         let mode = protected.mode.unwrap_or(parts.settings.mode);
         let name = &protected.name;
-        text.push_str(&format!("  protected {name}: {} contracts, mode {mode:?}\n", protected.addresses.len()));
+        text.push_str(&format!(
+            "  protected {name}: {} contracts, mode {mode:?}\n",
+            protected.addresses.len()
+        ));
     }
     text.push_str(&format!("  {} rules, {model}\n", parts.rules.len()));
     terminal::print(&text)?;
@@ -176,8 +185,13 @@ fn load(path: &Path) -> anyhow::Result<(GuardSettings, daemon::Parts)> {
 }
 
 /// A hand that shows what would be sent; none where no guardian or no key is configured.
-fn dry_hand(settings: &GuardSettings, parts: &daemon::Parts, recording: &Recording) -> Option<DryHand> {
-    let chain = settings.chains.iter().find(|chain| *chain.name == *recording.header().chain.name)?;
+fn dry_hand(
+    settings: &GuardSettings,
+    parts: &daemon::Parts,
+    recording: &Recording,
+) -> Option<DryHand> {
+    let chain =
+        settings.chains.iter().find(|chain| *chain.name == *recording.header().chain.name)?;
     Some(DryHand {
         guardian: settings.guardian?,
         pauser: parts.key.as_ref()?.address(),
@@ -187,7 +201,10 @@ fn dry_hand(settings: &GuardSettings, parts: &daemon::Parts, recording: &Recordi
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot be started")
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")
 }
 
 fn journal_is_whole(health: Option<&JournalHealth>) -> anyhow::Result<()> {

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use portcullis_alerting::guardian::{FeeBudget, Key};
-use portcullis_alerting::notify::{Dispatcher, RetryPolicy, Severity, SinkSettings, WebhookSettings};
+use portcullis_alerting::notify::{
+    Dispatcher, RetryPolicy, Severity, SinkSettings, WebhookSettings,
+};
 use portcullis_alerting::secret::Secret;
 use portcullis_models::schema::TRANSACTION;
 use portcullis_models::{Engine, Model, shipped};
 use portcullis_rules::{Pack, RuleSet, packs};
 use portcullis_watcher::settings::{
-    ChainSettings, ChannelSettings, Flow, GuardSettings, PauseCall, PolicySettings, ProtectedSettings,
+    ChainSettings, ChannelSettings, Flow, GuardSettings, PauseCall, PolicySettings,
+    ProtectedSettings,
 };
 use portcullis_watcher::source::{NodeSettings, NodeUrl};
 use portcullis_watcher::state::Hardfork;
@@ -29,12 +32,19 @@ const WORKERS: usize = 2;
 /// Keys of the configuration that are accepted and that nothing reads yet, one line each for people.
 pub(crate) fn unread(config: &Config) -> Vec<String> {
     let lists = |protected: &config::Protected| {
-        [("tokens", protected.tokens.len()), ("oracles", protected.oracles.len()), ("related", protected.related.len())]
+        [
+            ("tokens", protected.tokens.len()),
+            ("oracles", protected.oracles.len()),
+            ("related", protected.related.len()),
+        ]
     };
     let mut lines = Vec::new();
     for protected in &config.protected {
         for (key, _) in lists(protected).into_iter().filter(|(_, len)| *len > 0) {
-            lines.push(format!("protected `{}`: no fact reads `{key}` yet; it changes no verdict", protected.name));
+            lines.push(format!(
+                "protected `{}`: no fact reads `{key}` yet; it changes no verdict",
+                protected.name
+            ));
         }
     }
     lines
@@ -71,7 +81,11 @@ pub(crate) fn gather(config: &Config, path: &Path) -> anyhow::Result<Parts> {
 }
 
 fn settings(config: &Config, base: &Path) -> anyhow::Result<GuardSettings> {
-    let chains = config.chains.iter().map(|chain| self::chain(chain, base)).collect::<anyhow::Result<_>>()?;
+    let chains = config
+        .chains
+        .iter()
+        .map(|chain| self::chain(chain, base))
+        .collect::<anyhow::Result<_>>()?;
     let protected = config
         .protected
         .iter()
@@ -79,7 +93,11 @@ fn settings(config: &Config, base: &Path) -> anyhow::Result<GuardSettings> {
             name: protected.name.clone(),
             chain: protected.chain.as_str().into(),
             addresses: protected.addresses.clone(),
-            pause: protected.pause.iter().map(|call| PauseCall { to: call.to, data: call.data.clone() }).collect(),
+            pause: protected
+                .pause
+                .iter()
+                .map(|call| PauseCall { to: call.to, data: call.data.clone() })
+                .collect(),
             mode: protected.mode,
         })
         .collect();
@@ -119,7 +137,10 @@ fn chain(chain: &config::Chain, base: &Path) -> anyhow::Result<ChainSettings> {
         name: chain.name.as_str().into(),
         chain_id: chain.chain_id.or(preset.map(|values| values.chain_id)).context("a chain id")?,
         nodes,
-        block_time_ms: chain.block_time_ms.or(preset.map(|values| values.block_time_ms)).context("a block time")?,
+        block_time_ms: chain
+            .block_time_ms
+            .or(preset.map(|values| values.block_time_ms))
+            .context("a block time")?,
         hardfork: hardfork(chain)?,
         flow: match flow {
             config::Flow::Mempool => Flow::Mempool,
@@ -153,7 +174,8 @@ fn rules(config: &config::Rules, base: &Path) -> anyhow::Result<RuleSet> {
     }
     for path in &config.packs {
         let path = base.join(path);
-        let text = std::fs::read_to_string(&path).with_context(|| format!("rule pack {}", path.display()))?;
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("rule pack {}", path.display()))?;
         loaded.push(Pack::parse(&text, &path.display().to_string(), &dictionaries)?);
     }
     Ok(RuleSet::new(loaded)?)
@@ -164,28 +186,35 @@ fn model(config: &config::Model, base: &Path) -> anyhow::Result<Option<Model>> {
         return Ok(None);
     }
     let runtime = config.runtime.as_ref().map(|path| base.join(path));
-    let engine = runtime.as_deref().map_or(Engine::Native, |library| Engine::OnnxRuntime { library });
+    let engine =
+        runtime.as_deref().map_or(Engine::Native, |library| Engine::OnnxRuntime { library });
     let (origin, bytes) = match &config.path {
         None => (PathBuf::from("the model that ships"), shipped::TRANSACTION.to_vec()),
         Some(path) => {
             let path = base.join(path);
-            let bytes = std::fs::read(&path).with_context(|| format!("model {}", path.display()))?;
+            let bytes =
+                std::fs::read(&path).with_context(|| format!("model {}", path.display()))?;
             (path, bytes)
         }
     };
-    let model = Model::from_bytes(&bytes, &TRANSACTION, engine).with_context(|| format!("model {}", origin.display()))?;
+    let model = Model::from_bytes(&bytes, &TRANSACTION, engine)
+        .with_context(|| format!("model {}", origin.display()))?;
     Ok(Some(model))
 }
 
 fn key(config: &Config, base: &Path) -> anyhow::Result<Option<Key>> {
-    let Some(place) = config.guardian.as_ref().and_then(|guardian| guardian.key.as_ref()) else { return Ok(None) };
+    let Some(place) = config.guardian.as_ref().and_then(|guardian| guardian.key.as_ref()) else {
+        return Ok(None);
+    };
     let key = match place {
         config::Key { keystore: Some(path), password: Some(password), .. } => {
             let password = Secret::new(password.reveal(base).map_err(anyhow::Error::msg)?);
             Key::from_keystore(base.join(path), &password)?
         }
         config::Key { env: Some(name), .. } => {
-            let Some(value) = platform::variable(name) else { bail!("the environment variable {name} is not set") };
+            let Some(value) = platform::variable(name) else {
+                bail!("the environment variable {name} is not set")
+            };
             Key::from_env_value(name, &Secret::new(value))?
         }
         config::Key { file: Some(path), .. } => Key::from_file(base.join(path))?,
@@ -199,7 +228,10 @@ fn dispatcher(config: &Config, base: &Path) -> anyhow::Result<Dispatcher> {
     let mut routes = Vec::new();
     for hook in &config.notify {
         let read = |secret: Result<String, String>| {
-            secret.map(Secret::new).map_err(anyhow::Error::msg).with_context(|| format!("notify `{}`", hook.name))
+            secret
+                .map(Secret::new)
+                .map_err(anyhow::Error::msg)
+                .with_context(|| format!("notify `{}`", hook.name))
         };
         let settings = WebhookSettings {
             name: hook.name.clone(),

@@ -43,23 +43,36 @@ impl StreamView {
     pub(crate) fn lines(&mut self, event: &GuardEvent) -> String {
         match event {
             GuardEvent::Started(started) => self.started(started),
-            GuardEvent::NodeUp { chain, node } => self.note(&format!("{node} is up, on chain {chain}")),
+            GuardEvent::NodeUp { chain, node } => {
+                self.note(&format!("{node} is up, on chain {chain}"))
+            }
             GuardEvent::NodeDown { node, reason, retry_in_ms, attempt, .. } => {
-                let text = format!("{node} is down: {reason}; attempt {attempt} in {retry_in_ms} ms");
+                let text =
+                    format!("{node} is down: {reason}; attempt {attempt} in {retry_in_ms} ms");
                 format!("  {}\n", self.paint.yellow(&text))
             }
-            GuardEvent::PauseReady { chain, pauser } => {
-                self.note(&format!("the pause was tried out on {chain} and would work; {} may fire it", short(pauser)))
-            }
+            GuardEvent::PauseReady { chain, pauser } => self.note(&format!(
+                "the pause was tried out on {chain} and would work; {} may fire it",
+                short(pauser)
+            )),
             GuardEvent::PauseNotReady { chain, reason } => {
-                format!("  {}\n", self.paint.red(&format!("a pause on {chain} would fail now: {reason}")))
+                format!(
+                    "  {}\n",
+                    self.paint.red(&format!("a pause on {chain} would fail now: {reason}"))
+                )
             }
             GuardEvent::Ready { chain } => self.note(&format!("{chain} is guarded from here on")),
-            GuardEvent::Head { number, transactions, state, .. } => self.head(*number, *transactions, state),
+            GuardEvent::Head { number, transactions, state, .. } => {
+                self.head(*number, *transactions, state)
+            }
             GuardEvent::Verdict(judged) => self.verdict(judged),
             GuardEvent::Pause(pause) => self.pause(pause),
             // The pause itself was just printed, with more than this row says.
-            GuardEvent::Action(row) if matches!(row.kind.as_str(), "pause_shown" | "pause_sent") => String::new(),
+            GuardEvent::Action(row)
+                if matches!(row.kind.as_str(), "pause_shown" | "pause_sent") =>
+            {
+                String::new()
+            }
             GuardEvent::Action(row) => {
                 let text = format!("{}: {}", row.kind.replace('_', " "), row.detail);
                 let is_bad = row.kind.contains("failed") || row.kind == "attack_succeeded";
@@ -70,10 +83,17 @@ impl StreamView {
                 self.note(&format!("{node} told something unusable ({count}): {reason}"))
             }
             GuardEvent::Dropped { stage, count, .. } => {
-                format!("  {}\n", self.paint.yellow(&format!("{count} transactions dropped unjudged, at {stage}")))
+                format!(
+                    "  {}\n",
+                    self.paint
+                        .yellow(&format!("{count} transactions dropped unjudged, at {stage}"))
+                )
             }
             GuardEvent::ChainEnded { chain, failure: Some(failure) } => {
-                format!("  {}\n", self.paint.red(&format!("chain {chain} is watched no longer: {failure}")))
+                format!(
+                    "  {}\n",
+                    self.paint.red(&format!("chain {chain} is watched no longer: {failure}"))
+                )
             }
             GuardEvent::ChainEnded { failure: None, .. } => String::new(),
             GuardEvent::Stopped { totals } => self.stopped(totals),
@@ -83,8 +103,11 @@ impl StreamView {
 
     fn started(&mut self, started: &Started) -> String {
         self.is_replay = started.is_replay;
-        let protected: Vec<String> =
-            started.protected.iter().map(|(name, mode)| format!("{name} ({})", mode_name(*mode))).collect();
+        let protected: Vec<String> = started
+            .protected
+            .iter()
+            .map(|(name, mode)| format!("{name} ({})", mode_name(*mode)))
+            .collect();
         let model = started.model.as_ref().map_or_else(
             || self.paint.yellow("no model is asked"),
             |hash| format!("model {}", hash.get(..8).unwrap_or(hash)),
@@ -99,9 +122,16 @@ impl StreamView {
     }
 
     fn head(&self, number: u64, transactions: usize, state: &str) -> String {
-        let state = if matches!(state, "exact" | "known") { String::new() } else { format!("; state {state}") };
+        let state = if matches!(state, "exact" | "known") {
+            String::new()
+        } else {
+            format!("; state {state}")
+        };
         let noun = if transactions == 1 { "transaction" } else { "transactions" };
-        format!("  {}\n", self.paint.dim(&format!("── block {number}, {transactions} {noun}{state}")))
+        format!(
+            "  {}\n",
+            self.paint.dim(&format!("── block {number}, {transactions} {noun}{state}"))
+        )
     }
 
     fn verdict(&self, judged: &Judged) -> String {
@@ -139,8 +169,13 @@ impl StreamView {
         for reason in &judged.reasons {
             text.push_str(&format!("    │ {reason}\n"));
         }
-        if let Some(counterfactual) = judged.evidence.as_ref().and_then(|evidence| evidence.counterfactual.as_ref()) {
-            text.push_str(&format!("    │ tried on the fork, the pause first: {}\n", counterfactual.detail));
+        if let Some(counterfactual) =
+            judged.evidence.as_ref().and_then(|evidence| evidence.counterfactual.as_ref())
+        {
+            text.push_str(&format!(
+                "    │ tried on the fork, the pause first: {}\n",
+                counterfactual.detail
+            ));
         }
         text.push_str(&format!("    └ {}\n", self.decision(&judged.row)));
         text
@@ -156,18 +191,38 @@ impl StreamView {
             return self.paint.bold(&format!("decision: {}", word(row.decision)));
         }
         let decided = self.paint.bold(&format!("decision: {}", word(row.decision)));
-        format!("{decided} (mode {}; armed it would {})", mode_name(row.mode), word(row.would_decide))
+        format!(
+            "{decided} (mode {}; armed it would {})",
+            mode_name(row.mode),
+            word(row.would_decide)
+        )
     }
 
     fn pause(&self, pause: &PauseShown) -> String {
-        let verb = if pause.pause_hash.is_some() { "pause sent" } else { "the pause that would be sent" };
+        let verb =
+            if pause.pause_hash.is_some() { "pause sent" } else { "the pause that would be sent" };
         let mut text = format!("    {}\n", self.paint.red(&format!("▼ {verb}")));
-        let mut line = |name: &str, value: String| text.push_str(&format!("      {name:<9} {value}\n"));
+        let mut line =
+            |name: &str, value: String| text.push_str(&format!("      {name:<9} {value}\n"));
         line("protocol", pause.protocol.clone());
         line("target", pause.target.to_string());
         line("through", format!("guardian {}", pause.guardian));
-        line("fee cap", format!("{} (the attack offers {})", gwei(pause.max_fee_per_gas_wei), gwei(pause.attack_max_fee_per_gas_wei)));
-        line("tip", format!("{} (the attack offers {})", gwei(pause.max_tip_wei), gwei(pause.attack_max_tip_wei)));
+        line(
+            "fee cap",
+            format!(
+                "{} (the attack offers {})",
+                gwei(pause.max_fee_per_gas_wei),
+                gwei(pause.attack_max_fee_per_gas_wei)
+            ),
+        );
+        line(
+            "tip",
+            format!(
+                "{} (the attack offers {})",
+                gwei(pause.max_tip_wei),
+                gwei(pause.attack_max_tip_wei)
+            ),
+        );
         line("at stake", ether(pause.at_stake_wei));
         if let Some(hash) = pause.pause_hash {
             line("hash", hash.to_string());
@@ -181,7 +236,10 @@ impl StreamView {
             totals.judged, totals.touching, totals.alerts, totals.pauses, totals.unknown
         );
         if totals.dropped > 0 || totals.journal_lost > 0 {
-            let lost = format!("; {} dropped unjudged, {} journal rows lost", totals.dropped, totals.journal_lost);
+            let lost = format!(
+                "; {} dropped unjudged, {} journal rows lost",
+                totals.dropped, totals.journal_lost
+            );
             text.push_str(&self.paint.yellow(&lost));
         }
         text.push('\n');
@@ -222,7 +280,11 @@ pub(crate) fn ether(wei: U256) -> String {
 
 fn gwei(wei: u128) -> String {
     let (whole, rest) = (wei / 1_000_000_000, wei % 1_000_000_000);
-    if rest == 0 { format!("{whole} gwei") } else { format!("{} gwei", format!("{whole}.{rest:09}").trim_end_matches('0')) }
+    if rest == 0 {
+        format!("{whole} gwei")
+    } else {
+        format!("{} gwei", format!("{whole}.{rest:09}").trim_end_matches('0'))
+    }
 }
 
 fn short_hash(hash: &B256) -> String {

@@ -39,11 +39,11 @@ impl GuardProcess {
     /// Waits for an event of this kind; everything on the way is kept in `seen`.
     pub(crate) fn wait_for(&mut self, kind: &str) -> serde_json::Value {
         loop {
-            let line = self
-                .lines
-                .recv_timeout(Duration::from_secs(60))
-                .unwrap_or_else(|error| panic!("no `{kind}` event: {error}; seen: {:#?}", self.seen));
-            let event: serde_json::Value = serde_json::from_str(&line).expect("each line is one JSON object");
+            let line = self.lines.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|error| {
+                panic!("no `{kind}` event: {error}; seen: {:#?}", self.seen)
+            });
+            let event: serde_json::Value =
+                serde_json::from_str(&line).expect("each line is one JSON object");
             self.seen.push(event.clone());
             if event["event"] == kind {
                 return event;
@@ -53,7 +53,10 @@ impl GuardProcess {
 
     /// Interrupts it as Ctrl-C would, and waits until it has ended; returns its exit code.
     pub(crate) fn interrupt(&mut self) -> Option<i32> {
-        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().expect("kill runs");
+        let status = Command::new("kill")
+            .args(["-INT", &self.child.id().to_string()])
+            .status()
+            .expect("kill runs");
         assert!(status.success());
         self.child.wait().expect("the guard ends").code()
     }
