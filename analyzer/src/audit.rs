@@ -105,6 +105,10 @@ pub(crate) fn audit_project(project: Project, detectors: &[&dyn Detector]) -> Au
             diagnostics.extend(syntax.iter().map(|diagnostic| reading.syntax(diagnostic)));
             match detectors::contained(|| Facts::new(&program)) {
                 Ok(facts) => {
+                    let coverage = facts.coverage();
+                    stats.functions = coverage.functions;
+                    stats.names = coverage.names;
+                    stats.names_resolved = coverage.resolved_names;
                     for detector in detectors {
                         match detectors::run(*detector, &facts) {
                             Ok(found) => {
@@ -198,9 +202,7 @@ impl<'p> Reading<'p> {
             files_imported: self.files.len() as u64 - n_reported,
             lines_reported: reported.map(|(_, lines)| lines.count() as u64).sum(),
             left_out: project.skipped as u64,
-            detectors: 0,
-            suppressed: 0,
-            known: 0,
+            ..Stats::default()
         }
     }
 

@@ -130,6 +130,15 @@ pub struct Stats {
     pub lines_reported: u64,
     /// Folders and files left out as dependencies, tests or scripts.
     pub left_out: u64,
+    /// Functions and modifiers with a body, in all files read.
+    #[serde(default)]
+    pub functions: u64,
+    /// Uses of names in these bodies.
+    #[serde(default)]
+    pub names: u64,
+    /// Uses of names that were resolved; the rest is what the analysis could not see.
+    #[serde(default)]
+    pub names_resolved: u64,
     /// Detectors that ran to their end.
     pub detectors: u64,
     /// Findings left out because a comment in the source allows them.

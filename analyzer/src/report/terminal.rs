@@ -183,6 +183,10 @@ pub(crate) fn summary(report: &AuditReport, elapsed: Option<Duration>, paint: Pa
     if !report.diagnostics.is_empty() {
         push(out, format_args!("; {}", counted(report.diagnostics.len() as u64, "diagnostic")));
     }
+    let n_unresolved = stats.names.saturating_sub(stats.names_resolved);
+    if n_unresolved > 0 {
+        push(out, format_args!("; {} could not be resolved", counted(n_unresolved, "name")));
+    }
     if let Some(elapsed) = elapsed {
         push(out, format_args!("; {:.2} s", elapsed.as_secs_f64()));
     }

@@ -53,9 +53,10 @@ fn report() -> AuditReport {
             files_imported: 2,
             lines_reported: 1234,
             left_out: 1,
+            names: 9,
+            names_resolved: 7,
             detectors: 2,
-            suppressed: 0,
-            known: 0,
+            ..Stats::default()
         },
         sources: BTreeMap::from([("src/Bank.sol".to_owned(), SOURCE.into())]),
     }
@@ -83,7 +84,7 @@ high[reentrancy-eth]: `balances` is written after a call
   = more: portcullis explain reentrancy-eth
 
 1 finding (1 high) in 1 file, 1,234 lines; 2 more files read for imports; \
-1 folder or file of dependencies and tests left out; 1 diagnostic; 0.25 s
+1 folder or file of dependencies and tests left out; 1 diagnostic; 2 names could not be resolved; 0.25 s
 ";
     let elapsed = Some(std::time::Duration::from_millis(250));
     assert_eq!(terminal(&report(), TerminalOptions { is_coloured: false, elapsed }), expected);
@@ -188,7 +189,7 @@ fn markdown_holds_the_finding_and_no_foreign_markup() {
     let text = markdown(&report);
     let expected = "\
 **Portcullis:** 1 finding (1 high) in 1 file, 1,234 lines; 2 more files read for imports; \
-1 folder or file of dependencies and tests left out; 1 diagnostic
+1 folder or file of dependencies and tests left out; 1 diagnostic; 2 names could not be resolved
 
 | Severity | Finding | Where |
 | --- | --- | --- |
