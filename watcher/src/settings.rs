@@ -26,7 +26,7 @@ pub struct GuardSettings {
     pub evidence_floor: f32,
     /// Sizes of the bounded channels.
     pub channels: ChannelSettings,
-    /// Rooms for simulating at the same time, over each chain.
+    /// Threads that simulate, for each chain.
     pub workers: usize,
 }
 

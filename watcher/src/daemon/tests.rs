@@ -345,6 +345,90 @@ async fn the_attack_is_paused_and_nothing_else_is() {
     assert_eq!((totals.judged, totals.touching, totals.pauses), (3, 3, 1));
 }
 
+const SOFT_PACK: &str = r#"
+pack: soft
+version: 1.0.0
+engine: 1
+author: tests
+rules:
+  - id: reentered
+    subject: transaction
+    severity: high
+    maturity: stable
+    class: reentrancy
+    evidence: soft
+    why: A test.
+    references: []
+    when: touches_protected && reentry_depth > 1 && outflow_wei > 0
+    message: "re-entered {reentry_depth} deep"
+    false_positives: [none, this is a test]
+    tests:
+      - { name: fires, facts: { touches_protected: true, reentry_depth: 2, outflow_wei: 1 }, expect: fires }
+      - { name: silent, facts: { touches_protected: true, reentry_depth: 1, outflow_wei: 1 }, expect: silent }
+"#;
+
+/// The same recording, the same soft rule: with the model that ships the attack is paused, without it people are
+/// told.
+#[tokio::test]
+async fn the_model_is_asked_and_turns_the_decision() {
+    let mut world = World::new(true);
+    let pending = [world.withdrawal(30), world.attack()];
+    let mut settings = world.settings(Mode::Armed);
+    settings.policy.pause_score = Some(0.5);
+    let soft =
+        || RuleSet::new(vec![Pack::parse(SOFT_PACK, "soft", &[dictionary()]).unwrap()]).unwrap();
+    let model = Model::from_bytes(
+        portcullis_models::shipped::TRANSACTION,
+        &portcullis_models::schema::TRANSACTION,
+        portcullis_models::Engine::Native,
+    );
+    let with_model = Parts { model: Some(Arc::new(model.unwrap())), ..parts(soft()) };
+    let replay =
+        Replay { recording: world.record(&pending), pace: Pace::Unpaced, hand: world.hand() };
+    let asked = super::replay(&settings, with_model, replay, |_| {}).await.unwrap();
+    let unasked = world.replay(&settings, soft(), &pending).await;
+
+    let (benign, attack) = (judged(&asked, pending[0].hash), judged(&asked, pending[1].hash));
+    assert!(
+        benign.row.score.unwrap() < 0.5 && benign.row.decision == Decision::None,
+        "{:?}",
+        benign.row
+    );
+    assert_eq!(attack.row.decision, Decision::Pause, "{}", attack.row.reason);
+    assert!(attack.row.reason.contains("with a second key: the model's"), "{}", attack.row.reason);
+    let evidence = attack.evidence.as_ref().unwrap().model.as_ref().unwrap();
+    assert_eq!((evidence.engine.as_str(), evidence.probability), ("native", attack.row.score));
+    assert!(!evidence.contributions.is_empty());
+
+    let attack = judged(&unasked, pending[1].hash);
+    assert_eq!((attack.row.decision, attack.row.score), (Decision::Alert, None));
+    assert!(attack.row.reason.contains("no model is configured"), "{}", attack.row.reason);
+    assert_eq!((pauses(&asked).len(), pauses(&unasked).len()), (1, 0));
+}
+
+#[tokio::test]
+async fn every_event_is_one_json_object_that_names_itself() {
+    let mut world = World::new(true);
+    let pending = [world.attack()];
+    let events = world.replay(&world.settings(Mode::Armed), shipped(), &pending).await;
+    let names = events
+        .iter()
+        .map(|event| serde_json::to_value(event).unwrap()["event"].as_str().unwrap().to_owned());
+    let names: Vec<String> = names.collect();
+    let expected = [
+        "started",
+        "node_up",
+        "head",
+        "head",
+        "verdict",
+        "pause",
+        "action",
+        "chain_ended",
+        "stopped",
+    ];
+    assert_eq!(names, expected);
+}
+
 #[tokio::test]
 async fn a_recording_gives_the_same_events_each_time() {
     let mut world = World::new(true);
@@ -695,11 +779,10 @@ fn up() -> SourceEvent {
 }
 
 fn actions(events: &[GuardEvent]) -> Vec<(&str, &str)> {
-    let action = |event| match event {
-        &GuardEvent::Action(ref row) => Some((row.kind.as_str(), row.detail.as_str())),
-        _ => None,
-    };
-    events.iter().filter_map(action).collect()
+    let rows = events
+        .iter()
+        .filter_map(|event| if let GuardEvent::Action(row) = event { Some(row) } else { None });
+    rows.map(|row| (row.kind.as_str(), row.detail.as_str())).collect()
 }
 
 #[tokio::test]
