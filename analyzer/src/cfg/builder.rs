@@ -25,8 +25,14 @@ impl Builder {
     }
 
     pub(crate) fn local(&mut self, name: Option<&str>, ty: Type) -> LocalId {
-        let id = LocalId(u32::try_from(self.locals.len()).expect("a body of 16 MiB has fewer locals"));
-        self.locals.push(Local { name: name.map(str::to_owned), ty, location: None, is_param: false });
+        let id =
+            LocalId(u32::try_from(self.locals.len()).expect("a body of 16 MiB has fewer locals"));
+        self.locals.push(Local {
+            name: name.map(str::to_owned),
+            ty,
+            location: None,
+            is_param: false,
+        });
         id
     }
 
@@ -69,15 +75,6 @@ impl Builder {
     pub(crate) fn end(&mut self, end: End) {
         self.graph[self.at].end = end;
         self.at = self.block();
-    }
-
-    /// Goes on only where `condition` is `expected`, and reverts otherwise.
-    pub(crate) fn require(&mut self, condition: Operand, expected: bool, span: Span) {
-        let (go_on, fail) = (self.block(), self.block());
-        self.graph[fail].end = End::Revert;
-        let (yes, no) = if expected { (go_on, fail) } else { (fail, go_on) };
-        self.branch(condition, yes, no, span);
-        self.at = go_on;
     }
 }
 

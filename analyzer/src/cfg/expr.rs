@@ -18,7 +18,9 @@ impl Lowerer<'_> {
     pub(crate) fn read(&mut self, value: Value, span: Span) -> (Operand, Type) {
         match value {
             Value::Operand(operand, ty) => (operand, ty),
-            Value::Place(place, ty) if matches!(ty, Type::Mapping(..)) => (Operand::Storage(Box::new(place)), ty),
+            Value::Place(place, ty) if matches!(ty, Type::Mapping(..)) => {
+                (Operand::Storage(Box::new(place)), ty)
+            }
             Value::Place(place, ty) => (self.b.load(place, ty.clone(), span), ty),
             Value::Element { value, ty, .. } => (value, ty),
             // Before 0.5 a low-level call gave only its success.
@@ -27,7 +29,9 @@ impl Lowerer<'_> {
                 None => (Operand::unknown(), Type::Unknown),
             },
             Value::Functions(functions, _) => match functions.first() {
-                Some(&id) => (Operand::Constant(Constant::Function(id)), self.function_type(id, false)),
+                Some(&id) => {
+                    (Operand::Constant(Constant::Function(id)), self.function_type(id, false))
+                }
                 None => (Operand::unknown(), Type::Unknown),
             },
             Value::External { callee, functions, .. } => match functions.first() {
@@ -50,7 +54,9 @@ impl Lowerer<'_> {
     /// Passes a value on: as a reference where storage is wanted, else read.
     pub(crate) fn pass(&mut self, value: Value, wants_storage: bool, span: Span) -> Operand {
         match value {
-            Value::Place(place, ty) if wants_storage || matches!(ty, Type::Mapping(..)) => Operand::Storage(Box::new(place)),
+            Value::Place(place, ty) if wants_storage || matches!(ty, Type::Mapping(..)) => {
+                Operand::Storage(Box::new(place))
+            }
             other => self.read(other, span).0,
         }
     }
@@ -58,7 +64,9 @@ impl Lowerer<'_> {
     /// Splits a value into the parts of a tuple.
     pub(crate) fn parts(&mut self, value: Value, wanted: usize) -> Vec<Value> {
         match value {
-            Value::Tuple(parts) => parts.into_iter().map(|part| part.unwrap_or(Value::Nothing)).collect(),
+            Value::Tuple(parts) => {
+                parts.into_iter().map(|part| part.unwrap_or(Value::Nothing)).collect()
+            }
             Value::Operand(operand, Type::Unknown) => {
                 vec![Value::Operand(operand, Type::Unknown); wanted]
             }
@@ -71,14 +79,21 @@ impl Lowerer<'_> {
         match &expr.kind {
             ExprKind::Ident(name) => self.ident(name),
             ExprKind::Number(number, unit) => {
-                let text = unit.as_ref().map_or_else(|| number.clone(), |unit| format!("{number} {unit}"));
+                let text =
+                    unit.as_ref().map_or_else(|| number.clone(), |unit| format!("{number} {unit}"));
                 let is_address = number.len() == 42 && number.starts_with("0x");
                 let ty = if is_address { Type::Address } else { Type::Number };
                 Value::Operand(Operand::Constant(Constant::Number(text)), ty)
             }
-            ExprKind::Bool(value) => Value::Operand(Operand::Constant(Constant::Bool(*value)), Type::Bool),
-            ExprKind::Text(text) => Value::Operand(Operand::Constant(Constant::Text(text.clone())), Type::String),
-            ExprKind::Hex(text) => Value::Operand(Operand::Constant(Constant::Text(text.clone())), Type::String),
+            ExprKind::Bool(value) => {
+                Value::Operand(Operand::Constant(Constant::Bool(*value)), Type::Bool)
+            }
+            ExprKind::Text(text) => {
+                Value::Operand(Operand::Constant(Constant::Text(text.clone())), Type::String)
+            }
+            ExprKind::Hex(text) => {
+                Value::Operand(Operand::Constant(Constant::Text(text.clone())), Type::String)
+            }
             ExprKind::Elementary(elementary) => Value::Type(elementary_type(*elementary)),
             ExprKind::Mapping(..) | ExprKind::FunctionType { .. } => {
                 Value::Type(self.program.resolve_type(self.scope, expr))
@@ -86,7 +101,8 @@ impl Lowerer<'_> {
             ExprKind::Member(base, name) => {
                 let base = self.expr(base);
                 let value = self.member(base, &name.text, span);
-                let is_known = !matches!(&value, Value::Operand(Operand::Constant(Constant::Unknown), _));
+                let is_known =
+                    !matches!(&value, Value::Operand(Operand::Constant(Constant::Unknown), _));
                 self.note_name(is_known);
                 value
             }
@@ -97,14 +113,18 @@ impl Lowerer<'_> {
                 for bound in [from, to].into_iter().flatten() {
                     operands.push(self.operand(bound).0);
                 }
-                Value::Operand(self.b.compute(Rvalue::Pure("slice", operands), ty.clone(), span), ty)
+                Value::Operand(
+                    self.b.compute(Rvalue::Pure("slice", operands), ty.clone(), span),
+                    ty,
+                )
             }
             ExprKind::Call(callee, args) => {
                 let named: Vec<_> = args.iter().map(|arg| (None, arg)).collect();
                 self.call_expr(callee, &named, span)
             }
             ExprKind::NamedCall(callee, args) => {
-                let named: Vec<_> = args.iter().map(|(name, arg)| (Some(name.text.as_str()), arg)).collect();
+                let named: Vec<_> =
+                    args.iter().map(|(name, arg)| (Some(name.text.as_str()), arg)).collect();
                 self.call_expr(callee, &named, span)
             }
             ExprKind::Options(callee, options) => {
@@ -129,9 +149,10 @@ impl Lowerer<'_> {
             ExprKind::Step(op, is_prefix, inner) => {
                 let target = self.expr(inner);
                 let (old, ty) = self.read(target.clone(), span);
+                let old = if *is_prefix { old } else { self.keep(old, &ty, span) };
                 let new = self.arithmetic(*op, old.clone(), Operand::number("1"), ty.clone(), span);
                 self.assign_to(target, new.clone(), span);
-                Value::Operand(if *is_prefix { new } else { self.keep(old, &ty, span) }, ty)
+                Value::Operand(if *is_prefix { new } else { old }, ty)
             }
             ExprKind::Delete(inner) => {
                 let target = self.expr(inner);
@@ -143,14 +164,18 @@ impl Lowerer<'_> {
             }
             ExprKind::Binary(op, left, right) => self.binary(*op, left, right, span),
             ExprKind::Assign(op, left, right) => self.assign(*op, left, right, span),
-            ExprKind::Conditional(condition, left, right) => self.conditional(condition, left, right, span),
+            ExprKind::Conditional(condition, left, right) => {
+                self.conditional(condition, left, right, span)
+            }
             ExprKind::Tuple(items) => {
                 if items.len() == 1
                     && let Some(Some(only)) = items.first()
                 {
                     return self.expr(only);
                 }
-                Value::Tuple(items.iter().map(|item| item.as_ref().map(|item| self.expr(item))).collect())
+                Value::Tuple(
+                    items.iter().map(|item| item.as_ref().map(|item| self.expr(item))).collect(),
+                )
             }
             ExprKind::Array(items) => {
                 let mut element = Type::Unknown;
@@ -164,7 +189,10 @@ impl Lowerer<'_> {
                     .collect();
                 let length = ArrayLength::Fixed(operands.len() as u64);
                 let ty = Type::Array(Box::new(element), length);
-                Value::Operand(self.b.compute(Rvalue::Pure("array", operands), ty.clone(), span), ty)
+                Value::Operand(
+                    self.b.compute(Rvalue::Pure("array", operands), ty.clone(), span),
+                    ty,
+                )
             }
             ExprKind::Error => {
                 self.unknown(span);
@@ -189,7 +217,10 @@ impl Lowerer<'_> {
         }
         if let ("this", Some(contract)) = (name, self.scope.contract) {
             self.note_name(true);
-            return Value::Operand(Operand::Environment(Environment::This), Type::Contract(contract));
+            return Value::Operand(
+                Operand::Environment(Environment::This),
+                Type::Contract(contract),
+            );
         }
         let found = self.program.lookup(self.scope, name);
         let value = self.declarations(&found, CallVia::Name).or_else(|| builtin(name));
@@ -200,7 +231,10 @@ impl Lowerer<'_> {
     pub(crate) fn local_value(&self, id: LocalId) -> Value {
         let local = &self.b.locals[id.index()];
         if local.location == Some(Location::Storage) {
-            return Value::Place(Place { root: Root::Reference(id), path: Vec::new() }, local.ty.clone());
+            return Value::Place(
+                Place { root: Root::Reference(id), path: Vec::new() },
+                local.ty.clone(),
+            );
         }
         Value::Operand(Operand::Local(id), local.ty.clone())
     }
@@ -210,7 +244,11 @@ impl Lowerer<'_> {
         let functions: Vec<FunctionId> = found
             .iter()
             .filter_map(|declaration| match declaration {
-                Declaration::Function(id) if self.program.function(*id).kind == FunctionKind::Function => Some(*id),
+                Declaration::Function(id)
+                    if self.program.function(*id).kind == FunctionKind::Function =>
+                {
+                    Some(*id)
+                }
                 _ => None,
             })
             .collect();
@@ -224,7 +262,10 @@ impl Lowerer<'_> {
                 Some(Value::Place(Place::variable(*id), variable.ty.clone()))
             }
             Declaration::Module(file) => Some(Value::Module(*file)),
-            Declaration::Event(id) => Some(Value::Event(self.program.events[id.index()].name.clone())),
+            Declaration::Event(id) => {
+                let event = &self.program.events[id.index()];
+                Some(Value::Event { name: event.name.clone(), is_error: event.is_error })
+            }
             _ if !functions.is_empty() => Some(Value::Functions(functions, via)),
             other => type_of(*other).map(Value::Type),
         }
@@ -241,14 +282,20 @@ impl Lowerer<'_> {
                 let mut functions = Vec::new();
                 if let Some(contract) = self.scope.contract {
                     for &base in self.program.contract(contract).linearisation.iter().skip(1) {
-                        for declaration in self.program.contract(base).members.get(name).into_iter().flatten() {
+                        for declaration in
+                            self.program.contract(base).members.get(name).into_iter().flatten()
+                        {
                             if let Declaration::Function(id) = declaration {
                                 functions.push(*id);
                             }
                         }
                     }
                 }
-                if functions.is_empty() { Value::unknown() } else { Value::Functions(functions, CallVia::Super) }
+                if functions.is_empty() {
+                    Value::unknown()
+                } else {
+                    Value::Functions(functions, CallVia::Super)
+                }
             }
             Value::Type(ty) => self.type_member(ty, name),
             Value::TypeInfo(ty) => {
@@ -267,23 +314,32 @@ impl Lowerer<'_> {
                     && let Some(field) = self.field_type(*id, name)
                 {
                     keys.push(Operand::Constant(Constant::Text(name.to_owned())));
-                    let read = Rvalue::Pure("field", vec![value, Operand::Constant(Constant::Text(name.to_owned()))]);
+                    let read = Rvalue::Pure(
+                        "field",
+                        vec![value, Operand::Constant(Constant::Text(name.to_owned()))],
+                    );
                     let value = self.b.compute(read, field.clone(), span);
                     return Value::Element { root, keys, value, ty: field };
                 }
                 self.operand_member(value, ty, name, span)
             }
             Value::Functions(functions, _) if name == "selector" => {
-                let selector = functions.first().map_or(Constant::Unknown, |id| Constant::Function(*id));
+                let selector =
+                    functions.first().map_or(Constant::Unknown, |id| Constant::Function(*id));
                 Value::Operand(Operand::Constant(selector), Type::FixedBytes(4))
             }
             Value::External { functions, .. } if name == "selector" => {
-                let selector = functions.first().map_or(Constant::Text(name.to_owned()), |id| Constant::Function(*id));
+                let selector = functions
+                    .first()
+                    .map_or(Constant::Text(name.to_owned()), |id| Constant::Function(*id));
                 Value::Operand(Operand::Constant(selector), Type::FixedBytes(4))
             }
-            Value::External { callee, .. } if name == "address" => Value::Operand(callee, Type::Address),
-            Value::Event(event) if name == "selector" => {
-                Value::Operand(Operand::Constant(Constant::Text(event)), Type::FixedBytes(32))
+            Value::External { callee, .. } if name == "address" => {
+                Value::Operand(callee, Type::Address)
+            }
+            Value::Event { name: event, is_error } if name == "selector" => {
+                let ty = Type::FixedBytes(if is_error { 4 } else { 32 });
+                Value::Operand(Operand::Constant(Constant::Text(event)), ty)
             }
             callable if callable.is_callable() && matches!(name, "value" | "gas") => {
                 Value::OptionSetter { callable: Box::new(callable), is_value: name == "value" }
@@ -294,7 +350,11 @@ impl Lowerer<'_> {
                 {
                     let root = Some(*root);
                     let key = Operand::Constant(Constant::Text(name.to_owned()));
-                    let value = self.b.compute(Rvalue::Pure("field", vec![operand, key.clone()]), field.clone(), span);
+                    let value = self.b.compute(
+                        Rvalue::Pure("field", vec![operand, key.clone()]),
+                        field.clone(),
+                        span,
+                    );
                     return Value::Element { root, keys: vec![key], value, ty: field };
                 }
                 self.operand_member(operand, ty, name, span)
@@ -308,7 +368,11 @@ impl Lowerer<'_> {
     }
 
     fn field_type(&self, id: crate::hir::StructId, name: &str) -> Option<Type> {
-        self.program.structs[id.index()].fields.iter().find(|(field, _)| field == name).map(|(_, ty)| ty.clone())
+        self.program.structs[id.index()]
+            .fields
+            .iter()
+            .find(|(field, _)| field == name)
+            .map(|(_, ty)| ty.clone())
     }
 
     fn namespace_member(&mut self, namespace: &'static str, name: &str) -> Value {
@@ -324,7 +388,16 @@ impl Lowerer<'_> {
             ("block", "coinbase") => environment(Environment::Block("coinbase"), Type::Address),
             ("block", "blockhash") => Value::Builtin("blockhash".to_owned()),
             ("block", _) => {
-                let known = ["timestamp", "number", "difficulty", "prevrandao", "gaslimit", "chainid", "basefee", "blobbasefee"];
+                let known = [
+                    "timestamp",
+                    "number",
+                    "difficulty",
+                    "prevrandao",
+                    "gaslimit",
+                    "chainid",
+                    "basefee",
+                    "blobbasefee",
+                ];
                 match known.iter().find(|known| **known == name) {
                     Some(known) => environment(Environment::Block(known), Type::Uint(256)),
                     None => Value::unknown(),
@@ -340,12 +413,16 @@ impl Lowerer<'_> {
                 let found = self.program.members(*id, name);
                 self.declarations(&found, CallVia::Qualified).unwrap_or_else(Value::unknown)
             }
-            Type::Enum(id) => match self.program.enums[id.index()].values.iter().position(|value| value == name) {
-                Some(at) => Value::Operand(Operand::number(&at.to_string()), ty),
-                None => Value::unknown(),
-            },
-            Type::UserType(_) if name == "wrap" => Value::Type(ty),
-            Type::UserType(id) if name == "unwrap" => Value::Type(self.program.user_types[id.index()].underlying.clone()),
+            Type::Enum(id) => {
+                match self.program.enums[id.index()].values.iter().position(|value| value == name) {
+                    Some(at) => Value::Operand(Operand::number(&at.to_string()), ty),
+                    None => Value::unknown(),
+                }
+            }
+            Type::User(_) if name == "wrap" => Value::Type(ty),
+            Type::User(id) if name == "unwrap" => {
+                Value::Type(self.program.user_types[id.index()].underlying.clone())
+            }
             Type::Bytes | Type::String if name == "concat" => Value::Builtin("concat".to_owned()),
             _ => Value::unknown(),
         }
@@ -361,14 +438,22 @@ impl Lowerer<'_> {
             Type::Array(element, _) => match name {
                 "length" => return Value::Place(place.then(Key::Length), Type::Uint(256)),
                 "push" | "pop" => {
-                    return Value::ArrayMethod { place, element: (**element).clone(), is_push: name == "push" };
+                    return Value::ArrayMethod {
+                        place,
+                        element: (**element).clone(),
+                        is_push: name == "push",
+                    };
                 }
                 _ => {}
             },
             Type::Bytes => match name {
                 "length" => return Value::Place(place.then(Key::Length), Type::Uint(256)),
                 "push" | "pop" => {
-                    return Value::ArrayMethod { place, element: Type::FixedBytes(1), is_push: name == "push" };
+                    return Value::ArrayMethod {
+                        place,
+                        element: Type::FixedBytes(1),
+                        is_push: name == "push",
+                    };
                 }
                 _ => {}
             },
@@ -388,18 +473,30 @@ impl Lowerer<'_> {
     fn operand_member(&mut self, operand: Operand, ty: Type, name: &str, span: Span) -> Value {
         match (&ty, name) {
             (Type::Array(..) | Type::Bytes | Type::String | Type::FixedBytes(_), "length") => {
-                let value = self.b.compute(Rvalue::Pure("length", vec![operand]), Type::Uint(256), span);
+                let value =
+                    self.b.compute(Rvalue::Pure("length", vec![operand]), Type::Uint(256), span);
                 return Value::Operand(value, Type::Uint(256));
             }
             (Type::Struct(id), _) => {
                 if let Some(field) = self.field_type(*id, name) {
                     let key = Operand::Constant(Constant::Text(name.to_owned()));
-                    let value = self.b.compute(Rvalue::Pure("field", vec![operand, key]), field.clone(), span);
+                    let value = self.b.compute(
+                        Rvalue::Pure("field", vec![operand, key]),
+                        field.clone(),
+                        span,
+                    );
                     return Value::Operand(value, field);
                 }
             }
             (Type::Function(_), "selector") => {
-                return Value::Operand(self.b.compute(Rvalue::Pure("selector", vec![operand]), Type::FixedBytes(4), span), Type::FixedBytes(4));
+                return Value::Operand(
+                    self.b.compute(
+                        Rvalue::Pure("selector", vec![operand]),
+                        Type::FixedBytes(4),
+                        span,
+                    ),
+                    Type::FixedBytes(4),
+                );
             }
             (Type::Function(_), "address") => return Value::Operand(operand, Type::Address),
             (Type::Contract(id), _) => {
@@ -414,12 +511,25 @@ impl Lowerer<'_> {
         if is_address {
             match name {
                 "balance" => {
-                    let value = self.b.compute(Rvalue::Pure("balance", vec![operand]), Type::Uint(256), span);
+                    let value = self.b.compute(
+                        Rvalue::Pure("balance", vec![operand]),
+                        Type::Uint(256),
+                        span,
+                    );
                     return Value::Operand(value, Type::Uint(256));
                 }
-                "code" => return Value::Operand(self.b.compute(Rvalue::Pure("code", vec![operand]), Type::Bytes, span), Type::Bytes),
+                "code" => {
+                    return Value::Operand(
+                        self.b.compute(Rvalue::Pure("code", vec![operand]), Type::Bytes, span),
+                        Type::Bytes,
+                    );
+                }
                 "codehash" => {
-                    let value = self.b.compute(Rvalue::Pure("codehash", vec![operand]), Type::FixedBytes(32), span);
+                    let value = self.b.compute(
+                        Rvalue::Pure("codehash", vec![operand]),
+                        Type::FixedBytes(32),
+                        span,
+                    );
                     return Value::Operand(value, Type::FixedBytes(32));
                 }
                 "call" | "delegatecall" | "staticcall" | "callcode" => {
@@ -437,14 +547,22 @@ impl Lowerer<'_> {
         }
         match ty {
             // Something whose declaration is missing: it may be a contract.
-            Type::Unknown | Type::Contract(_) if operand != Operand::unknown() => {
-                Value::External { callee: operand, functions: Vec::new(), name: name.to_owned(), getter: None }
-            }
+            Type::Unknown | Type::Contract(_) if operand != Operand::unknown() => Value::External {
+                callee: operand,
+                functions: Vec::new(),
+                name: name.to_owned(),
+                getter: None,
+            },
             _ => Value::unknown(),
         }
     }
 
-    fn external_member(&self, callee: &Operand, found: &[Declaration], name: &str) -> Option<Value> {
+    fn external_member(
+        &self,
+        callee: &Operand,
+        found: &[Declaration],
+        name: &str,
+    ) -> Option<Value> {
         let functions: Vec<_> = found
             .iter()
             .filter_map(|declaration| match declaration {
@@ -487,7 +605,8 @@ impl Lowerer<'_> {
             Value::Element { root, mut keys, value, ty } => {
                 let ty = element(&ty);
                 keys.push(key.clone());
-                let value = self.b.compute(Rvalue::Pure("element", vec![value, key]), ty.clone(), span);
+                let value =
+                    self.b.compute(Rvalue::Pure("element", vec![value, key]), ty.clone(), span);
                 Value::Element { root, keys, value, ty }
             }
             other => {
@@ -497,7 +616,11 @@ impl Lowerer<'_> {
                     Operand::Local(id) => Some(*id),
                     _ => None,
                 };
-                let value = self.b.compute(Rvalue::Pure("element", vec![operand, key.clone()]), ty.clone(), span);
+                let value = self.b.compute(
+                    Rvalue::Pure("element", vec![operand, key.clone()]),
+                    ty.clone(),
+                    span,
+                );
                 Value::Element { root, keys: vec![key], value, ty }
             }
         }
@@ -518,12 +641,16 @@ impl Lowerer<'_> {
     fn binary(&mut self, op: BinaryOp, left: &Expr, right: &Expr, span: Span) -> Value {
         let (left, left_ty) = self.operand(left);
         let (right, right_ty) = self.operand(right);
-        if let Some(function) = self.program.operator(self.scope, &left_ty, ast::Operator::Binary(op)) {
+        if let Some(function) =
+            self.program.operator(self.scope, &left_ty, ast::Operator::Binary(op))
+        {
             return self.call_function(function, Dispatch::Static, vec![left, right], span);
         }
         let ty = if op.is_comparison() {
             Type::Bool
-        } else if left_ty == Type::Number || (right_ty.accepts(&left_ty, self.program) && right_ty != Type::Number) {
+        } else if left_ty == Type::Number
+            || (right_ty.accepts(&left_ty, self.program) && right_ty != Type::Number)
+        {
             right_ty
         } else {
             left_ty
@@ -532,8 +659,27 @@ impl Lowerer<'_> {
         Value::Operand(operand, ty)
     }
 
-    fn arithmetic(&mut self, op: BinaryOp, left: Operand, right: Operand, ty: Type, span: Span) -> Operand {
-        self.b.compute(Rvalue::Binary(op, left, right), ty, span)
+    fn arithmetic(
+        &mut self,
+        op: BinaryOp,
+        left: Operand,
+        right: Operand,
+        ty: Type,
+        span: Span,
+    ) -> Operand {
+        let overflows = matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Pow);
+        let is_checked = !self.is_unchecked
+            && self
+                .program
+                .files
+                .get(self.scope.file.0 as usize)
+                .is_none_or(|file| file.is_checked);
+        let value = if overflows && !is_checked {
+            Rvalue::Wrapping(op, left, right)
+        } else {
+            Rvalue::Binary(op, left, right)
+        };
+        self.b.compute(value, ty, span)
     }
 
     fn short_circuit(&mut self, op: BinaryOp, left: &Expr, right: &Expr, span: Span) -> Value {
@@ -582,7 +728,10 @@ impl Lowerer<'_> {
                 } else if self.b.locals[results[index].index()].ty == Type::Number {
                     self.b.locals[results[index].index()].ty = ty;
                 }
-                self.b.push(StatementKind::Assign { target: results[index], value: Rvalue::Use(operand) }, span);
+                self.b.push(
+                    StatementKind::Assign { target: results[index], value: Rvalue::Use(operand) },
+                    span,
+                );
             }
             self.b.goto(after);
         }
@@ -597,7 +746,15 @@ impl Lowerer<'_> {
         let value = self.expr(right);
         let target = self.expr(left);
         if let (Value::Tuple(targets), None) = (&target, op) {
-            let values = self.parts(value, targets.len());
+            let mut values = self.parts(value, targets.len());
+            // All values are read before any of them is written: `(a, b) = (b, a)` swaps.
+            for (value, target) in values.iter_mut().zip(targets) {
+                let moves_a_reference = matches!(target, Some(Value::Place(Place { root: Root::Reference(_), path }, _)) if path.is_empty());
+                if !moves_a_reference && !matches!(value, Value::Nothing) {
+                    let (operand, ty) = self.read(value.clone(), span);
+                    *value = Value::Operand(self.keep(operand, &ty, span), ty);
+                }
+            }
             for (target, value) in targets.clone().into_iter().zip(values) {
                 if let Some(target) = target {
                     self.assign_value(target, value, span);
@@ -615,7 +772,13 @@ impl Lowerer<'_> {
                 let value = self.call_function(function, Dispatch::Static, vec![old, right], span);
                 self.read(value, span).0
             }
-            None => self.arithmetic(op, old, right, if ty == Type::Unknown { right_ty } else { ty.clone() }, span),
+            None => self.arithmetic(
+                op,
+                old,
+                right,
+                if ty == Type::Unknown { right_ty } else { ty.clone() },
+                span,
+            ),
         };
         self.assign_to(target, new.clone(), span);
         Value::Operand(new, ty)
@@ -638,9 +801,12 @@ impl Lowerer<'_> {
 
     pub(crate) fn assign_to(&mut self, target: Value, operand: Operand, span: Span) {
         match target {
-            Value::Place(place, _) => self.b.push(StatementKind::Store { place, value: operand }, span),
+            Value::Place(place, _) => {
+                self.b.push(StatementKind::Store { place, value: operand }, span)
+            }
             Value::Operand(Operand::Local(id), _) => {
-                self.b.push(StatementKind::Assign { target: id, value: Rvalue::Use(operand) }, span);
+                self.b
+                    .push(StatementKind::Assign { target: id, value: Rvalue::Use(operand) }, span);
             }
             Value::Operand(Operand::Constant(Constant::Variable(_)), _) => {
                 // Immutables are set by constructors, before the contract can be called.
@@ -648,7 +814,10 @@ impl Lowerer<'_> {
             Value::Element { root: Some(root), keys, .. } => {
                 let mut operands = vec![Operand::Local(root), operand];
                 operands.extend(keys);
-                self.b.push(StatementKind::Assign { target: root, value: Rvalue::Pure("update", operands) }, span);
+                self.b.push(
+                    StatementKind::Assign { target: root, value: Rvalue::Pure("update", operands) },
+                    span,
+                );
             }
             Value::Tuple(parts) => {
                 for part in parts.into_iter().flatten() {
@@ -667,12 +836,16 @@ fn builtin(name: &str) -> Option<Value> {
         "tx" => Value::Namespace("tx"),
         "block" => Value::Namespace("block"),
         "abi" => Value::Namespace("abi"),
-        "now" => Value::Operand(Operand::Environment(Environment::Block("timestamp")), Type::Uint(256)),
+        "now" => {
+            Value::Operand(Operand::Environment(Environment::Block("timestamp")), Type::Uint(256))
+        }
         "this" => Value::Operand(Operand::Environment(Environment::This), Type::Address),
         "super" => Value::Super,
-        "require" | "assert" | "revert" | "keccak256" | "sha3" | "sha256" | "ripemd160" | "ecrecover" | "addmod"
-        | "mulmod" | "selfdestruct" | "suicide" | "blockhash" | "blobhash" | "gasleft" | "type" | "log0" | "log1"
-        | "log2" | "log3" | "log4" => Value::Builtin(name.to_owned()),
+        "require" | "assert" | "revert" | "keccak256" | "sha3" | "sha256" | "ripemd160"
+        | "ecrecover" | "addmod" | "mulmod" | "selfdestruct" | "suicide" | "blockhash"
+        | "blobhash" | "gasleft" | "type" | "log0" | "log1" | "log2" | "log3" | "log4" => {
+            Value::Builtin(name.to_owned())
+        }
         _ => return None,
     })
 }

@@ -98,11 +98,23 @@ pub(crate) struct Statement {
 
 #[derive(Debug, Clone)]
 pub(crate) enum StatementKind {
-    Assign { target: LocalId, value: Rvalue },
-    Load { target: LocalId, place: Place },
-    Store { place: Place, value: Operand },
+    Assign {
+        target: LocalId,
+        value: Rvalue,
+    },
+    Load {
+        target: LocalId,
+        place: Place,
+    },
+    Store {
+        place: Place,
+        value: Operand,
+    },
     Call(Box<Call>),
-    Emit { event: String, args: Vec<Operand> },
+    Emit {
+        event: String,
+        args: Vec<Operand>,
+    },
     /// The rest of the function that a modifier wraps.
     Placeholder,
     /// Something that could not be read; it may do anything.
@@ -114,6 +126,8 @@ pub(crate) enum Rvalue {
     Use(Operand),
     Unary(UnaryOp, Operand),
     Binary(BinaryOp, Operand, Operand),
+    /// Arithmetic that overflows without a word: assembly, `unchecked`, and everything before 0.8.
+    Wrapping(BinaryOp, Operand, Operand),
     /// A change of type that keeps the value.
     Cast(Operand),
     /// A pure function of its operands: hashes, encodings, memory elements.
@@ -200,7 +214,11 @@ pub(crate) enum CallKind {
     /// A function pointer.
     Pointer(Operand),
     /// A function of another contract; the target is known where its declaration was found.
-    External { target: Option<FunctionId>, name: String, is_view: bool },
+    External {
+        target: Option<FunctionId>,
+        name: String,
+        is_view: bool,
+    },
     LowLevel,
     StaticCall,
     DelegateCall,
@@ -208,8 +226,6 @@ pub(crate) enum CallKind {
     Send,
     New(Option<ContractId>),
     SelfDestruct,
-    /// A function of the language or machine that does something besides computing.
-    Builtin(&'static str),
     /// The callee was not found.
     Unresolved(String),
 }
@@ -237,7 +253,15 @@ pub(crate) enum Gas {
 impl Call {
     /// A call with nothing but its kind and arguments.
     pub(crate) fn new(kind: CallKind, args: Vec<Operand>) -> Self {
-        Self { kind, callee: None, args, value: None, gas: Gas::Forwarded, results: Vec::new(), may_fail: false }
+        Self {
+            kind,
+            callee: None,
+            args,
+            value: None,
+            gas: Gas::Forwarded,
+            results: Vec::new(),
+            may_fail: false,
+        }
     }
 }
 
@@ -292,8 +316,10 @@ impl Statement {
 impl Rvalue {
     pub(crate) fn each_operand<'a>(&'a self, visit: &mut dyn FnMut(&'a Operand)) {
         match self {
-            Rvalue::Use(operand) | Rvalue::Unary(_, operand) | Rvalue::Cast(operand) => visit(operand),
-            Rvalue::Binary(_, left, right) => {
+            Rvalue::Use(operand) | Rvalue::Unary(_, operand) | Rvalue::Cast(operand) => {
+                visit(operand)
+            }
+            Rvalue::Binary(_, left, right) | Rvalue::Wrapping(_, left, right) => {
                 visit(left);
                 visit(right);
             }

@@ -86,7 +86,8 @@ impl Lowerer<'_> {
             ast::Body::Block(body) => self.stmt(body),
         }
         self.b.graph[self.b.at].end = End::Return;
-        let modifiers = function.invocations.iter().map(|invocation| self.modifier(invocation)).collect();
+        let modifiers =
+            function.invocations.iter().map(|invocation| self.modifier(invocation)).collect();
         Body {
             graph: std::mem::take(&mut self.b.graph),
             entry,
@@ -105,7 +106,9 @@ impl Lowerer<'_> {
         let target = found
             .iter()
             .find_map(|declaration| match declaration {
-                Declaration::Function(id) if self.program.function(*id).kind == FunctionKind::Modifier => {
+                Declaration::Function(id)
+                    if self.program.function(*id).kind == FunctionKind::Modifier =>
+                {
                     Some(ModifierTarget::Modifier(*id))
                 }
                 Declaration::Contract(id) => Some(ModifierTarget::BaseConstructor(*id)),
@@ -120,7 +123,8 @@ impl Lowerer<'_> {
         let mut args = Vec::new();
         for (index, arg) in invocation.args.iter().flatten().enumerate() {
             let value = self.expr(arg);
-            let wants_storage = params.get(index).is_some_and(|param| param.location == Some(Location::Storage));
+            let wants_storage =
+                params.get(index).is_some_and(|param| param.location == Some(Location::Storage));
             args.push(self.pass(value, wants_storage, arg.span));
         }
         ModifierUse { target, args, code: (start, self.b.at), span: invocation.span }
@@ -137,10 +141,16 @@ impl Lowerer<'_> {
     }
 
     /// Makes a local variable and brings its name into scope.
-    pub(crate) fn declare(&mut self, name: Option<&str>, ty: Type, location: Option<Location>) -> LocalId {
+    pub(crate) fn declare(
+        &mut self,
+        name: Option<&str>,
+        ty: Type,
+        location: Option<Location>,
+    ) -> LocalId {
         let id = self.b.local(name, ty.clone());
         let is_mapping = matches!(ty, Type::Mapping(..));
-        self.b.locals[id.index()].location = if is_mapping { Some(Location::Storage) } else { location };
+        self.b.locals[id.index()].location =
+            if is_mapping { Some(Location::Storage) } else { location };
         if let Some(name) = name.filter(|name| !name.is_empty()) {
             let scope = self.names.last_mut().expect("a function has a scope");
             scope.insert(name.to_owned(), id);
@@ -172,7 +182,9 @@ impl Lowerer<'_> {
                 self.scoped(|this| this.stmts(statements));
                 self.is_unchecked = outer;
             }
-            StmtKind::If(condition, then, otherwise) => self.if_stmt(condition, then, otherwise.as_deref()),
+            StmtKind::If(condition, then, otherwise) => {
+                self.if_stmt(condition, then, otherwise.as_deref())
+            }
             StmtKind::While(condition, body) => {
                 let (head, inside, after) = (self.b.block(), self.b.block(), self.b.block());
                 self.b.goto(head);
@@ -193,7 +205,8 @@ impl Lowerer<'_> {
                 if let Some(init) = init {
                     this.stmt(init);
                 }
-                let (head, inside, next, after) = (this.b.block(), this.b.block(), this.b.block(), this.b.block());
+                let (head, inside, next, after) =
+                    (this.b.block(), this.b.block(), this.b.block(), this.b.block());
                 this.b.goto(head);
                 match condition {
                     Some(condition) => this.condition(condition, inside, after),
@@ -215,7 +228,9 @@ impl Lowerer<'_> {
             StmtKind::Expr(expr) => {
                 self.expr(expr);
             }
-            StmtKind::Let(declarations, init) => self.let_stmt(declarations, init.as_ref(), stmt.span),
+            StmtKind::Let(declarations, init) => {
+                self.let_stmt(declarations, init.as_ref(), stmt.span)
+            }
             StmtKind::Return(value) => self.return_stmt(value.as_ref(), stmt.span),
             StmtKind::Revert(args) => {
                 for arg in args {
@@ -243,7 +258,13 @@ impl Lowerer<'_> {
         }
     }
 
-    pub(crate) fn loop_body(&mut self, inside: NodeIndex, next: NodeIndex, after: NodeIndex, body: impl FnOnce(&mut Self)) {
+    pub(crate) fn loop_body(
+        &mut self,
+        inside: NodeIndex,
+        next: NodeIndex,
+        after: NodeIndex,
+        body: impl FnOnce(&mut Self),
+    ) {
         self.b.at = inside;
         self.loops.push((next, after));
         body(self);
@@ -319,7 +340,10 @@ impl Lowerer<'_> {
         }
         let mut location = declaration.location;
         // Before 0.5 a local of reference type without a location was a storage reference.
-        if location.is_none() && ty.is_reference() && (!is_var || matches!(value, Some(Value::Place(..)))) {
+        if location.is_none()
+            && ty.is_reference()
+            && (!is_var || matches!(value, Some(Value::Place(..))))
+        {
             location = Some(Location::Storage);
         }
         let name = declaration.name.as_ref().map(|name| name.text.as_str());
@@ -353,9 +377,11 @@ impl Lowerer<'_> {
         if let Some(expr) = value {
             let value = self.expr(expr);
             let returns = self.returns.clone();
-            let parts = if returns.len() == 1 { vec![value] } else { self.parts(value, returns.len()) };
+            let parts =
+                if returns.len() == 1 { vec![value] } else { self.parts(value, returns.len()) };
             for (target, part) in returns.into_iter().zip(parts) {
-                let wants_storage = self.b.locals[target.index()].location == Some(Location::Storage);
+                let wants_storage =
+                    self.b.locals[target.index()].location == Some(Location::Storage);
                 let operand = self.pass(part, wants_storage, span);
                 self.b.push(StatementKind::Assign { target, value: Rvalue::Use(operand) }, span);
             }
@@ -366,11 +392,17 @@ impl Lowerer<'_> {
     fn emit(&mut self, event: &Expr, span: Span) {
         let (callee, args): (&Expr, Vec<&Expr>) = match &event.kind {
             ExprKind::Call(callee, args) => (callee, args.iter().collect()),
-            ExprKind::NamedCall(callee, args) => (callee, args.iter().map(|(_, arg)| arg).collect()),
+            ExprKind::NamedCall(callee, args) => {
+                (callee, args.iter().map(|(_, arg)| arg).collect())
+            }
             _ => (event, Vec::new()),
         };
         let path = crate::hir::type_path(callee).unwrap_or_default();
-        let is_known = self.program.lookup_path(self.scope, &path).iter().any(|found| matches!(found, Declaration::Event(_)));
+        let is_known = self
+            .program
+            .lookup_path(self.scope, &path)
+            .iter()
+            .any(|found| matches!(found, Declaration::Event(_)));
         self.note_name(is_known);
         let args = args.into_iter().map(|arg| self.operand(arg).0).collect();
         let event = path.last().map(|name| name.text.clone()).unwrap_or_default();
@@ -392,7 +424,8 @@ impl Lowerer<'_> {
         self.b.branch(Operand::Local(succeeded), yes, no, call.span);
         self.b.at = yes;
         self.scoped(|this| {
-            let parts = if returns.len() == 1 { vec![value] } else { this.parts(value, returns.len()) };
+            let parts =
+                if returns.len() == 1 { vec![value] } else { this.parts(value, returns.len()) };
             for (param, part) in returns.iter().zip(parts) {
                 this.declare_one(param, Some(part), span);
             }
@@ -434,10 +467,13 @@ impl Lowerer<'_> {
 
     fn mark_last_call_as_tried(&mut self, succeeded: LocalId) {
         let at = self.b.at;
-        let last = self.b.graph[at].statements.iter_mut().rev().find_map(|statement| match &mut statement.kind {
-            StatementKind::Call(call) => Some(call),
-            _ => None,
-        });
+        let last =
+            self.b.graph[at].statements.iter_mut().rev().find_map(|statement| match &mut statement
+                .kind
+            {
+                StatementKind::Call(call) => Some(call),
+                _ => None,
+            });
         match last {
             Some(call) => {
                 call.may_fail = true;

@@ -19,6 +19,6 @@ mod tests;
 
 pub(crate) use ir::*;
 pub(crate) use lower::NameCount;
-pub(crate) use print::print_body;
 pub(crate) use lower::lower_function;
+pub(crate) use print::print_body;
 pub(crate) use view::{View, view};

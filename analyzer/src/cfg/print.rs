@@ -1,7 +1,5 @@
 //! The intermediate representation as text.
 
-use std::fmt::Write as _;
-
 use petgraph::visit::EdgeRef;
 
 use super::ir::*;
@@ -12,7 +10,8 @@ pub(crate) fn print_body(program: &Program, body: &Body) -> String {
     let printer = Printer { program, body };
     let mut out = String::new();
     let mut order = Vec::new();
-    let starts = std::iter::once(body.entry).chain(body.modifiers.iter().map(|modifier| modifier.code.0));
+    let starts =
+        std::iter::once(body.entry).chain(body.modifiers.iter().map(|modifier| modifier.code.0));
     for start in starts {
         let mut dfs = petgraph::visit::Dfs::new(&body.graph, start);
         while let Some(node) = dfs.next(&body.graph) {
@@ -26,28 +25,36 @@ pub(crate) fn print_body(program: &Program, body: &Body) -> String {
     for modifier in &body.modifiers {
         let args = printer.list(&modifier.args);
         let name = program.text(modifier.span).split('(').next().unwrap_or("").trim();
-        let _ = writeln!(out, "modifier {name}({args}) from bb{}", label(modifier.code.0));
+        out.push_str(&format!("modifier {name}({args}) from bb{}\n", label(modifier.code.0)));
     }
     for &node in &order {
-        let _ = writeln!(out, "bb{}:", label(node));
+        out.push_str(&format!("bb{}:\n", label(node)));
         let block = &body.graph[node];
         for statement in &block.statements {
-            let _ = writeln!(out, "  {}", printer.statement(&statement.kind));
+            out.push_str(&format!("  {}\n", printer.statement(&statement.kind)));
         }
         let target = |wanted: Edge| {
-            body.graph.edges(node).find(|edge| *edge.weight() == wanted).map_or_else(|| "?".to_owned(), |edge| format!("bb{}", label(edge.target())))
+            body.graph
+                .edges(node)
+                .find(|edge| *edge.weight() == wanted)
+                .map_or_else(|| "?".to_owned(), |edge| format!("bb{}", label(edge.target())))
         };
         let end = match &block.end {
             End::Goto if body.graph.edges(node).next().is_none() => "end".to_owned(),
             End::Goto => format!("goto {}", target(Edge::Next)),
             End::Branch { condition, .. } => {
-                format!("if {} then {} else {}", printer.operand(condition), target(Edge::True), target(Edge::False))
+                format!(
+                    "if {} then {} else {}",
+                    printer.operand(condition),
+                    target(Edge::True),
+                    target(Edge::False)
+                )
             }
             End::Return => "return".to_owned(),
             End::Revert => "revert".to_owned(),
             End::Stop => "stop".to_owned(),
         };
-        let _ = writeln!(out, "  {end}");
+        out.push_str(&format!("  {end}\n"));
     }
     out
 }
@@ -60,7 +67,13 @@ struct Printer<'a> {
 
 impl Printer<'_> {
     fn local(&self, id: LocalId) -> String {
-        match self.body.locals.get(id.index()).and_then(|local| local.name.as_deref()).filter(|name| !name.is_empty()) {
+        match self
+            .body
+            .locals
+            .get(id.index())
+            .and_then(|local| local.name.as_deref())
+            .filter(|name| !name.is_empty())
+        {
             Some(name) => format!("{name}.{}", id.0),
             None => format!("%{}", id.0),
         }
@@ -104,10 +117,10 @@ impl Printer<'_> {
         for key in &place.path {
             match key {
                 Key::Index(operand) => {
-                    let _ = write!(out, "[{}]", self.operand(operand));
+                    out.push_str(&format!("[{}]", self.operand(operand)));
                 }
                 Key::Field(name) => {
-                    let _ = write!(out, ".{name}");
+                    out.push_str(&format!(".{name}"));
                 }
                 Key::Length => out.push_str(".length"),
             }
@@ -118,8 +131,15 @@ impl Printer<'_> {
     fn rvalue(&self, value: &Rvalue) -> String {
         match value {
             Rvalue::Use(operand) => self.operand(operand),
-            Rvalue::Unary(op, operand) => format!("{op:?}({})", self.operand(operand)).to_lowercase(),
-            Rvalue::Binary(op, left, right) => format!("{} {} {}", self.operand(left), op.symbol(), self.operand(right)),
+            Rvalue::Unary(op, operand) => {
+                format!("{op:?}({})", self.operand(operand)).to_lowercase()
+            }
+            Rvalue::Binary(op, left, right) => {
+                format!("{} {} {}", self.operand(left), op.symbol(), self.operand(right))
+            }
+            Rvalue::Wrapping(op, left, right) => {
+                format!("{} {}% {}", self.operand(left), op.symbol(), self.operand(right))
+            }
             Rvalue::Cast(operand) => format!("cast({})", self.operand(operand)),
             Rvalue::Pure(name, operands) => format!("{name}({})", self.list(operands)),
         }
@@ -127,9 +147,15 @@ impl Printer<'_> {
 
     fn statement(&self, kind: &StatementKind) -> String {
         match kind {
-            StatementKind::Assign { target, value } => format!("{} = {}", self.local(*target), self.rvalue(value)),
-            StatementKind::Load { target, place } => format!("{} = load {}", self.local(*target), self.place(place)),
-            StatementKind::Store { place, value } => format!("store {} = {}", self.place(place), self.operand(value)),
+            StatementKind::Assign { target, value } => {
+                format!("{} = {}", self.local(*target), self.rvalue(value))
+            }
+            StatementKind::Load { target, place } => {
+                format!("{} = load {}", self.local(*target), self.place(place))
+            }
+            StatementKind::Store { place, value } => {
+                format!("store {} = {}", self.place(place), self.operand(value))
+            }
             StatementKind::Call(call) => self.call(call),
             StatementKind::Emit { event, args } => format!("emit {event}({})", self.list(args)),
             StatementKind::Placeholder => "_".to_owned(),
@@ -141,7 +167,7 @@ impl Printer<'_> {
         let mut out = String::new();
         if !call.results.is_empty() {
             let results: Vec<_> = call.results.iter().map(|id| self.local(*id)).collect();
-            let _ = write!(out, "{} = ", results.join(", "));
+            out.push_str(&format!("{} = ", results.join(", ")));
         }
         let kind = match &call.kind {
             CallKind::Internal(id, dispatch) => {
@@ -153,7 +179,9 @@ impl Printer<'_> {
                 format!("{how}{}", self.program.function_name(*id))
             }
             CallKind::Pointer(operand) => format!("pointer {}", self.operand(operand)),
-            CallKind::External { name, is_view, .. } => format!("external {}{name}", if *is_view { "view " } else { "" }),
+            CallKind::External { name, is_view, .. } => {
+                format!("external {}{name}", if *is_view { "view " } else { "" })
+            }
             CallKind::LowLevel => "call".to_owned(),
             CallKind::StaticCall => "staticcall".to_owned(),
             CallKind::DelegateCall => "delegatecall".to_owned(),
@@ -163,22 +191,21 @@ impl Printer<'_> {
                 format!("new {}", contract.map_or("?", |id| self.program.contract_name(id)))
             }
             CallKind::SelfDestruct => "selfdestruct".to_owned(),
-            CallKind::Builtin(name) => (*name).to_owned(),
             CallKind::Unresolved(name) => format!("unresolved {name}"),
         };
-        let _ = write!(out, "{kind}");
+        out.push_str(&kind);
         if let Some(callee) = &call.callee {
-            let _ = write!(out, " on {}", self.operand(callee));
+            out.push_str(&format!(" on {}", self.operand(callee)));
         }
-        let _ = write!(out, "({})", self.list(&call.args));
+        out.push_str(&format!("({})", self.list(&call.args)));
         if let Some(value) = &call.value {
-            let _ = write!(out, " value {}", self.operand(value));
+            out.push_str(&format!(" value {}", self.operand(value)));
         }
         match &call.gas {
             Gas::Forwarded => {}
             Gas::Stipend => out.push_str(" gas 2300"),
             Gas::Limited(gas) => {
-                let _ = write!(out, " gas {}", self.operand(gas));
+                out.push_str(&format!(" gas {}", self.operand(gas)));
             }
         }
         if call.may_fail {

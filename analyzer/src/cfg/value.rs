@@ -11,7 +11,12 @@ pub(crate) enum Value {
     /// A place in storage, not read yet.
     Place(Place, Type),
     /// An element of something in memory: the variable it belongs to, the value itself, its type.
-    Element { root: Option<LocalId>, keys: Vec<Operand>, value: Operand, ty: Type },
+    Element {
+        root: Option<LocalId>,
+        keys: Vec<Operand>,
+        value: Operand,
+        ty: Type,
+    },
     Tuple(Vec<Option<Value>>),
     Type(Type),
     Module(FileId),
@@ -22,11 +27,23 @@ pub(crate) enum Value {
     /// Functions attached to a value.
     Attached(Vec<FunctionId>, Box<Value>),
     /// Functions of another contract; empty where the declaration is unknown.
-    External { callee: Operand, functions: Vec<FunctionId>, name: String, getter: Option<Type> },
+    External {
+        callee: Operand,
+        functions: Vec<FunctionId>,
+        name: String,
+        getter: Option<Type>,
+    },
     /// `call`, `send`, ... of an address.
-    AddressMember { callee: Operand, name: String },
+    AddressMember {
+        callee: Operand,
+        name: String,
+    },
     /// `push` or `pop` of an array in storage.
-    ArrayMethod { place: Place, element: Type, is_push: bool },
+    ArrayMethod {
+        place: Place,
+        element: Type,
+        is_push: bool,
+    },
     /// A function of the language: `keccak256`, `abi.encode`, `require`.
     Builtin(String),
     /// A namespace of the language: `msg`, `tx`, `block`, `abi`.
@@ -34,11 +51,22 @@ pub(crate) enum Value {
     /// `type(T)`.
     TypeInfo(Type),
     New(Type),
-    Event(String),
+    /// An event or an error.
+    Event {
+        name: String,
+        is_error: bool,
+    },
     /// A callable with ether or gas attached.
-    WithOptions { callable: Box<Value>, value: Option<Operand>, gas: Option<Operand> },
+    WithOptions {
+        callable: Box<Value>,
+        value: Option<Operand>,
+        gas: Option<Operand>,
+    },
     /// The old `.value` and `.gas` of a callable, before they are called themselves.
-    OptionSetter { callable: Box<Value>, is_value: bool },
+    OptionSetter {
+        callable: Box<Value>,
+        is_value: bool,
+    },
     Nothing,
 }
 
@@ -57,9 +85,9 @@ impl Value {
     pub(crate) fn ty(&self) -> Type {
         match self {
             Value::Operand(_, ty) | Value::Place(_, ty) | Value::Element { ty, .. } => ty.clone(),
-            Value::Tuple(parts) => {
-                Type::Tuple(parts.iter().map(|part| part.as_ref().map_or(Type::Unknown, Value::ty)).collect())
-            }
+            Value::Tuple(parts) => Type::Tuple(
+                parts.iter().map(|part| part.as_ref().map_or(Type::Unknown, Value::ty)).collect(),
+            ),
             _ => Type::Unknown,
         }
     }

@@ -2,6 +2,7 @@
 //! are put in place, with virtual functions as the most derived contract has them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
@@ -52,7 +53,12 @@ impl View {
 }
 
 /// Composes the view of `function` as called on `contract`.
-pub(crate) fn view(program: &Program, bodies: &[Option<Body>], contract: ContractId, function: FunctionId) -> Option<View> {
+pub(crate) fn view(
+    program: &Program,
+    bodies: &[Option<Body>],
+    contract: ContractId,
+    function: FunctionId,
+) -> Option<View> {
     bodies.get(function.index())?.as_ref()?;
     let mut composer = Composer {
         program,
@@ -118,8 +124,15 @@ struct Wrapped<'a> {
 
 impl<'a> Composer<'a> {
     /// Puts `function` in place at the current block; gives its parameters and returns as locals of the view.
-    fn run(&mut self, function: FunctionId, frame: FrameId, args: Option<(&[Operand], Span)>) -> (Vec<LocalId>, Vec<LocalId>) {
-        let Some(body) = self.bodies[function.index()].as_ref() else { return (Vec::new(), Vec::new()) };
+    fn run(
+        &mut self,
+        function: FunctionId,
+        frame: FrameId,
+        args: Option<(&[Operand], Span)>,
+    ) -> (Vec<LocalId>, Vec<LocalId>) {
+        let Some(body) = self.bodies[function.index()].as_ref() else {
+            return (Vec::new(), Vec::new());
+        };
         let offset = self.open_locals(body, args.is_none());
         self.is_partial |= body.is_partial;
         let shift = |id: &LocalId| LocalId(id.0 + offset);
@@ -134,7 +147,11 @@ impl<'a> Composer<'a> {
 
     fn open_locals(&mut self, body: &Body, is_entry: bool) -> u32 {
         let offset = u32::try_from(self.b.locals.len()).expect("a view is bounded");
-        self.b.locals.extend(body.locals.iter().map(|local| Local { is_param: local.is_param && is_entry, ..local.clone() }));
+        self.b.locals.extend(
+            body.locals
+                .iter()
+                .map(|local| Local { is_param: local.is_param && is_entry, ..local.clone() }),
+        );
         offset
     }
 
@@ -153,11 +170,13 @@ impl<'a> Composer<'a> {
     fn run_modifiers(&mut self, wrapped: &Wrapped<'_>, index: usize) {
         let body = wrapped.body;
         let Some(modifier) = body.modifiers.get(index) else {
-            let instance = Instance { body, offset: wrapped.offset, frame: wrapped.frame, wrapped: None };
+            let instance =
+                Instance { body, offset: wrapped.offset, frame: wrapped.frame, wrapped: None };
             self.copy(instance, body.entry, None);
             return;
         };
-        let instance = Instance { body, offset: wrapped.offset, frame: wrapped.frame, wrapped: None };
+        let instance =
+            Instance { body, offset: wrapped.offset, frame: wrapped.frame, wrapped: None };
         self.copy(instance, modifier.code.0, Some(modifier.code.1));
         let target = match modifier.target {
             ModifierTarget::Modifier(id) => Some(self.dispatch(id, Dispatch::Virtual)),
@@ -165,22 +184,29 @@ impl<'a> Composer<'a> {
             ModifierTarget::Unknown => {
                 self.is_partial = true;
                 let name = self.program.text(modifier.span).to_owned();
-                let kind = StatementKind::Call(Box::new(Call::new(CallKind::Unresolved(name), Vec::new())));
+                let kind = StatementKind::Call(Box::new(Call::new(
+                    CallKind::Unresolved(name),
+                    Vec::new(),
+                )));
                 self.push(Statement { kind, span: modifier.span, frame: wrapped.frame });
                 None
             }
         };
-        let Some((target, target_body)) = target.and_then(|id| Some((id, self.bodies[id.index()].as_ref()?))) else {
+        let Some((target, target_body)) =
+            target.and_then(|id| Some((id, self.bodies[id.index()].as_ref()?)))
+        else {
             self.run_modifiers(wrapped, index + 1);
             return;
         };
         let frame = self.open_frame(target, wrapped.frame, modifier.span);
         let offset = self.open_locals(target_body, false);
         let params: Vec<_> = target_body.params.iter().map(|id| LocalId(id.0 + offset)).collect();
-        let args: Vec<_> = modifier.args.iter().map(|arg| shift_operand(arg, wrapped.offset)).collect();
+        let args: Vec<_> =
+            modifier.args.iter().map(|arg| shift_operand(arg, wrapped.offset)).collect();
         self.assign_params(&params, &args, modifier.span, frame);
         self.is_partial |= target_body.is_partial;
-        let instance = Instance { body: target_body, offset, frame, wrapped: Some((wrapped, index + 1)) };
+        let instance =
+            Instance { body: target_body, offset, frame, wrapped: Some((wrapped, index + 1)) };
         self.copy(instance, target_body.entry, None);
     }
 
@@ -201,8 +227,8 @@ impl<'a> Composer<'a> {
         while let Some(&node) = order.get(at) {
             at += 1;
             for edge in graph.edges(node) {
-                if !first.contains_key(&edge.target()) {
-                    first.insert(edge.target(), self.b.block());
+                if let Entry::Vacant(slot) = first.entry(edge.target()) {
+                    slot.insert(self.b.block());
                     order.push(edge.target());
                 }
             }
@@ -224,9 +250,10 @@ impl<'a> Composer<'a> {
                     self.b.graph.add_edge(self.b.at, exit, Edge::Next);
                     End::Goto
                 }
-                End::Branch { condition, span } => {
-                    End::Branch { condition: shift_operand(condition, instance.offset), span: *span }
-                }
+                End::Branch { condition, span } => End::Branch {
+                    condition: shift_operand(condition, instance.offset),
+                    span: *span,
+                },
                 other => other.clone(),
             };
             if last == Some(node) {
@@ -234,7 +261,8 @@ impl<'a> Composer<'a> {
             }
             self.b.graph[self.b.at].end = end;
             // Edges come out newest first; the order they were made in is the order they are printed in.
-            let mut edges: Vec<_> = graph.edges(node).map(|edge| (*edge.weight(), first[&edge.target()])).collect();
+            let mut edges: Vec<_> =
+                graph.edges(node).map(|edge| (*edge.weight(), first[&edge.target()])).collect();
             edges.reverse();
             for (weight, target) in edges {
                 self.b.graph.add_edge(self.b.at, target, weight);
@@ -267,16 +295,27 @@ impl<'a> Composer<'a> {
     }
 
     /// Puts an internal call in place; false where it has to stay a call.
-    fn call(&mut self, instance: Instance<'_>, call: &Call, id: FunctionId, dispatch: Dispatch, span: Span) -> bool {
+    fn call(
+        &mut self,
+        instance: Instance<'_>,
+        call: &Call,
+        id: FunctionId,
+        dispatch: Dispatch,
+        span: Span,
+    ) -> bool {
         let target = self.dispatch(id, dispatch);
         if self.bodies[target.index()].is_none() {
             return false;
         }
-        if self.open.contains(&target) || self.open.len() >= MAX_DEPTH || self.statements >= MAX_STATEMENTS {
+        if self.open.contains(&target)
+            || self.open.len() >= MAX_DEPTH
+            || self.statements >= MAX_STATEMENTS
+        {
             self.is_truncated = true;
             return false;
         }
-        let args: Vec<_> = call.args.iter().map(|arg| shift_operand(arg, instance.offset)).collect();
+        let args: Vec<_> =
+            call.args.iter().map(|arg| shift_operand(arg, instance.offset)).collect();
         let frame = self.open_frame(target, instance.frame, span);
         self.open.push(target);
         let (_, returns) = self.run(target, frame, Some((&args, span)));
@@ -290,14 +329,14 @@ impl<'a> Composer<'a> {
     }
 
     fn dispatch(&self, id: FunctionId, dispatch: Dispatch) -> FunctionId {
-        let is_inherited = self
-            .program
-            .function(id)
-            .contract
-            .is_some_and(|contract| self.program.contract(self.contract).linearisation.contains(&contract));
+        let is_inherited = self.program.function(id).contract.is_some_and(|contract| {
+            self.program.contract(self.contract).linearisation.contains(&contract)
+        });
         match dispatch {
             Dispatch::Virtual if is_inherited => self.program.dispatch(self.contract, id, None),
-            Dispatch::Super(after) if is_inherited => self.program.dispatch(self.contract, id, Some(after)),
+            Dispatch::Super(after) if is_inherited => {
+                self.program.dispatch(self.contract, id, Some(after))
+            }
             _ => id,
         }
     }
@@ -306,7 +345,9 @@ impl<'a> Composer<'a> {
 fn shift_statement(statement: &Statement, instance: Instance<'_>) -> Statement {
     let offset = instance.offset;
     let local = |id: &LocalId| LocalId(id.0 + offset);
-    let operands = |operands: &[Operand]| operands.iter().map(|operand| shift_operand(operand, offset)).collect();
+    let operands = |operands: &[Operand]| {
+        operands.iter().map(|operand| shift_operand(operand, offset)).collect()
+    };
     let kind = match &statement.kind {
         StatementKind::Assign { target, value } => {
             let value = match value {
@@ -314,6 +355,9 @@ fn shift_statement(statement: &Statement, instance: Instance<'_>) -> Statement {
                 Rvalue::Unary(op, operand) => Rvalue::Unary(*op, shift_operand(operand, offset)),
                 Rvalue::Binary(op, left, right) => {
                     Rvalue::Binary(*op, shift_operand(left, offset), shift_operand(right, offset))
+                }
+                Rvalue::Wrapping(op, left, right) => {
+                    Rvalue::Wrapping(*op, shift_operand(left, offset), shift_operand(right, offset))
                 }
                 Rvalue::Cast(operand) => Rvalue::Cast(shift_operand(operand, offset)),
                 Rvalue::Pure(name, args) => Rvalue::Pure(name, operands(args)),
@@ -323,9 +367,10 @@ fn shift_statement(statement: &Statement, instance: Instance<'_>) -> Statement {
         StatementKind::Load { target, place } => {
             StatementKind::Load { target: local(target), place: shift_place(place, offset) }
         }
-        StatementKind::Store { place, value } => {
-            StatementKind::Store { place: shift_place(place, offset), value: shift_operand(value, offset) }
-        }
+        StatementKind::Store { place, value } => StatementKind::Store {
+            place: shift_place(place, offset),
+            value: shift_operand(value, offset),
+        },
         StatementKind::Call(call) => {
             let shift = |operand: &Operand| shift_operand(operand, offset);
             StatementKind::Call(Box::new(Call {
@@ -344,7 +389,9 @@ fn shift_statement(statement: &Statement, instance: Instance<'_>) -> Statement {
                 may_fail: call.may_fail,
             }))
         }
-        StatementKind::Emit { event, args } => StatementKind::Emit { event: event.clone(), args: operands(args) },
+        StatementKind::Emit { event, args } => {
+            StatementKind::Emit { event: event.clone(), args: operands(args) }
+        }
         StatementKind::Placeholder => StatementKind::Placeholder,
         StatementKind::Unknown => StatementKind::Unknown,
     };
@@ -363,7 +410,9 @@ fn shift_place(place: &Place, offset: u32) -> Place {
     let root = match &place.root {
         Root::Variable(id) => Root::Variable(*id),
         Root::Reference(id) => Root::Reference(LocalId(id.0 + offset)),
-        Root::Slot(operand, is_transient) => Root::Slot(shift_operand(operand, offset), *is_transient),
+        Root::Slot(operand, is_transient) => {
+            Root::Slot(shift_operand(operand, offset), *is_transient)
+        }
     };
     let path = place.path.iter().map(|key| match key {
         Key::Index(operand) => Key::Index(shift_operand(operand, offset)),

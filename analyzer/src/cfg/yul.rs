@@ -8,7 +8,9 @@ use super::ir::*;
 use super::lower::Lowerer;
 use crate::hir::{Declaration, Type};
 use crate::syntax::Span;
-use crate::syntax::ast::{BinaryOp, Location, Name, UnaryOp, YulBlock, YulExpr, YulExprKind, YulStmt, YulStmtKind};
+use crate::syntax::ast::{
+    BinaryOp, Location, Name, UnaryOp, YulBlock, YulExpr, YulExprKind, YulStmt, YulStmtKind,
+};
 
 /// A function defined in assembly; calls of it are lowered in place.
 #[derive(Debug, Clone)]
@@ -60,8 +62,12 @@ impl Lowerer<'_> {
         let mut functions = BTreeMap::new();
         for statement in &block.statements {
             if let YulStmtKind::Function { name, params, returns, body } = &statement.kind {
-                let function =
-                    YulFunction { params: params.clone(), returns: returns.clone(), body: body.clone(), is_open: false };
+                let function = YulFunction {
+                    params: params.clone(),
+                    returns: returns.clone(),
+                    body: body.clone(),
+                    is_open: false,
+                };
                 functions.insert(name.text.clone(), function);
             }
         }
@@ -79,7 +85,10 @@ impl Lowerer<'_> {
                 };
                 for (name, value) in names.iter().zip(values) {
                     let local = self.declare(Some(&name.text), Type::Uint(256), None);
-                    self.b.push(StatementKind::Assign { target: local, value: Rvalue::Use(value) }, span);
+                    self.b.push(
+                        StatementKind::Assign { target: local, value: Rvalue::Use(value) },
+                        span,
+                    );
                 }
             }
             YulStmtKind::Assign(targets, value) => {
@@ -99,7 +108,9 @@ impl Lowerer<'_> {
                 self.yul_block(body);
                 self.b.goto(after);
             }
-            YulStmtKind::For { init, condition, post, body } => self.yul_for(init, condition, post, body),
+            YulStmtKind::For { init, condition, post, body } => {
+                self.yul_for(init, condition, post, body)
+            }
             YulStmtKind::Switch(value, cases) => self.yul_switch(value, cases),
             YulStmtKind::Function { .. } => {}
             YulStmtKind::Leave => match self.loops_leave() {
@@ -130,7 +141,8 @@ impl Lowerer<'_> {
         for statement in &init.statements {
             self.yul_stmt(statement);
         }
-        let (head, inside, next, after) = (self.b.block(), self.b.block(), self.b.block(), self.b.block());
+        let (head, inside, next, after) =
+            (self.b.block(), self.b.block(), self.b.block(), self.b.block());
         self.b.goto(head);
         let operand = self.yul_expr(condition);
         self.b.branch(operand, inside, after, condition.span);
@@ -202,8 +214,8 @@ impl Lowerer<'_> {
     /// The name and suffix of a path; old dialects write `x_slot` for `x.slot`, unless that is a name itself.
     fn split(&self, path: &[Name]) -> (String, Option<String>) {
         if let [single] = path {
-            let is_name =
-                self.local_named(&single.text).is_some() || !self.program.lookup(self.scope, &single.text).is_empty();
+            let is_name = self.local_named(&single.text).is_some()
+                || !self.program.lookup(self.scope, &single.text).is_empty();
             if is_name {
                 return (single.text.clone(), None);
             }
@@ -217,9 +229,15 @@ impl Lowerer<'_> {
             self.note_name(true);
             let is_storage = self.b.locals[id.index()].location == Some(Location::Storage);
             return match suffix.as_deref() {
-                Some("slot") => Operand::Storage(Box::new(Place { root: Root::Reference(id), path: Vec::new() })),
+                Some("slot") => Operand::Storage(Box::new(Place {
+                    root: Root::Reference(id),
+                    path: Vec::new(),
+                })),
                 Some("offset") if is_storage => Operand::number("0"),
-                _ if is_storage => Operand::Storage(Box::new(Place { root: Root::Reference(id), path: Vec::new() })),
+                _ if is_storage => Operand::Storage(Box::new(Place {
+                    root: Root::Reference(id),
+                    path: Vec::new(),
+                })),
                 _ => Operand::Local(id),
             };
         }
@@ -233,16 +251,25 @@ impl Lowerer<'_> {
         let declared = self.program.variable(id);
         match suffix.as_deref() {
             Some("offset") => Operand::number("0"),
-            _ if declared.is_constant || declared.is_immutable => Operand::Constant(Constant::Variable(id)),
+            _ if declared.is_constant || declared.is_immutable => {
+                Operand::Constant(Constant::Variable(id))
+            }
             _ => Operand::Storage(Box::new(Place::variable(id))),
         }
     }
 
-    fn yul_call(&mut self, name: &Name, args: &[YulExpr], wanted: usize, span: Span) -> Vec<Operand> {
+    fn yul_call(
+        &mut self,
+        name: &Name,
+        args: &[YulExpr],
+        wanted: usize,
+        span: Span,
+    ) -> Vec<Operand> {
         // Arguments are evaluated from the last to the first.
         let mut operands: Vec<_> = args.iter().rev().map(|arg| self.yul_expr(arg)).collect();
         operands.reverse();
-        let level = self.yul_functions.iter().rposition(|functions| functions.contains_key(&name.text));
+        let level =
+            self.yul_functions.iter().rposition(|functions| functions.contains_key(&name.text));
         if let Some(level) = level {
             self.note_name(true);
             return self.yul_inline(level, &name.text, operands, wanted, span);
@@ -259,7 +286,14 @@ impl Lowerer<'_> {
         }
     }
 
-    fn yul_inline(&mut self, level: usize, name: &str, args: Vec<Operand>, wanted: usize, span: Span) -> Vec<Operand> {
+    fn yul_inline(
+        &mut self,
+        level: usize,
+        name: &str,
+        args: Vec<Operand>,
+        wanted: usize,
+        span: Span,
+    ) -> Vec<Operand> {
         let open = self.leave_targets.len();
         let Some(function) = self.yul_functions[level].get_mut(name) else { return Vec::new() };
         if function.is_open || open >= MAX_INLINED || self.b.graph.node_count() > MAX_BLOCKS {
@@ -301,7 +335,12 @@ impl Lowerer<'_> {
     }
 
     /// One machine instruction: `None` where there is none of that name, `Some(None)` where it gives nothing.
-    fn instruction(&mut self, name: &str, args: Vec<Operand>, span: Span) -> Option<Option<Operand>> {
+    fn instruction(
+        &mut self,
+        name: &str,
+        args: Vec<Operand>,
+        span: Span,
+    ) -> Option<Option<Operand>> {
         let word = Type::Uint(256);
         let arg = |at: usize| args.get(at).cloned().unwrap_or_else(Operand::unknown);
         let binary = match name {
@@ -320,7 +359,14 @@ impl Lowerer<'_> {
             _ => None,
         };
         if let Some(op) = binary {
-            return Some(Some(self.b.compute(Rvalue::Binary(op, arg(0), arg(1)), word, span)));
+            let overflows =
+                matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Pow);
+            let value = if overflows {
+                Rvalue::Wrapping(op, arg(0), arg(1))
+            } else {
+                Rvalue::Binary(op, arg(0), arg(1))
+            };
+            return Some(Some(self.b.compute(value, word, span)));
         }
         let value = match name {
             "shl" => Rvalue::Binary(BinaryOp::Shl, arg(1), arg(0)),
@@ -331,13 +377,24 @@ impl Lowerer<'_> {
             "origin" => return Some(Some(Operand::Environment(Environment::Origin))),
             "callvalue" => return Some(Some(Operand::Environment(Environment::Value))),
             "address" => return Some(Some(Operand::Environment(Environment::This))),
-            "calldataload" => Rvalue::Pure("calldata", vec![Operand::Environment(Environment::Data), arg(0)]),
+            "calldataload" => {
+                Rvalue::Pure("calldata", vec![Operand::Environment(Environment::Data), arg(0)])
+            }
             "calldatasize" => return Some(Some(Operand::Environment(Environment::Data))),
-            "timestamp" | "number" | "difficulty" | "prevrandao" | "gaslimit" | "chainid" | "basefee" | "blobbasefee"
-            | "coinbase" | "gasprice" | "gas" => {
+            "timestamp" | "number" | "difficulty" | "prevrandao" | "gaslimit" | "chainid"
+            | "basefee" | "blobbasefee" | "coinbase" | "gasprice" | "gas" => {
                 let known = [
-                    "timestamp", "number", "difficulty", "prevrandao", "gaslimit", "chainid", "basefee", "blobbasefee",
-                    "coinbase", "gasprice", "gas",
+                    "timestamp",
+                    "number",
+                    "difficulty",
+                    "prevrandao",
+                    "gaslimit",
+                    "chainid",
+                    "basefee",
+                    "blobbasefee",
+                    "coinbase",
+                    "gasprice",
+                    "gas",
                 ];
                 let known = known.iter().find(|known| **known == name)?;
                 return Some(Some(Operand::Environment(Environment::Block(known))));
@@ -354,9 +411,8 @@ impl Lowerer<'_> {
                 operands.extend(args);
                 Rvalue::Pure(name, operands)
             }
-            "returndatasize" | "msize" | "codesize" | "pc" | "datasize" | "dataoffset" | "linkersymbol" | "loadimmutable" => {
-                Rvalue::Pure("environment", Vec::new())
-            }
+            "returndatasize" | "msize" | "codesize" | "pc" | "datasize" | "dataoffset"
+            | "linkersymbol" | "loadimmutable" => Rvalue::Pure("environment", Vec::new()),
             "memoryguard" => return Some(Some(arg(0))),
             "sload" | "tload" => {
                 let place = slot(arg(0), name == "tload");
@@ -374,15 +430,21 @@ impl Lowerer<'_> {
                 let place = slot(arg(0), name == "tstore");
                 self.b.push(StatementKind::Store { place, value: arg(1) }, span);
             }
-            "mstore" | "mstore8" | "mcopy" | "calldatacopy" | "codecopy" | "extcodecopy" | "returndatacopy" | "datacopy"
-            | "setimmutable" => {
+            "mstore" | "mstore8" | "mcopy" | "calldatacopy" | "codecopy" | "extcodecopy"
+            | "returndatacopy" | "datacopy" | "setimmutable" => {
                 let memory = self.memory();
                 let mut operands = vec![Operand::Local(memory)];
                 if name == "calldatacopy" {
                     operands.push(Operand::Environment(Environment::Data));
                 }
                 operands.extend(args);
-                self.b.push(StatementKind::Assign { target: memory, value: Rvalue::Pure("update", operands) }, span);
+                self.b.push(
+                    StatementKind::Assign {
+                        target: memory,
+                        value: Rvalue::Pure("update", operands),
+                    },
+                    span,
+                );
             }
             "pop" => {}
             "log0" | "log1" | "log2" | "log3" | "log4" => {
@@ -399,10 +461,15 @@ impl Lowerer<'_> {
                 self.b.end(End::Stop);
             }
             "selfdestruct" | "suicide" => {
-                self.b.push(StatementKind::Call(Box::new(Call::new(CallKind::SelfDestruct, args))), span);
+                self.b.push(
+                    StatementKind::Call(Box::new(Call::new(CallKind::SelfDestruct, args))),
+                    span,
+                );
                 self.b.end(End::Stop);
             }
-            "call" | "callcode" | "delegatecall" | "staticcall" => return Some(Some(self.machine_call(name, &args, span))),
+            "call" | "callcode" | "delegatecall" | "staticcall" => {
+                return Some(Some(self.machine_call(name, &args, span)));
+            }
             "create" | "create2" => {
                 let result = self.b.local(None, Type::Address);
                 let mut call = Call::new(CallKind::New(None), args);
@@ -426,11 +493,18 @@ impl Lowerer<'_> {
             "staticcall" => CallKind::StaticCall,
             _ => CallKind::DelegateCall,
         };
-        let mut call = Call::new(kind, vec![Operand::Local(memory)]);
+        let mut inputs = vec![Operand::Local(memory)];
+        inputs.extend(args.iter().skip(if has_value { 3 } else { 2 }).take(2).cloned());
+        let mut call = Call::new(kind, inputs);
         call.callee = args.get(1).cloned();
-        call.value = if has_value { args.get(2).cloned().filter(|value| !is_zero(value)) } else { None };
+        call.value =
+            if has_value { args.get(2).cloned().filter(|value| !is_zero(value)) } else { None };
         call.gas = match args.first() {
-            Some(Operand::Constant(Constant::Number(number))) if number.parse::<u64>().is_ok_and(|gas| gas <= 2300) => Gas::Stipend,
+            Some(Operand::Constant(Constant::Number(number)))
+                if number.parse::<u64>().is_ok_and(|gas| gas <= 2300) =>
+            {
+                Gas::Stipend
+            }
             Some(Operand::Environment(Environment::Block("gas"))) | None => Gas::Forwarded,
             Some(gas) => Gas::Limited(gas.clone()),
         };
@@ -461,7 +535,9 @@ fn split_path(path: &[Name]) -> (String, Option<String>) {
     match path {
         [single] => {
             for suffix in ["slot", "offset"] {
-                if let Some(name) = single.text.strip_suffix(suffix).and_then(|name| name.strip_suffix('_')) {
+                if let Some(name) =
+                    single.text.strip_suffix(suffix).and_then(|name| name.strip_suffix('_'))
+                {
                     return (name.to_owned(), Some(suffix.to_owned()));
                 }
             }

@@ -52,7 +52,11 @@ impl<'e, 'a> Constants<'e, 'a> {
     }
 
     /// The same; with `assumes_accounts`, accounts that are stored are not the zero address.
-    pub(crate) fn run_assuming(entry: &'e Entry<'a>, storage: Storage, assumes_accounts: bool) -> Self {
+    pub(crate) fn run_assuming(
+        entry: &'e Entry<'a>,
+        storage: Storage,
+        assumes_accounts: bool,
+    ) -> Self {
         let mut run = Self {
             entry,
             single: vec![None; entry.view.body.locals.len()],
@@ -99,7 +103,9 @@ impl<'e, 'a> Constants<'e, 'a> {
     /// What is known of an account that is not constant.
     fn account(&self, operand: &Operand) -> Option<Known> {
         match self.entry.canonical(operand) {
-            Operand::Environment(Environment::Sender | Environment::Origin | Environment::This) => Some(Known::NonZero),
+            Operand::Environment(Environment::Sender | Environment::Origin | Environment::This) => {
+                Some(Known::NonZero)
+            }
             Operand::Local(id) if self.assumes_accounts => {
                 let ty = &self.entry.view.body.locals[id.index()].ty;
                 matches!(ty, Type::Address | Type::Contract(_)).then_some(Known::NonZero)
@@ -142,7 +148,9 @@ impl<'e, 'a> Constants<'e, 'a> {
     fn through(&mut self, block: NodeIndex, count: usize, changed: &mut Vec<LocalId>) -> State {
         let mut state = self.states.get(&block).cloned().unwrap_or_default();
         let entry = self.entry;
-        for (index, statement) in entry.view.body.graph[block].statements.iter().take(count).enumerate() {
+        for (index, statement) in
+            entry.view.body.graph[block].statements.iter().take(count).enumerate()
+        {
             let at = At { block, index };
             match &statement.kind {
                 StatementKind::Assign { target, value } => {
@@ -170,7 +178,10 @@ impl<'e, 'a> Constants<'e, 'a> {
                     for result in &call.results {
                         self.set(*result, None, &mut state, changed);
                     }
-                    if matches!(call.kind, CallKind::Internal(..) | CallKind::Pointer(_) | CallKind::DelegateCall) {
+                    if matches!(
+                        call.kind,
+                        CallKind::Internal(..) | CallKind::Pointer(_) | CallKind::DelegateCall
+                    ) {
                         state.storage.clear();
                     }
                 }
@@ -181,7 +192,13 @@ impl<'e, 'a> Constants<'e, 'a> {
         state
     }
 
-    fn set(&mut self, target: LocalId, value: Option<Known>, state: &mut State, changed: &mut Vec<LocalId>) {
+    fn set(
+        &mut self,
+        target: LocalId,
+        value: Option<Known>,
+        state: &mut State,
+        changed: &mut Vec<LocalId>,
+    ) {
         if self.entry.definitions[target.index()].len() != 1 {
             match value {
                 Some(value) => state.locals.insert(target, value),
@@ -208,7 +225,11 @@ impl<'e, 'a> Constants<'e, 'a> {
             },
             _ => None,
         };
-        self.entry.successors(block).filter(|(edge, _)| wanted.is_none_or(|wanted| wanted == *edge)).map(|(_, next)| next).collect()
+        self.entry
+            .successors(block)
+            .filter(|(edge, _)| wanted.is_none_or(|wanted| wanted == *edge))
+            .map(|(_, next)| next)
+            .collect()
     }
 
     fn operand(&self, operand: &Operand, state: &State) -> Option<Known> {
@@ -228,14 +249,14 @@ impl<'e, 'a> Constants<'e, 'a> {
     fn rvalue(&self, value: &Rvalue, state: &State) -> Option<Known> {
         match value {
             Rvalue::Use(operand) | Rvalue::Cast(operand) => self.operand(operand, state),
-            Rvalue::Unary(op, operand) => {
-                match (op, self.operand(operand, state)?) {
-                    (UnaryOp::Not, Known::Number(number)) => Some(truth(number.is_zero())),
-                    (UnaryOp::Not, Known::NonZero) => Some(truth(false)),
-                    _ => None,
-                }
+            Rvalue::Unary(op, operand) => match (op, self.operand(operand, state)?) {
+                (UnaryOp::Not, Known::Number(number)) => Some(truth(number.is_zero())),
+                (UnaryOp::Not, Known::NonZero) => Some(truth(false)),
+                _ => None,
+            },
+            Rvalue::Binary(op, left, right) | Rvalue::Wrapping(op, left, right) => {
+                binary(*op, self.operand(left, state)?, self.operand(right, state)?)
             }
-            Rvalue::Binary(op, left, right) => binary(*op, self.operand(left, state)?, self.operand(right, state)?),
             // A contract that can be called has code; only its constructor sees none.
             Rvalue::Pure("length", operands) => {
                 let code = self.entry.canonical(operands.first()?);
@@ -257,10 +278,18 @@ impl<'e, 'a> Constants<'e, 'a> {
 
 /// The facts that hold on both ways; `None` where that is no less than what was known.
 fn join(old: &State, new: &State) -> Option<State> {
-    let storage: Storage =
-        old.storage.iter().filter(|(place, known)| new.storage.get(*place) == Some(known)).map(|(p, k)| (p.clone(), k.clone())).collect();
-    let locals: BTreeMap<_, _> =
-        old.locals.iter().filter(|(id, known)| new.locals.get(id) == Some(known)).map(|(id, k)| (*id, k.clone())).collect();
+    let storage: Storage = old
+        .storage
+        .iter()
+        .filter(|(place, known)| new.storage.get(*place) == Some(known))
+        .map(|(p, k)| (p.clone(), k.clone()))
+        .collect();
+    let locals: BTreeMap<_, _> = old
+        .locals
+        .iter()
+        .filter(|(id, known)| new.locals.get(id) == Some(known))
+        .map(|(id, k)| (*id, k.clone()))
+        .collect();
     if storage.len() == old.storage.len() && locals.len() == old.locals.len() {
         return None;
     }
@@ -272,7 +301,9 @@ fn truth(value: bool) -> Known {
 }
 
 fn binary(op: BinaryOp, left: Known, right: Known) -> Option<Known> {
-    if let (Known::NonZero, Known::Number(zero)) | (Known::Number(zero), Known::NonZero) = (&left, &right) {
+    if let (Known::NonZero, Known::Number(zero)) | (Known::Number(zero), Known::NonZero) =
+        (&left, &right)
+    {
         return match op {
             BinaryOp::Eq if zero.is_zero() => Some(truth(false)),
             BinaryOp::Ne if zero.is_zero() => Some(truth(true)),
@@ -302,7 +333,9 @@ fn binary(op: BinaryOp, left: Known, right: Known) -> Option<Known> {
         BinaryOp::BitAnd => Known::Number(left & right),
         BinaryOp::BitOr => Known::Number(left | right),
         BinaryOp::BitXor => Known::Number(left ^ right),
-        BinaryOp::And | BinaryOp::Or | BinaryOp::Pow | BinaryOp::Shl | BinaryOp::Shr => return None,
+        BinaryOp::And | BinaryOp::Or | BinaryOp::Pow | BinaryOp::Shl | BinaryOp::Shr => {
+            return None;
+        }
     })
 }
 
@@ -313,7 +346,8 @@ pub(crate) fn constant_value(program: &Program, constant: &Constant) -> Option<K
         Constant::Default => Some(Known::Number(U256::ZERO)),
         Constant::Variable(id) => {
             let variable = program.variable(*id);
-            let value = if variable.is_constant { variable.init.as_ref().and_then(literal) } else { None };
+            let value =
+                if variable.is_constant { variable.init.as_ref().and_then(literal) } else { None };
             Some(value.map_or(Known::Symbol(*id), Known::Number))
         }
         Constant::Text(_) | Constant::Function(_) | Constant::Unknown => None,
@@ -325,7 +359,9 @@ fn literal(expr: &Expr) -> Option<U256> {
         ExprKind::Number(text, None) => number(text),
         ExprKind::Bool(value) => Some(U256::from(u8::from(*value))),
         // `uint8(1)`, `bytes32(0)`.
-        ExprKind::Call(callee, args) if matches!(callee.kind, ExprKind::Elementary(_)) => literal(args.first()?),
+        ExprKind::Call(callee, args) if matches!(callee.kind, ExprKind::Elementary(_)) => {
+            literal(args.first()?)
+        }
         _ => None,
     }
 }

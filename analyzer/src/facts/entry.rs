@@ -87,7 +87,9 @@ impl<'a> Entry<'a> {
         };
         entry.index();
         for (at, statement) in entry.statements() {
-            if let StatementKind::Load { place, .. } | StatementKind::Store { place, .. } = &statement.kind {
+            if let StatementKind::Load { place, .. } | StatementKind::Store { place, .. } =
+                &statement.kind
+            {
                 let places = entry.places(place);
                 entry.accesses.insert(at, places);
             }
@@ -99,7 +101,11 @@ impl<'a> Entry<'a> {
     pub(crate) fn statements(&self) -> impl Iterator<Item = (At, &'a Statement)> + use<'a> {
         let graph = &self.view.body.graph;
         graph.node_indices().flat_map(move |block| {
-            graph[block].statements.iter().enumerate().map(move |(index, statement)| (At { block, index }, statement))
+            graph[block]
+                .statements
+                .iter()
+                .enumerate()
+                .map(move |(index, statement)| (At { block, index }, statement))
         })
     }
 
@@ -179,7 +185,11 @@ impl<'a> Entry<'a> {
                     }
                     StatementKind::Call(call) => {
                         let mut bits = Bits::default();
-                        bits.insert(if matches!(call.kind, CallKind::Internal(..)) { source::UNKNOWN } else { source::EXTERNAL });
+                        bits.insert(if matches!(call.kind, CallKind::Internal(..)) {
+                            source::UNKNOWN
+                        } else {
+                            source::EXTERNAL
+                        });
                         for operand in call.args.iter().chain(&call.callee) {
                             bits.union(&self.operand_dependencies(operand));
                         }
@@ -247,7 +257,9 @@ impl<'a> Entry<'a> {
             let Operand::Local(id) = at else { return at };
             let Some(statement) = self.only_definition(id) else { return at };
             match &statement.kind {
-                StatementKind::Assign { value: Rvalue::Use(next) | Rvalue::Cast(next), .. } => at = next.clone(),
+                StatementKind::Assign { value: Rvalue::Use(next) | Rvalue::Cast(next), .. } => {
+                    at = next.clone()
+                }
                 _ => return at,
             }
         }
@@ -287,11 +299,18 @@ impl<'a> Entry<'a> {
                     return;
                 }
                 for at in &self.definitions[id.index()] {
-                    if let StatementKind::Assign { value: Rvalue::Use(operand) | Rvalue::Cast(operand), .. } = &self.statement(*at).kind {
+                    if let StatementKind::Assign {
+                        value: Rvalue::Use(operand) | Rvalue::Cast(operand),
+                        ..
+                    } = &self.statement(*at).kind
+                    {
                         match operand {
-                            Operand::Storage(inner) => self.extend(inner, path.clone(), budget, out),
+                            Operand::Storage(inner) => {
+                                self.extend(inner, path.clone(), budget, out)
+                            }
                             Operand::Local(next) => {
-                                let inner = Place { root: Root::Reference(*next), path: Vec::new() };
+                                let inner =
+                                    Place { root: Root::Reference(*next), path: Vec::new() };
                                 self.extend(&inner, path.clone(), budget, out);
                             }
                             _ => {}
@@ -304,7 +323,13 @@ impl<'a> Entry<'a> {
         out.push(AbsolutePlace { root, path });
     }
 
-    fn extend(&self, inner: &Place, path: Vec<AbsoluteKey>, budget: usize, out: &mut Vec<AbsolutePlace>) {
+    fn extend(
+        &self,
+        inner: &Place,
+        path: Vec<AbsoluteKey>,
+        budget: usize,
+        out: &mut Vec<AbsolutePlace>,
+    ) {
         if budget == 0 {
             return;
         }
@@ -332,12 +357,19 @@ impl<'a> Entry<'a> {
         out
     }
 
-    pub(crate) fn successors(&self, block: NodeIndex) -> impl Iterator<Item = (Edge, NodeIndex)> + use<'a> {
+    pub(crate) fn successors(
+        &self,
+        block: NodeIndex,
+    ) -> impl Iterator<Item = (Edge, NodeIndex)> + use<'a> {
         self.view.body.graph.edges(block).map(|edge| (*edge.weight(), edge.target()))
     }
 
     /// Blocks reachable from `starts` (included) over edges that `passes` admits.
-    pub(crate) fn reachable(&self, starts: &[NodeIndex], passes: impl Fn(NodeIndex, Edge, NodeIndex) -> bool) -> Bits {
+    pub(crate) fn reachable(
+        &self,
+        starts: &[NodeIndex],
+        passes: impl Fn(NodeIndex, Edge, NodeIndex) -> bool,
+    ) -> Bits {
         let mut seen = Bits::default();
         let mut open = starts.to_vec();
         while let Some(block) = open.pop() {
@@ -359,7 +391,10 @@ impl<'a> Entry<'a> {
 pub(crate) fn overlap(left: &AbsolutePlace, right: &AbsolutePlace) -> bool {
     left.root == right.root
         && left.path.iter().zip(&right.path).all(|(left, right)| match (left, right) {
-            (AbsoluteKey::Index(Operand::Constant(left)), AbsoluteKey::Index(Operand::Constant(right))) => left == right,
+            (
+                AbsoluteKey::Index(Operand::Constant(left)),
+                AbsoluteKey::Index(Operand::Constant(right)),
+            ) => left == right,
             (AbsoluteKey::Index(_), AbsoluteKey::Index(_)) => true,
             (left, right) => left == right,
         })
@@ -367,5 +402,7 @@ pub(crate) fn overlap(left: &AbsolutePlace, right: &AbsolutePlace) -> bool {
 
 /// Whether writing `written` certainly overwrites all of `read`.
 pub(crate) fn covers(written: &AbsolutePlace, read: &AbsolutePlace) -> bool {
-    written.root == read.root && written.path.len() <= read.path.len() && written.path.iter().zip(&read.path).all(|(left, right)| left == right)
+    written.root == read.root
+        && written.path.len() <= read.path.len()
+        && written.path.iter().zip(&read.path).all(|(left, right)| left == right)
 }

@@ -4,6 +4,7 @@
 //! that the contract holds, or is the key of a membership that the contract keeps. A comparison of an
 //! amount that the sender owns is none.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use petgraph::graph::NodeIndex;
@@ -33,7 +34,9 @@ impl Guards {
         let mut open;
         // Truth values that are set under a guard become guards themselves: a few rounds find them all.
         loop {
-            open = entry.reachable(&[entry.view.body.entry], |from, edge, _| !edges.contains(&(from, edge)));
+            open = entry.reachable(&[entry.view.body.entry], |from, edge, _| {
+                !edges.contains(&(from, edge))
+            });
             let before = edges.len();
             for block in graph.node_indices() {
                 let End::Branch { condition, .. } = &graph[block].end else { continue };
@@ -41,7 +44,7 @@ impl Guards {
                     if edges.contains(&(block, edge)) {
                         continue;
                     }
-                    let question = Question { entry, open: &open };
+                    let question = Question { entry, open: &open, visiting: RefCell::default() };
                     let mut found = BTreeSet::new();
                     if question.needs_authority(condition, polarity, 0, &mut found) {
                         edges.insert((block, edge));
@@ -65,6 +68,8 @@ impl Guards {
 struct Question<'e, 'a> {
     entry: &'e Entry<'a>,
     open: &'e Bits,
+    /// Variables with several assignments that are being looked at.
+    visiting: RefCell<BTreeSet<(LocalId, bool)>>,
 }
 
 /// Conditions are followed through no more definitions than this.
@@ -72,38 +77,62 @@ const MAX_STEPS: usize = 48;
 
 impl Question<'_, '_> {
     /// Whether `condition` being `polarity` proves that a chosen account acts.
-    fn needs_authority(&self, condition: &Operand, polarity: bool, steps: usize, rests_on: &mut BTreeSet<VariableId>) -> bool {
+    fn needs_authority(
+        &self,
+        condition: &Operand,
+        polarity: bool,
+        steps: usize,
+        rests_on: &mut BTreeSet<VariableId>,
+    ) -> bool {
         if steps > MAX_STEPS {
             return false;
         }
         let Operand::Local(id) = condition else { return false };
         let definitions = &self.entry.definitions[id.index()];
         if definitions.len() != 1 {
-            return !definitions.is_empty() && definitions.iter().all(|at| self.one_of_many(*at, polarity, steps, rests_on));
+            // A variable that is computed from itself is what it was before; the other assignments decide.
+            if !self.visiting.borrow_mut().insert((*id, polarity)) {
+                return true;
+            }
+            let needs = !definitions.is_empty()
+                && definitions.iter().all(|at| self.one_of_many(*at, polarity, steps, rests_on));
+            self.visiting.borrow_mut().remove(&(*id, polarity));
+            return needs;
         }
         let statement = self.entry.statement(definitions[0]);
         match &statement.kind {
             StatementKind::Assign { value, .. } => {
-                self.value(condition, value, polarity, steps, rests_on) || (polarity && self.is_answer(condition, value, rests_on))
+                self.value(condition, value, polarity, steps, rests_on)
+                    || (polarity && self.is_answer(condition, value, rests_on))
             }
-            StatementKind::Load { place, .. } => polarity && self.is_membership(*id, place, rests_on),
+            StatementKind::Load { place, .. } => {
+                polarity && self.is_membership(*id, place, rests_on)
+            }
             StatementKind::Call(call) => polarity && self.is_asked_elsewhere(call, rests_on),
             _ => false,
         }
     }
 
     /// One of several assignments: it cannot give `polarity`, or gives it only with authority.
-    fn one_of_many(&self, at: At, polarity: bool, steps: usize, rests_on: &mut BTreeSet<VariableId>) -> bool {
+    fn one_of_many(
+        &self,
+        at: At,
+        polarity: bool,
+        steps: usize,
+        rests_on: &mut BTreeSet<VariableId>,
+    ) -> bool {
         if !self.open.contains(at.block.index()) {
             return true;
         }
         match &self.entry.statement(at).kind {
-            StatementKind::Assign { value: Rvalue::Use(Operand::Constant(constant)), .. } => match constant {
-                Constant::Bool(value) => *value != polarity,
-                Constant::Default => polarity,
-                Constant::Number(number) => (number == "0") == polarity,
-                _ => false,
-            },
+            StatementKind::Assign { value: Rvalue::Use(Operand::Constant(constant)), .. } => {
+                match constant {
+                    Constant::Bool(value) => *value != polarity,
+                    Constant::Default => polarity,
+                    Constant::Number(number) => (number == "0") == polarity,
+                    _ => false,
+                }
+            }
             StatementKind::Assign { target, value } => {
                 let whole = Operand::Local(*target);
                 self.value(&whole, value, polarity, steps + 1, rests_on)
@@ -115,7 +144,12 @@ impl Question<'_, '_> {
 
     /// What a trusted contract answered about the sender, read from memory: a truth value, or a number too
     /// small to be an amount (a delay, a level).
-    fn is_answer(&self, whole: &Operand, value: &Rvalue, rests_on: &mut BTreeSet<VariableId>) -> bool {
+    fn is_answer(
+        &self,
+        whole: &Operand,
+        value: &Rvalue,
+        rests_on: &mut BTreeSet<VariableId>,
+    ) -> bool {
         let is_read = match value {
             Rvalue::Pure(name, _) => is_memory(name),
             Rvalue::Use(operand) | Rvalue::Cast(operand) => match self.entry.canonical(operand) {
@@ -145,18 +179,35 @@ impl Question<'_, '_> {
         false
     }
 
-    fn value(&self, whole: &Operand, value: &Rvalue, polarity: bool, steps: usize, rests_on: &mut BTreeSet<VariableId>) -> bool {
+    fn value(
+        &self,
+        whole: &Operand,
+        value: &Rvalue,
+        polarity: bool,
+        steps: usize,
+        rests_on: &mut BTreeSet<VariableId>,
+    ) -> bool {
         match value {
-            Rvalue::Use(operand) | Rvalue::Cast(operand) => self.needs_authority(operand, polarity, steps + 1, rests_on),
+            Rvalue::Use(operand) | Rvalue::Cast(operand) => {
+                self.needs_authority(operand, polarity, steps + 1, rests_on)
+            }
             Rvalue::Unary(UnaryOp::Not, operand) => {
                 // In assembly `iszero` is also how numbers are compared.
                 self.needs_authority(operand, !polarity, steps + 1, rests_on)
             }
-            Rvalue::Binary(op, left, right) => match op {
+            Rvalue::Binary(op, left, right) | Rvalue::Wrapping(op, left, right) => match op {
                 BinaryOp::Eq => self.equality(left, right, polarity, steps, rests_on),
                 BinaryOp::Ne => self.equality(left, right, !polarity, steps, rests_on),
-                BinaryOp::BitXor | BinaryOp::Sub => !polarity && self.is_identity(left, right, rests_on),
+                BinaryOp::BitXor | BinaryOp::Sub => {
+                    !polarity && self.is_identity(left, right, rests_on)
+                }
                 BinaryOp::BitAnd => polarity && self.is_bit_of_membership(whole, rests_on),
+                // A product is something only where both factors are.
+                BinaryOp::Mul => {
+                    polarity
+                        && (self.needs_authority(left, true, steps + 1, rests_on)
+                            || self.needs_authority(right, true, steps + 1, rests_on))
+                }
                 BinaryOp::Gt if self.constant(right).is_some_and(|constant| is_zero(&constant)) => {
                     polarity && self.needs_authority(left, true, steps + 1, rests_on)
                 }
@@ -166,7 +217,14 @@ impl Question<'_, '_> {
         }
     }
 
-    fn equality(&self, left: &Operand, right: &Operand, polarity: bool, steps: usize, rests_on: &mut BTreeSet<VariableId>) -> bool {
+    fn equality(
+        &self,
+        left: &Operand,
+        right: &Operand,
+        polarity: bool,
+        steps: usize,
+        rests_on: &mut BTreeSet<VariableId>,
+    ) -> bool {
         if polarity && self.is_identity(left, right, rests_on) {
             return true;
         }
@@ -179,7 +237,10 @@ impl Question<'_, '_> {
                 return true;
             }
             // `wards[sender] == 1`, `roles[sender] & MASK != 0`.
-            if holds && (self.is_member_value(side, rests_on) || self.is_bit_of_membership(side, rests_on)) {
+            if holds
+                && (self.is_member_value(side, rests_on)
+                    || self.is_bit_of_membership(side, rests_on))
+            {
                 return true;
             }
         }
@@ -198,15 +259,23 @@ impl Question<'_, '_> {
     }
 
     /// The sender, or a signer, compared with an account that the contract holds.
-    fn is_identity(&self, left: &Operand, right: &Operand, rests_on: &mut BTreeSet<VariableId>) -> bool {
+    fn is_identity(
+        &self,
+        left: &Operand,
+        right: &Operand,
+        rests_on: &mut BTreeSet<VariableId>,
+    ) -> bool {
         for (who, against) in [(left, right), (right, left)] {
             let who_bits = self.entry.operand_dependencies(who);
-            let is_someone = who_bits.contains(source::SENDER) || who_bits.contains(source::ORIGIN) || who_bits.contains(source::SIGNATURE);
+            let is_someone = who_bits.contains(source::SENDER)
+                || who_bits.contains(source::ORIGIN)
+                || who_bits.contains(source::SIGNATURE);
             if !is_someone {
                 continue;
             }
             let against_bits = self.entry.operand_dependencies(against);
-            let is_same = against_bits.contains(source::SENDER) || against_bits.contains(source::ORIGIN);
+            let is_same =
+                against_bits.contains(source::SENDER) || against_bits.contains(source::ORIGIN);
             if is_same && !against_bits.contains(source::EXTERNAL) {
                 continue;
             }
@@ -223,7 +292,9 @@ impl Question<'_, '_> {
             let variables = self.entry.loaded_variables(&against_bits);
             let has_load = against_bits.iter().any(|bit| bit >= source::FIRST_LOAD);
             let is_callers = against_bits.contains(source::CALLER);
-            if (has_load || against_bits.contains(source::EXTERNAL) || self.is_immutable(against)) && !is_callers {
+            if (has_load || against_bits.contains(source::EXTERNAL) || self.is_immutable(against))
+                && !is_callers
+            {
                 rests_on.extend(variables);
                 return true;
             }
@@ -237,10 +308,14 @@ impl Question<'_, '_> {
         let definitions = &self.entry.definitions[id.index()];
         !definitions.is_empty()
             && definitions.iter().all(|at| match &self.entry.statement(*at).kind {
-                StatementKind::Assign { value: Rvalue::Use(operand) | Rvalue::Cast(operand), .. } => {
+                StatementKind::Assign {
+                    value: Rvalue::Use(operand) | Rvalue::Cast(operand),
+                    ..
+                } => {
                     matches!(
                         self.entry.canonical(operand),
-                        Operand::Constant(Constant::Variable(_) | Constant::Default) | Operand::Environment(Environment::This)
+                        Operand::Constant(Constant::Variable(_) | Constant::Default)
+                            | Operand::Environment(Environment::This)
                     )
                 }
                 _ => false,
@@ -248,8 +323,14 @@ impl Question<'_, '_> {
     }
 
     /// A truth value that the contract keeps for the sender.
-    fn is_membership(&self, id: LocalId, place: &Place, rests_on: &mut BTreeSet<VariableId>) -> bool {
-        self.entry.view.body.locals[id.index()].ty == Type::Bool && self.is_keyed_by_sender(place, rests_on)
+    fn is_membership(
+        &self,
+        id: LocalId,
+        place: &Place,
+        rests_on: &mut BTreeSet<VariableId>,
+    ) -> bool {
+        self.entry.view.body.locals[id.index()].ty == Type::Bool
+            && self.is_keyed_by_sender(place, rests_on)
     }
 
     /// A value that the contract keeps for the sender, compared for equality.
@@ -265,16 +346,21 @@ impl Question<'_, '_> {
     fn is_bit_of_membership(&self, operand: &Operand, rests_on: &mut BTreeSet<VariableId>) -> bool {
         let Operand::Local(id) = self.entry.canonical(operand) else { return false };
         match self.entry.only_definition(id).map(|statement| &statement.kind) {
-            Some(StatementKind::Assign { value: Rvalue::Binary(BinaryOp::BitAnd | BinaryOp::Shr, left, right), .. }) => {
-                [left, right].into_iter().any(|side| self.is_member_value(side, rests_on) || self.is_bit_of_membership(side, rests_on))
-            }
+            Some(StatementKind::Assign {
+                value: Rvalue::Binary(BinaryOp::BitAnd | BinaryOp::Shr, left, right),
+                ..
+            }) => [left, right].into_iter().any(|side| {
+                self.is_member_value(side, rests_on) || self.is_bit_of_membership(side, rests_on)
+            }),
             _ => false,
         }
     }
 
     fn is_keyed_by_sender(&self, place: &Place, rests_on: &mut BTreeSet<VariableId>) -> bool {
         let bits = self.entry.place_dependencies(place);
-        let is_keyed = bits.contains(source::SENDER) || bits.contains(source::SIGNATURE) || bits.contains(source::ORIGIN);
+        let is_keyed = bits.contains(source::SENDER)
+            || bits.contains(source::SIGNATURE)
+            || bits.contains(source::ORIGIN);
         if is_keyed {
             for found in self.entry.places(place) {
                 if let super::entry::AbsoluteRoot::Variable(id) = found.root {
@@ -296,7 +382,9 @@ impl Question<'_, '_> {
         }
         let Some(callee) = &call.callee else { return false };
         let callee_bits = self.entry.operand_dependencies(callee);
-        let is_own = !callee_bits.contains(source::CALLER) && !callee_bits.contains(source::SENDER) && !callee_bits.contains(source::UNKNOWN);
+        let is_own = !callee_bits.contains(source::CALLER)
+            && !callee_bits.contains(source::SENDER)
+            && !callee_bits.contains(source::UNKNOWN);
         if args.contains(source::SENDER) && is_own {
             rests_on.extend(self.entry.loaded_variables(&callee_bits));
             return true;
@@ -312,7 +400,9 @@ fn is_memory(pure: &str) -> bool {
 fn is_zero(constant: &Constant) -> bool {
     match constant {
         Constant::Default | Constant::Bool(false) => true,
-        Constant::Number(number) => number.trim_start_matches("0x").chars().all(|digit| digit == '0'),
+        Constant::Number(number) => {
+            number.trim_start_matches("0x").chars().all(|digit| digit == '0')
+        }
         _ => false,
     }
 }

@@ -113,7 +113,10 @@ pub struct Facts<'p> {
 
 impl std::fmt::Debug for Facts<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Facts").field("program", self.program).field("entries", &self.entries.len()).finish_non_exhaustive()
+        f.debug_struct("Facts")
+            .field("program", self.program)
+            .field("entries", &self.entries.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -123,8 +126,9 @@ impl<'p> Facts<'p> {
     /// # Panics
     /// When the system cannot start a thread.
     pub fn new(program: &'p Program) -> Self {
-        let lowered: Vec<Option<(Body, NameCount)>> =
-            on_deep_stack(|| program.function_ids().map(|id| lower_function(program, id)).collect());
+        let lowered: Vec<Option<(Body, NameCount)>> = on_deep_stack(|| {
+            program.function_ids().map(|id| lower_function(program, id)).collect()
+        });
         let mut coverage = Coverage::default();
         let mut bodies = Vec::with_capacity(lowered.len());
         for body in lowered {
@@ -222,7 +226,8 @@ impl<'p> Facts<'p> {
         match callee {
             Callee::Stranger => true,
             Callee::Stored(variables) => variables.iter().any(|id| {
-                self.open_variables().contains(id) && summary::holds_account(&self.program.variable(*id).ty)
+                self.open_variables().contains(id)
+                    && summary::holds_account(&self.program.variable(*id).ty)
             }),
             Callee::Fixed => false,
         }
@@ -257,7 +262,9 @@ impl<'p> Facts<'p> {
                         found.insert(call.span, new);
                     }
                     // What is reachable without a lock or a guard is what counts.
-                    Some(known) if (known.locked, known.guarded) > (new.locked, new.guarded) => *known = new,
+                    Some(known) if (known.locked, known.guarded) > (new.locked, new.guarded) => {
+                        *known = new
+                    }
                     Some(known) if (known.locked, known.guarded) == (new.locked, new.guarded) => {
                         known.contracts.push(summary.contract);
                     }
@@ -293,7 +300,9 @@ impl<'p> Facts<'p> {
                         found.insert(site.span, new);
                     }
                     Some(known) if known.guarded && !new.guarded => *known = new,
-                    Some(known) if known.guarded == new.guarded => known.contracts.push(summary.contract),
+                    Some(known) if known.guarded == new.guarded => {
+                        known.contracts.push(summary.contract)
+                    }
                     Some(_) => {}
                 }
             }
@@ -320,7 +329,8 @@ fn entry_points(program: &Program) -> Vec<EntryPoint> {
     let mut out = Vec::new();
     for contract in program.contract_ids() {
         let declared = program.contract(contract);
-        let is_seen_elsewhere = declared.kind == ContractKind::Abstract && derived.contains(&contract);
+        let is_seen_elsewhere =
+            declared.kind == ContractKind::Abstract && derived.contains(&contract);
         if declared.kind == ContractKind::Interface || is_seen_elsewhere {
             continue;
         }
@@ -328,10 +338,18 @@ fn entry_points(program: &Program) -> Vec<EntryPoint> {
         for base in &declared.linearisation {
             for &id in &program.contract(*base).functions {
                 let function = program.function(id);
-                let is_entry_kind = matches!(function.kind, FunctionKind::Function | FunctionKind::Fallback | FunctionKind::Receive);
-                let signature = if function.kind == FunctionKind::Function { function.signature.as_str() } else { "" };
+                let is_entry_kind = matches!(
+                    function.kind,
+                    FunctionKind::Function | FunctionKind::Fallback | FunctionKind::Receive
+                );
+                let signature = if function.kind == FunctionKind::Function {
+                    function.signature.as_str()
+                } else {
+                    ""
+                };
                 let is_overridden = !seen.insert((function.kind, signature));
-                let is_callable = matches!(function.visibility, Visibility::Public | Visibility::External);
+                let is_callable =
+                    matches!(function.visibility, Visibility::Public | Visibility::External);
                 let changes = !matches!(function.mutability, Mutability::View | Mutability::Pure);
                 let has_body = !matches!(function.body, ast::Body::None);
                 if is_entry_kind && !is_overridden && is_callable && changes && has_body {

@@ -41,7 +41,6 @@ pub(crate) struct Write {
     pub(crate) is_one_shot: bool,
     /// The caller has a say in what is written, or where.
     pub(crate) is_callers: bool,
-    pub(crate) span: Span,
 }
 
 #[derive(Debug, Clone)]
@@ -96,7 +95,8 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
     let mut summary = Summary {
         contract: view.contract,
         function: view.function,
-        is_payable: function.mutability == Mutability::Payable || function.kind == FunctionKind::Receive,
+        is_payable: function.mutability == Mutability::Payable
+            || function.kind == FunctionKind::Receive,
         reads: BTreeSet::new(),
         writes: Vec::new(),
         calls: Vec::new(),
@@ -121,13 +121,21 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                 bits.union(&entry.operand_dependencies(value));
                 // Taking something away from an account makes nobody its owner.
                 let is_zero = match entry.canonical(value) {
-                    Operand::Constant(constant) => constant_value(program, &constant) == Some(Known::Number(U256::ZERO)),
+                    Operand::Constant(constant) => {
+                        constant_value(program, &constant) == Some(Known::Number(U256::ZERO))
+                    }
                     _ => false,
                 };
                 let is_callers = !is_zero
-                    && [source::SENDER, source::ORIGIN, source::CALLER, source::EXTERNAL, source::UNKNOWN]
-                        .into_iter()
-                        .any(|bit| bits.contains(bit));
+                    && [
+                        source::SENDER,
+                        source::ORIGIN,
+                        source::CALLER,
+                        source::EXTERNAL,
+                        source::UNKNOWN,
+                    ]
+                    .into_iter()
+                    .any(|bit| bits.contains(bit));
                 let guard = work.guard(at);
                 let is_one_shot = !guard.is_guarded && is_callers && work.is_one_shot(at);
                 for variable in variables {
@@ -136,7 +144,6 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                         guard: guard.clone(),
                         is_one_shot,
                         is_callers,
-                        span: statement.span,
                     });
                 }
             }
@@ -145,7 +152,11 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                     summary.is_partial = true;
                 }
                 if call.kind == CallKind::SelfDestruct {
-                    let beneficiary = call.args.first().map(|arg| entry.operand_dependencies(arg)).unwrap_or_default();
+                    let beneficiary = call
+                        .args
+                        .first()
+                        .map(|arg| entry.operand_dependencies(arg))
+                        .unwrap_or_default();
                     let site = site(program, view, statement);
                     summary.destructs.push(Destruct {
                         span: site.span,
@@ -153,11 +164,13 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                         path: site.path,
                         guard: work.guard(at),
                         is_one_shot: work.is_one_shot(at),
-                        is_beneficiary_callers: beneficiary.contains(source::SENDER) || beneficiary.contains(source::CALLER),
+                        is_beneficiary_callers: beneficiary.contains(source::SENDER)
+                            || beneficiary.contains(source::CALLER),
                     });
                 } else if hands_over_control(call) {
                     let callee = callee(&entry, call);
-                    let stale = if callee == Callee::Fixed { Vec::new() } else { work.stale(at, call) };
+                    let stale =
+                        if callee == Callee::Fixed { Vec::new() } else { work.stale(at, call) };
                     let is_locked = work.is_locked(at);
                     let site = site(program, view, statement);
                     summary.calls.push(OutCall {
@@ -174,7 +187,9 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                 }
             }
             StatementKind::Unknown => summary.is_partial = true,
-            StatementKind::Assign { .. } | StatementKind::Emit { .. } | StatementKind::Placeholder => {}
+            StatementKind::Assign { .. }
+            | StatementKind::Emit { .. }
+            | StatementKind::Placeholder => {}
         }
     }
     summary
@@ -194,10 +209,9 @@ fn site(program: &Program, view: &View, statement: &Statement) -> Site {
     let mut span = statement.span;
     loop {
         let function = view.frames[frame.0 as usize].function;
-        let is_helper = program
-            .function(function)
-            .contract
-            .is_none_or(|contract| contract != view.contract && program.contract(contract).kind == ContractKind::Library);
+        let is_helper = program.function(function).contract.is_none_or(|contract| {
+            contract != view.contract && program.contract(contract).kind == ContractKind::Library
+        });
         match view.frames[frame.0 as usize].caller {
             Some((caller, call)) if is_helper => {
                 frame = caller;
@@ -236,7 +250,6 @@ fn hands_over_control(call: &Call) -> bool {
         | CallKind::Send
         | CallKind::New(_)
         | CallKind::SelfDestruct
-        | CallKind::Builtin(_)
         | CallKind::Unresolved(_) => false,
     }
 }
@@ -248,7 +261,8 @@ fn callee(entry: &Entry<'_>, call: &Call) -> Callee {
         Operand::Constant(_) | Operand::Environment(Environment::This) => return Callee::Fixed,
         Operand::Local(id) => {
             // A contract that this very call created runs code that is known.
-            if let Some(StatementKind::Call(made)) = entry.only_definition(id).map(|statement| &statement.kind)
+            if let Some(StatementKind::Call(made)) =
+                entry.only_definition(id).map(|statement| &statement.kind)
                 && matches!(made.kind, CallKind::New(Some(_)))
             {
                 return Callee::Fixed;
@@ -257,9 +271,17 @@ fn callee(entry: &Entry<'_>, call: &Call) -> Callee {
         _ => {}
     }
     let bits = entry.operand_dependencies(callee);
-    let is_strangers = [source::SENDER, source::ORIGIN, source::CALLER, source::EXTERNAL, source::SIGNATURE, source::UNKNOWN, source::BLOCK]
-        .into_iter()
-        .any(|bit| bits.contains(bit));
+    let is_strangers = [
+        source::SENDER,
+        source::ORIGIN,
+        source::CALLER,
+        source::EXTERNAL,
+        source::SIGNATURE,
+        source::UNKNOWN,
+        source::BLOCK,
+    ]
+    .into_iter()
+    .any(|bit| bits.contains(bit));
     if is_strangers {
         return Callee::Stranger;
     }
@@ -324,7 +346,8 @@ impl<'e, 'a> Work<'e, 'a> {
     /// second run end before it.
     fn is_locked(&mut self, at: At) -> bool {
         let storage = self.constants.storage_before(at.block, at.index);
-        (!storage.is_empty() && !Constants::run(self.entry, storage).reaches(at.block)) || self.is_counted(at)
+        (!storage.is_empty() && !Constants::run(self.entry, storage).reaches(at.block))
+            || self.is_counted(at)
     }
 
     /// The lock that counts entries: a counter is raised and kept before the call, and after it
@@ -334,32 +357,55 @@ impl<'e, 'a> Work<'e, 'a> {
         let graph = &entry.view.body.graph;
         let after = self.forward(at.block);
         let is_earlier = |load: &At| {
-            if load.block == at.block { load.index < at.index } else { self.is_before(load.block, at.block) }
+            if load.block == at.block {
+                load.index < at.index
+            } else {
+                self.is_before(load.block, at.block)
+            }
         };
         let load_of = |operand: &Operand| match entry.canonical(operand) {
             Operand::Local(id) => match entry.definitions[id.index()].as_slice() {
-                [only] if matches!(entry.statement(*only).kind, StatementKind::Load { .. }) => Some(*only),
+                [only] if matches!(entry.statement(*only).kind, StatementKind::Load { .. }) => {
+                    Some(*only)
+                }
                 _ => None,
             },
             _ => None,
         };
         graph.node_indices().filter(|block| after.contains(block.index())).any(|block| {
-            let End::Branch { condition: Operand::Local(condition), .. } = &graph[block].end else { return false };
-            let Some(StatementKind::Assign { value: Rvalue::Binary(BinaryOp::Eq | BinaryOp::Ne, left, right), .. }) =
-                entry.only_definition(*condition).map(|statement| &statement.kind)
+            let End::Branch { condition: Operand::Local(condition), .. } = &graph[block].end else {
+                return false;
+            };
+            let Some(StatementKind::Assign {
+                value: Rvalue::Binary(BinaryOp::Eq | BinaryOp::Ne, left, right),
+                ..
+            }) = entry.only_definition(*condition).map(|statement| &statement.kind)
             else {
                 return false;
             };
             let (Some(left), Some(right)) = (load_of(left), load_of(right)) else { return false };
             let (kept, fresh) = if is_earlier(&left) { (left, right) } else { (right, left) };
-            let is_same = entry.accessed(kept).len() == 1 && entry.accessed(kept) == entry.accessed(fresh);
-            let is_fresh = if fresh.block == at.block { fresh.index > at.index } else { after.contains(fresh.block.index()) };
+            let is_same =
+                entry.accessed(kept).len() == 1 && entry.accessed(kept) == entry.accessed(fresh);
+            let is_fresh = if fresh.block == at.block {
+                fresh.index > at.index
+            } else {
+                after.contains(fresh.block.index())
+            };
             let is_raised = entry.statements().any(|(store, statement)| {
-                let is_ahead = if store.block == kept.block { store.index < kept.index } else { self.is_before(store.block, kept.block) };
-                matches!(statement.kind, StatementKind::Store { .. }) && is_ahead && entry.accessed(store) == entry.accessed(kept)
+                let is_ahead = if store.block == kept.block {
+                    store.index < kept.index
+                } else {
+                    self.is_before(store.block, kept.block)
+                };
+                matches!(statement.kind, StatementKind::Store { .. })
+                    && is_ahead
+                    && entry.accessed(store) == entry.accessed(kept)
             });
-            let is_unavoidable =
-                block == at.block || !self.reachable(&[at.block], |from, _| from != block).contains(entry.view.exit.index());
+            let is_unavoidable = block == at.block
+                || !self
+                    .reachable(&[at.block], |from, _| from != block)
+                    .contains(entry.view.exit.index());
             let undoes = self.successors(block).into_iter().any(|next| !self.ends_well(next));
             is_earlier(&kept) && is_same && is_fresh && is_raised && is_unavoidable && undoes
         })
@@ -386,16 +432,27 @@ impl<'e, 'a> Work<'e, 'a> {
     }
 
     /// Blocks reachable from `starts` (included) over edges that can be taken and that `passes` admits.
-    fn reachable(&self, starts: &[NodeIndex], passes: impl Fn(NodeIndex, NodeIndex) -> bool) -> Bits {
-        self.entry.reachable(starts, |from, _, to| self.constants.takes(from, to) && passes(from, to))
+    fn reachable(
+        &self,
+        starts: &[NodeIndex],
+        passes: impl Fn(NodeIndex, NodeIndex) -> bool,
+    ) -> Bits {
+        self.entry
+            .reachable(starts, |from, _, to| self.constants.takes(from, to) && passes(from, to))
     }
 
     fn successors(&self, block: NodeIndex) -> Vec<NodeIndex> {
-        self.entry.successors(block).map(|(_, next)| next).filter(|next| self.constants.takes(block, *next)).collect()
+        self.entry
+            .successors(block)
+            .map(|(_, next)| next)
+            .filter(|next| self.constants.takes(block, *next))
+            .collect()
     }
 
     fn is_before(&self, first: NodeIndex, second: NodeIndex) -> bool {
-        self.dominators.dominators(second).is_some_and(|mut above| above.any(|block| block == first))
+        self.dominators
+            .dominators(second)
+            .is_some_and(|mut above| above.any(|block| block == first))
     }
 
     /// Blocks that run after `block` without going round a loop.
@@ -412,7 +469,9 @@ impl<'e, 'a> Work<'e, 'a> {
             if !leads.contains(block.index()) {
                 leads.insert(block.index());
                 open.extend(
-                    graph.neighbors_directed(block, petgraph::Direction::Incoming).filter(|from| self.constants.takes(*from, block)),
+                    graph
+                        .neighbors_directed(block, petgraph::Direction::Incoming)
+                        .filter(|from| self.constants.takes(*from, block)),
                 );
             }
         }
@@ -426,7 +485,12 @@ impl<'e, 'a> Work<'e, 'a> {
             let decides = if self.in_loop.contains(at) {
                 let ways: Vec<bool> = next
                     .iter()
-                    .map(|next| *next != block && self.reachable(&[*next], |_, to| to != block).contains(target.index()))
+                    .map(|next| {
+                        *next != block
+                            && self
+                                .reachable(&[*next], |_, to| to != block)
+                                .contains(target.index())
+                    })
                     .collect();
                 ways.contains(&true) && (ways.contains(&false) || next.len() < 2)
             } else {
@@ -458,10 +522,16 @@ impl<'e, 'a> Work<'e, 'a> {
                 continue;
             }
             let is_in_block = store.block == at.block;
-            let is_forward = if is_in_block { store.index > at.index } else { after.contains(store.block.index()) };
+            let is_forward = if is_in_block {
+                store.index > at.index
+            } else {
+                after.contains(store.block.index())
+            };
             // A write that precedes the call in each round is an effect before the interaction.
-            let is_round_a_loop =
-                !is_forward && everything.contains(store.block.index()) && !is_in_block && !self.is_before(store.block, at.block);
+            let is_round_a_loop = !is_forward
+                && everything.contains(store.block.index())
+                && !is_in_block
+                && !self.is_before(store.block, at.block);
             if is_forward || is_round_a_loop {
                 stores.push((store, entry.accessed(store), statement.span));
             }
@@ -481,15 +551,23 @@ impl<'e, 'a> Work<'e, 'a> {
             let load = entry.loads[bit - source::FIRST_LOAD];
             let statement = entry.statement(load);
             for read in entry.accessed(load) {
-                let candidates: Vec<_> =
-                    stores.iter().filter(|(_, places, _)| places.iter().any(|place| overlap(place, read))).collect();
+                let candidates: Vec<_> = stores
+                    .iter()
+                    .filter(|(_, places, _)| places.iter().any(|place| overlap(place, read)))
+                    .collect();
                 if candidates.is_empty() || !self.stands(load, at, read) {
                     continue;
                 }
-                let written = candidates.into_iter().find(|(store, ..)| !self.is_checked_again(at, *store, read, &after));
+                let written = candidates
+                    .into_iter()
+                    .find(|(store, ..)| !self.is_checked_again(at, *store, read, &after));
                 let Some((_, _, write)) = written else { continue };
-                let stale = Stale { variable: self.describe(read), read: statement.span, write: *write };
-                if !out.iter().any(|known| known.variable == stale.variable && known.write == stale.write) {
+                let stale =
+                    Stale { variable: self.describe(read), read: statement.span, write: *write };
+                if !out
+                    .iter()
+                    .any(|known| known.variable == stale.variable && known.write == stale.write)
+                {
                     out.push(stale);
                 }
             }
@@ -501,7 +579,8 @@ impl<'e, 'a> Work<'e, 'a> {
     fn stands(&self, load: At, at: At, read: &AbsolutePlace) -> bool {
         let entry = self.entry;
         let overwrites = |block: NodeIndex, from: usize, to: usize| {
-            let statements = entry.view.body.graph[block].statements.iter().enumerate().take(to).skip(from);
+            let statements =
+                entry.view.body.graph[block].statements.iter().enumerate().take(to).skip(from);
             statements.filter(|(_, statement)| matches!(statement.kind, StatementKind::Store { .. })).any(|(index, _)| {
                 matches!(entry.accessed(At { block, index }), [only] if covers(only, read))
             })
@@ -513,7 +592,8 @@ impl<'e, 'a> Work<'e, 'a> {
             return false;
         }
         let starts = self.successors(load.block);
-        let ways = self.reachable(&starts, |from, _| from != at.block && !overwrites(from, 0, usize::MAX));
+        let ways =
+            self.reachable(&starts, |from, _| from != at.block && !overwrites(from, 0, usize::MAX));
         ways.contains(at.block.index()) && !overwrites(at.block, 0, at.index)
     }
 
@@ -525,7 +605,13 @@ impl<'e, 'a> Work<'e, 'a> {
             .loads
             .iter()
             .enumerate()
-            .filter(|(_, load)| if load.block == at.block { load.index > at.index } else { after.contains(load.block.index()) })
+            .filter(|(_, load)| {
+                if load.block == at.block {
+                    load.index > at.index
+                } else {
+                    after.contains(load.block.index())
+                }
+            })
             .filter(|(_, load)| entry.accessed(**load).contains(read))
             .map(|(index, _)| source::FIRST_LOAD + index)
             .collect();
@@ -563,5 +649,13 @@ impl<'e, 'a> Work<'e, 'a> {
 
 /// Whether a variable can hold an account.
 pub(crate) fn holds_account(ty: &Type) -> bool {
-    matches!(ty, Type::Address | Type::Contract(_) | Type::Unknown | Type::Mapping(..) | Type::Struct(_) | Type::Array(..))
+    matches!(
+        ty,
+        Type::Address
+            | Type::Contract(_)
+            | Type::Unknown
+            | Type::Mapping(..)
+            | Type::Struct(_)
+            | Type::Array(..)
+    )
 }

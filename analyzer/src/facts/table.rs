@@ -12,17 +12,57 @@ const fn spec(name: &'static str, ty: FactType, unit: &'static str, doc: &'stati
 /// What rules can ask about one entry point of one contract.
 pub const FUNCTION_FACTS: &[FactSpec] = &[
     spec("contract", FactType::Text, "", "Name of the contract that is called."),
-    spec("function", FactType::Text, "", "Name of the function; `fallback` or `receive` where it has none."),
+    spec(
+        "function",
+        FactType::Text,
+        "",
+        "Name of the function; `fallback` or `receive` where it has none.",
+    ),
     spec("payable", FactType::Bool, "", "Ether can be sent along."),
-    spec("guarded", FactType::Bool, "", "Every write and every external call needs an account that the contract chose."),
-    spec("locked", FactType::Bool, "", "Every external call is made under a lock that keeps the function from being entered again."),
-    spec("external_calls", FactType::Uint, "count", "External calls that hand over control with enough gas to call back."),
-    spec("stranger_calls", FactType::Uint, "count", "External calls whose callee a stranger chooses."),
-    spec("delegate_calls", FactType::Uint, "count", "Calls that run foreign code on this contract's storage."),
+    spec(
+        "guarded",
+        FactType::Bool,
+        "",
+        "Every write and every external call needs an account that the contract chose.",
+    ),
+    spec(
+        "locked",
+        FactType::Bool,
+        "",
+        "Every external call is made under a lock that keeps the function from being entered again.",
+    ),
+    spec(
+        "external_calls",
+        FactType::Uint,
+        "count",
+        "External calls that hand over control with enough gas to call back.",
+    ),
+    spec(
+        "stranger_calls",
+        FactType::Uint,
+        "count",
+        "External calls whose callee a stranger chooses.",
+    ),
+    spec(
+        "delegate_calls",
+        FactType::Uint,
+        "count",
+        "Calls that run foreign code on this contract's storage.",
+    ),
     spec("storage_reads", FactType::Uint, "count", "State variables that are read."),
     spec("storage_writes", FactType::Uint, "count", "State variables that are written."),
-    spec("writes_after_call", FactType::Uint, "count", "State that is written after an external call that depended on it."),
-    spec("can_self_destruct", FactType::Bool, "", "The contract can be destroyed through this function."),
+    spec(
+        "writes_after_call",
+        FactType::Uint,
+        "count",
+        "State that is written after an external call that depended on it.",
+    ),
+    spec(
+        "can_self_destruct",
+        FactType::Bool,
+        "",
+        "The contract can be destroyed through this function.",
+    ),
     FactSpec {
         name: "fully_read",
         subject: Subject::Function,
@@ -54,23 +94,43 @@ impl Facts<'_> {
                 let open = self.open_variables();
                 let name = self.program.function_name(summary.function);
                 let name = name.rsplit('.').next().unwrap_or(&name).to_owned();
-                set("contract", Value::Text(self.program.contract_name(summary.contract).to_owned()));
+                set(
+                    "contract",
+                    Value::Text(self.program.contract_name(summary.contract).to_owned()),
+                );
                 set("function", Value::Text(name));
                 set("payable", Value::Bool(summary.is_payable));
-                let has_effects = !summary.writes.is_empty() || !summary.calls.is_empty() || !summary.destructs.is_empty();
+                let has_effects = !summary.writes.is_empty()
+                    || !summary.calls.is_empty()
+                    || !summary.destructs.is_empty();
                 let guarded = summary.writes.iter().all(|write| is_guarded(&write.guard, open))
                     && summary.calls.iter().all(|call| is_guarded(&call.guard, open))
                     && summary.destructs.iter().all(|site| is_guarded(&site.guard, open));
                 set("guarded", Value::Bool(has_effects && guarded));
-                let locked = !summary.calls.is_empty() && summary.calls.iter().all(|call| call.is_locked);
+                let locked =
+                    !summary.calls.is_empty() && summary.calls.iter().all(|call| call.is_locked);
                 set("locked", Value::Bool(locked));
                 set("external_calls", count(summary.calls.len()));
-                set("stranger_calls", count(summary.calls.iter().filter(|call| self.is_strangers(&call.callee)).count()));
-                set("delegate_calls", count(summary.calls.iter().filter(|call| call.is_delegate).count()));
+                set(
+                    "stranger_calls",
+                    count(
+                        summary.calls.iter().filter(|call| self.is_strangers(&call.callee)).count(),
+                    ),
+                );
+                set(
+                    "delegate_calls",
+                    count(summary.calls.iter().filter(|call| call.is_delegate).count()),
+                );
                 set("storage_reads", count(summary.reads.len()));
-                let written: std::collections::BTreeSet<_> = summary.writes.iter().map(|write| write.variable).collect();
+                let written: std::collections::BTreeSet<_> =
+                    summary.writes.iter().map(|write| write.variable).collect();
                 set("storage_writes", count(written.len()));
-                let stale: usize = summary.calls.iter().filter(|call| self.is_strangers(&call.callee)).map(|call| call.stale.len()).sum();
+                let stale: usize = summary
+                    .calls
+                    .iter()
+                    .filter(|call| self.is_strangers(&call.callee))
+                    .map(|call| call.stale.len())
+                    .sum();
                 set("writes_after_call", count(stale));
                 set("can_self_destruct", Value::Bool(!summary.destructs.is_empty()));
                 set("fully_read", Value::Bool(!summary.is_partial));

@@ -1,1 +1,558 @@
+//! One small source per behaviour: what is asked and what is answered.
 
+use portcullis_rules::{Dictionary, Subject, Value};
+use ruint::aliases::U256;
+
+use super::*;
+use crate::hir::{project, single};
+
+/// Reentrancies as `entry: state`, with what protects them.
+fn reentrancies(text: &str) -> Vec<String> {
+    let program = single(text);
+    let facts = Facts::new(&program);
+    facts
+        .reentrancies()
+        .iter()
+        .map(|found| {
+            let locked = if found.locked { " locked" } else { "" };
+            let guarded = if found.guarded { " guarded" } else { "" };
+            format!("{}: {}{locked}{guarded}", program.function_name(found.entry), found.variable)
+        })
+        .collect()
+}
+
+/// Self-destructs as `entry`, with what protects them.
+fn destructs(text: &str) -> Vec<String> {
+    let program = single(text);
+    let facts = Facts::new(&program);
+    facts
+        .self_destructs()
+        .iter()
+        .map(|found| {
+            format!(
+                "{}{}",
+                program.function_name(found.entry),
+                if found.guarded { " guarded" } else { "" }
+            )
+        })
+        .collect()
+}
+
+/// A vault whose `w` has this body.
+fn vault(members: &str, attributes: &str, body: &str) -> String {
+    format!(
+        "contract V {{ mapping(address => uint) bal; {members} function d() external payable {{ bal[msg.sender] += msg.value; }} function w() external {attributes} {{ {body} }} }}"
+    )
+}
+
+const PAY: &str = "uint a = bal[msg.sender]; (bool ok, ) = msg.sender.call{value: a}(\"\"); require(ok); bal[msg.sender] = 0;";
+
+#[test]
+fn a_write_after_the_call_is_found() {
+    assert_eq!(reentrancies(&vault("", "", PAY)), ["V.w: bal[]"]);
+}
+
+#[test]
+fn where_things_stand_is_told() {
+    let text = vault("", "", PAY);
+    let program = single(&text);
+    let facts = Facts::new(&program);
+    let found = &facts.reentrancies()[0];
+    assert_eq!(found.call_text, "msg.sender.call{value: a}(\"\")");
+    assert_eq!(program.text(found.call_span), found.call_text);
+    assert_eq!(program.text(found.write_span), "bal[msg.sender] = 0");
+    assert_eq!(program.text(found.read_span), "uint a = bal[msg.sender]");
+    assert!(found.sends_value && found.path.is_empty() && !found.partial);
+}
+
+#[test]
+fn effects_before_the_call_are_silent() {
+    let body = "uint a = bal[msg.sender]; bal[msg.sender] = 0; (bool ok, ) = msg.sender.call{value: a}(\"\"); require(ok);";
+    assert_eq!(reentrancies(&vault("", "", body)), [""; 0]);
+}
+
+#[test]
+fn a_refund_after_a_failed_call_is_silent() {
+    let body = "uint a = bal[msg.sender]; bal[msg.sender] = 0; (bool ok, ) = msg.sender.call{value: a}(\"\"); if (!ok) bal[msg.sender] = a;";
+    assert_eq!(reentrancies(&vault("", "", body)), [""; 0]);
+}
+
+#[test]
+fn the_stipend_is_too_little_to_come_back() {
+    for call in [
+        "payable(msg.sender).transfer(a);",
+        "require(payable(msg.sender).send(a));",
+        "msg.sender.call{value: a, gas: 2300}(\"\");",
+    ] {
+        let body = format!("uint a = bal[msg.sender]; {call} bal[msg.sender] = 0;");
+        assert_eq!(reentrancies(&vault("", "", &body)), [""; 0], "{call}");
+    }
+}
+
+#[test]
+fn old_spellings_of_a_call_count() {
+    let text = "pragma solidity ^0.4.11; contract V { mapping(address => uint) bal; function w(uint a) public { if (bal[msg.sender] >= a) { if (msg.sender.call.value(a)()) { } bal[msg.sender] -= a; } } }";
+    assert_eq!(reentrancies(text), ["V.w: bal[]"]);
+}
+
+#[test]
+fn a_read_that_decides_nothing_is_silent() {
+    let body = "(bool ok, ) = msg.sender.call{value: 1}(\"\"); require(ok); bal[msg.sender] = 0;";
+    assert_eq!(reentrancies(&vault("", "", body)), [""; 0]);
+}
+
+#[test]
+fn other_fields_are_other_state() {
+    let members = "struct U { uint amount; uint time; } mapping(address => U) users;";
+    let write = |field: &str| {
+        vault(
+            members,
+            "",
+            &format!(
+                "uint a = users[msg.sender].amount; (bool ok, ) = msg.sender.call{{value: a}}(\"\"); require(ok); users[msg.sender].{field} = 0;"
+            ),
+        )
+    };
+    assert_eq!(reentrancies(&write("time")), [""; 0]);
+    assert_eq!(reentrancies(&write("amount")), ["V.w: users[].amount"]);
+}
+
+#[test]
+fn storage_references_are_followed() {
+    let members = "struct U { uint amount; } mapping(address => U) users; function u() internal view returns (U storage) { return users[msg.sender]; }";
+    let body = "U storage s = u(); uint a = s.amount; (bool ok, ) = msg.sender.call{value: a}(\"\"); require(ok); s.amount = 0;";
+    assert_eq!(reentrancies(&vault(members, "", body)), ["V.w: users[].amount"]);
+}
+
+#[test]
+fn internal_calls_are_seen_through() {
+    let members = "function pay(address to, uint a) internal { (bool ok, ) = to.call{value: a}(\"\"); require(ok); } function clear() internal { bal[msg.sender] = 0; }";
+    let text = vault(members, "", "pay(msg.sender, bal[msg.sender]); clear();");
+    let program = single(&text);
+    let facts = Facts::new(&program);
+    let found = &facts.reentrancies()[0];
+    assert_eq!(program.function_name(found.function), "V.pay");
+    assert_eq!(
+        found.path.iter().map(|span| program.text(*span)).collect::<Vec<_>>(),
+        ["pay(msg.sender, bal[msg.sender])"]
+    );
+}
+
+#[test]
+fn a_library_helper_is_blamed_on_its_caller() {
+    let text = format!(
+        "library L {{ function pay(address to, uint a) internal {{ (bool ok, ) = to.call{{value: a}}(\"\"); require(ok); }} }} {}",
+        vault(
+            "using L for address;",
+            "",
+            "uint a = bal[msg.sender]; msg.sender.pay(a); bal[msg.sender] = 0;"
+        )
+    );
+    let program = single(&text);
+    let facts = Facts::new(&program);
+    assert_eq!(facts.reentrancies()[0].call_text, "msg.sender.pay(a)");
+}
+
+#[test]
+fn assembly_calls_and_slots_count() {
+    let body = "uint a = bal[msg.sender]; assembly { if iszero(call(gas(), caller(), a, 0, 0, 0, 0)) { revert(0, 0) } } bal[msg.sender] = 0;";
+    assert_eq!(reentrancies(&vault("", "", body)), ["V.w: bal[]"]);
+    let body = "assembly { let a := sload(1) if iszero(call(gas(), caller(), a, 0, 0, 0, 0)) { revert(0, 0) } sstore(1, 0) }";
+    assert_eq!(reentrancies(&vault("", "", body)), ["V.w: a computed storage slot"]);
+}
+
+#[test]
+fn a_loop_with_the_effect_first_is_silent_and_with_the_call_first_is_not() {
+    let inside = |order: &str| {
+        vault("", "", &format!("for (uint i; i < 3; i++) {{ uint a = bal[msg.sender]; {order} }}"))
+    };
+    let (write, call) =
+        ("bal[msg.sender] = 0;", "(bool ok, ) = msg.sender.call{value: a}(\"\"); require(ok);");
+    assert_eq!(reentrancies(&inside(&format!("{write} {call}"))), [""; 0]);
+    assert_eq!(reentrancies(&inside(&format!("{call} {write}"))), ["V.w: bal[]"]);
+}
+
+#[test]
+fn state_that_is_checked_again_after_the_call_is_silent() {
+    let members = "bool done;";
+    let call = "(bool ok, ) = msg.sender.call(\"\"); require(ok);";
+    let again = vault(members, "", &format!("require(!done); {call} require(!done); done = true;"));
+    let once = vault(members, "", &format!("require(!done); {call} done = true;"));
+    assert_eq!(reentrancies(&again), [""; 0]);
+    assert_eq!(reentrancies(&once), ["V.w: done"]);
+}
+
+#[test]
+fn constants_rule_ways_out() {
+    let members = "uint total; function move(address from) internal { if (from == address(0)) { total += 1; } else { bal[from] = 0; } }";
+    let body = "uint a = bal[msg.sender]; bal[msg.sender] = 0; (bool ok, ) = msg.sender.call{value: a}(\"\"); require(ok); move(address(0));";
+    assert_eq!(reentrancies(&vault(members, "", body)), [""; 0]);
+}
+
+#[test]
+fn locks_are_known_by_what_they_do() {
+    let locks = [
+        ("bool l; modifier m() { require(!l); l = true; _; l = false; }", "m"),
+        ("uint l = 1; modifier m() { if (l == 2) revert(); l = 2; _; l = 1; }", "m"),
+        (
+            "uint constant A = 1; uint constant B = 2; uint l = A; modifier m() { pre(); _; l = A; } function pre() private { require(open()); l = B; } function open() internal view returns (bool) { return l != B; }",
+            "m",
+        ),
+        ("uint transient l; modifier m() { require(l == 0); l = 1; _; l = 0; }", "m"),
+        (
+            "modifier m() { assembly { if tload(7) { revert(0, 0) } tstore(7, 1) } _; assembly { tstore(7, 0) } }",
+            "m",
+        ),
+        ("uint l = 1; modifier m() { l += 1; uint k = l; _; require(k == l); }", "m"),
+        (
+            "bytes32 constant SLOT = 0x1234; struct F { uint value; } function f(bytes32 s) internal pure returns (F storage r) { assembly { r.slot := s } } modifier m() { require(f(SLOT).value != 2); f(SLOT).value = 2; _; f(SLOT).value = 1; }",
+            "m",
+        ),
+        (
+            "address who; modifier m() { require(who == address(0)); who = msg.sender; _; who = address(0); }",
+            "m",
+        ),
+    ];
+    for (members, attribute) in locks {
+        assert_eq!(
+            reentrancies(&vault(members, attribute, PAY)),
+            ["V.w: bal[] locked"],
+            "{members}"
+        );
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_lock_is_none() {
+    let locks = [
+        // Opened again before the call.
+        "bool l; modifier nonReentrant() { require(!l); l = true; l = false; _; }",
+        // Never closed.
+        "bool l; modifier nonReentrant() { require(!l); _; }",
+        // Never looked at.
+        "bool l; modifier nonReentrant() { l = true; _; l = false; }",
+        // Closed with a value that it admits.
+        "uint l; modifier nonReentrant() { require(l != 2); l = 1; _; l = 0; }",
+        // Closed only after the call.
+        "bool l; modifier nonReentrant() { require(!l); _; l = true; }",
+    ];
+    for members in locks {
+        let found = reentrancies(&vault(members, "nonReentrant", PAY));
+        assert!(found.iter().all(|line| !line.contains("locked")), "{members}: {found:?}");
+        assert!(!found.is_empty(), "{members}");
+    }
+}
+
+#[test]
+fn a_lock_of_the_derived_contract_covers_the_call_of_its_base() {
+    let text = "contract Base { mapping(address => uint) bal; function d() external payable { bal[msg.sender] += msg.value; } function _out() internal { uint a = bal[msg.sender]; (bool ok, ) = msg.sender.call{value: a}(\"\"); require(ok); bal[msg.sender] = 0; } }
+        contract Locked is Base { bool l; modifier m() { require(!l); l = true; _; l = false; } function w() external m { _out(); } }
+        contract Open is Base { function w() external { _out(); } }
+        contract OpenToo is Base { function v() external { _out(); } }";
+    let program = single(text);
+    let facts = Facts::new(&program);
+    let found = facts.reentrancies();
+    assert_eq!(found.len(), 1);
+    let names: Vec<_> = found[0].contracts.iter().map(|id| program.contract_name(*id)).collect();
+    assert_eq!((names, found[0].locked), (vec!["Open", "OpenToo"], false));
+}
+
+#[test]
+fn the_override_that_runs_is_the_one_that_counts() {
+    let base = "contract A { mapping(address => bool) paid; function w() external { require(!paid[msg.sender]); pay(); paid[msg.sender] = true; } function pay() internal virtual { (bool ok, ) = msg.sender.call(\"\"); require(ok); } }";
+    let derived =
+        "contract B is A { function pay() internal override { payable(msg.sender).transfer(1); } }";
+    let program = single(&format!("{base} {derived}"));
+    let facts = Facts::new(&program);
+    let names: Vec<_> =
+        facts.reentrancies()[0].contracts.iter().map(|id| program.contract_name(*id)).collect();
+    assert_eq!(names, ["A"]);
+}
+
+#[test]
+fn who_chooses_the_callee_decides() {
+    let token = "interface T { function send(address, uint) external; function look() external view returns (uint); }";
+    let with = |members: &str, call: &str| {
+        format!(
+            "{token} {}",
+            vault(members, "", &format!("uint a = bal[msg.sender]; {call} bal[msg.sender] = 0;"))
+        )
+    };
+    assert_eq!(
+        reentrancies(&with("T immutable t = T(address(1));", "t.send(msg.sender, a);")),
+        [""; 0]
+    );
+    assert_eq!(
+        reentrancies(&with("T t; constructor(T x) { t = x; }", "t.send(msg.sender, a);")),
+        [""; 0]
+    );
+    assert_eq!(
+        reentrancies(&with("T t; function set(T x) external { t = x; }", "t.send(msg.sender, a);")),
+        ["V.w: bal[]"]
+    );
+    assert_eq!(reentrancies(&with("", "T(msg.sender).send(msg.sender, a);")), ["V.w: bal[]"]);
+    assert_eq!(reentrancies(&with("", "if (T(msg.sender).look() > a) revert();")), [""; 0]);
+}
+
+#[test]
+fn before_static_calls_a_view_function_could_call_back() {
+    let text = "pragma solidity ^0.4.24; contract B { function q() external view returns (uint); } contract V { mapping(address => uint) n; function w() public { require(n[msg.sender] == 0); require(B(msg.sender).q() == 1); n[msg.sender] += 20; } }";
+    assert_eq!(reentrancies(text), ["V.w: n[]"]);
+    assert_eq!(reentrancies(&text.replace("^0.4.24", "^0.5.0")), [""; 0]);
+}
+
+#[test]
+fn a_call_in_a_constructor_is_silent() {
+    let text = "contract V { uint a = 1; constructor() { if (a > 0) { (bool ok, ) = msg.sender.call(\"\"); require(ok); a = 0; } } }";
+    assert_eq!(reentrancies(text), [""; 0]);
+}
+
+#[test]
+fn an_owner_who_calls_out_is_said_to_be_one() {
+    let members = "address owner = msg.sender; modifier o() { require(msg.sender == owner); _; }";
+    assert_eq!(reentrancies(&vault(members, "o", PAY)), ["V.w: bal[] guarded"]);
+}
+
+/// A contract with `k`, which destroys it.
+fn doomed(members: &str, attributes: &str, check: &str) -> String {
+    format!(
+        "contract D {{ {members} function k() external {attributes} {{ {check} selfdestruct(payable(msg.sender)); }} }}"
+    )
+}
+
+#[test]
+fn guards_are_known_by_what_they_do() {
+    let guards = [
+        ("address owner = msg.sender;", "", "require(msg.sender == owner);"),
+        ("address owner = msg.sender;", "", "if (owner != msg.sender) { return; }"),
+        (
+            "address owner = msg.sender;",
+            "",
+            "assembly { if iszero(eq(caller(), sload(owner.slot))) { revert(0, 0) } }",
+        ),
+        (
+            "address owner = msg.sender;",
+            "",
+            "assembly { if sub(caller(), sload(owner.slot)) { revert(0, 0) } }",
+        ),
+        ("address immutable owner = msg.sender;", "", "assert(owner == msg.sender);"),
+        (
+            "address constant owner = 0x000000000000000000000000000000000000dEaD;",
+            "",
+            "require(msg.sender == owner);",
+        ),
+        (
+            "address owner = msg.sender; modifier m() { _check(); _; } function _check() internal view virtual { if (_who() != _sender()) revert(); } function _who() public view returns (address) { return owner; } function _sender() internal view returns (address) { return msg.sender; }",
+            "m",
+            "",
+        ),
+        (
+            "address owner = msg.sender; function ok() internal view returns (bool) { return msg.sender == owner || msg.sender == address(this); }",
+            "",
+            "require(ok());",
+        ),
+        (
+            "mapping(address => bool) admins; constructor() { admins[msg.sender] = true; }",
+            "",
+            "require(admins[msg.sender]);",
+        ),
+        (
+            "mapping(address => uint) wards; constructor() { wards[msg.sender] = 1; } modifier auth() { require(wards[msg.sender] == 1); _; } function rely(address a) external auth { wards[a] = 1; }",
+            "auth",
+            "",
+        ),
+        (
+            "struct R { mapping(address => bool) has; } mapping(bytes32 => R) roles; constructor() { roles[0].has[msg.sender] = true; } modifier only(bytes32 r) { check(r, msg.sender); _; } function check(bytes32 r, address a) internal view { if (!has(r, a)) revert(); } function has(bytes32 r, address a) public view returns (bool) { return roles[r].has[a]; } function grant(bytes32 r, address a) external only(0) { roles[r].has[a] = true; } function renounce(bytes32 r) external { roles[r].has[msg.sender] = false; }",
+            "only(0)",
+            "",
+        ),
+        (
+            "address signer = msg.sender; bytes32 r; bytes32 s;",
+            "",
+            "require(ecrecover(keccak256(\"x\"), 27, r, s) == signer);",
+        ),
+        (
+            "address owner = msg.sender; address next; function offer(address a) external { require(msg.sender == owner); next = a; } function accept() external { require(msg.sender == next); owner = msg.sender; }",
+            "",
+            "require(msg.sender == owner);",
+        ),
+        (
+            "address owner; bool done; function init(address o) external { require(!done); done = true; owner = o; }",
+            "",
+            "require(msg.sender == owner);",
+        ),
+        (
+            "address owner; function init(address o) external { require(owner == address(0)); owner = o; }",
+            "",
+            "require(msg.sender == owner);",
+        ),
+    ];
+    for (members, attributes, check) in guards {
+        assert_eq!(
+            destructs(&doomed(members, attributes, check)),
+            ["D.k guarded"],
+            "{members} {check}"
+        );
+    }
+}
+
+#[test]
+fn an_authority_in_another_contract_is_asked() {
+    let text = format!(
+        "interface A {{ function can(address who, bytes4 what) external view returns (bool); }} {}",
+        doomed("A immutable a = A(address(1));", "", "require(a.can(msg.sender, msg.sig));")
+    );
+    assert_eq!(destructs(&text), ["D.k guarded"]);
+}
+
+#[test]
+fn what_only_looks_like_a_guard_is_none() {
+    let guards = [
+        ("", "", ""),
+        ("address owner = msg.sender; modifier onlyOwner() { _; }", "onlyOwner", ""),
+        (
+            "address owner = msg.sender; modifier onlyOwner() { if (msg.sender == owner) {} _; }",
+            "onlyOwner",
+            "",
+        ),
+        ("address owner = msg.sender;", "", "require(msg.sender != owner);"),
+        ("address owner = msg.sender; bool open;", "", "require(msg.sender == owner || !open);"),
+        (
+            "mapping(address => uint) bal; function d() external payable { bal[msg.sender] += msg.value; }",
+            "",
+            "require(bal[msg.sender] > 0);",
+        ),
+        (
+            "address owner; function setOwner(address o) external { owner = o; }",
+            "",
+            "require(msg.sender == owner);",
+        ),
+        (
+            "address owner; function init() external { owner = msg.sender; }",
+            "",
+            "require(msg.sender == owner);",
+        ),
+        (
+            "mapping(address => bool) admins; function join() external { admins[msg.sender] = true; }",
+            "",
+            "require(admins[msg.sender]);",
+        ),
+        ("", "", "require(msg.sender == tx.origin);"),
+        ("", "", "require(msg.sender != address(0));"),
+    ];
+    for (members, attributes, check) in guards {
+        assert_eq!(destructs(&doomed(members, attributes, check)), ["D.k"], "{members} {check}");
+    }
+}
+
+#[test]
+fn every_spelling_destroys() {
+    assert_eq!(destructs("contract D { function k() public { suicide(msg.sender); } }"), ["D.k"]);
+    assert_eq!(
+        destructs("contract D { function k() public { assembly { selfdestruct(caller()) } } }"),
+        ["D.k"]
+    );
+    assert_eq!(
+        destructs(
+            "contract D { function k() private { selfdestruct(payable(msg.sender)); } fallback() external { k(); } }"
+        ),
+        ["D.fallback"]
+    );
+}
+
+#[test]
+fn what_nobody_can_call_destroys_nothing() {
+    assert_eq!(
+        destructs("contract D { constructor() { selfdestruct(payable(msg.sender)); } }"),
+        [""; 0]
+    );
+    assert_eq!(
+        destructs("contract D { function k() internal { selfdestruct(payable(msg.sender)); } }"),
+        [""; 0]
+    );
+}
+
+#[test]
+fn names_and_order_change_no_answer() {
+    let text = vault("bool l; modifier m() { require(!l); l = true; _; l = false; }", "", PAY);
+    let renamed = text.replace("bal", "zz").replace("modifier m", "modifier nonReentrant");
+    assert_eq!(reentrancies(&text).len(), reentrancies(&renamed).len());
+    let files = [
+        (
+            "a.sol",
+            "contract A { uint n; function f() internal { (bool ok, ) = msg.sender.call(\"\"); require(ok); } }",
+        ),
+        (
+            "b.sol",
+            "import 'a.sol'; contract B is A { function w() external { require(n == 0); f(); n = 1; } }",
+        ),
+    ];
+    let answer = |files: &[(&str, &str)]| {
+        let (program, diagnostics) = project(files);
+        assert_eq!(diagnostics, []);
+        let facts = Facts::new(&program);
+        facts
+            .reentrancies()
+            .iter()
+            .map(|found| {
+                (
+                    program.function_name(found.entry),
+                    found.call_text.clone(),
+                    found.variable.clone(),
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    let shuffled = [files[1], files[0]];
+    assert_eq!(answer(&files), answer(&shuffled));
+    assert_eq!(answer(&files).len(), 1);
+}
+
+#[test]
+fn a_missing_import_is_unknown_and_not_dropped() {
+    let (program, _) = project(&[(
+        "a.sol",
+        "import 'gone.sol'; contract V is Gone { mapping(address => uint) bal; function w() external maybe { uint a = bal[msg.sender]; (bool ok, ) = msg.sender.call{value: a}(\"\"); require(ok); bal[msg.sender] = 0; } }",
+    )]);
+    let facts = Facts::new(&program);
+    assert_eq!(facts.reentrancies().len(), 1);
+    assert!(facts.reentrancies()[0].partial);
+}
+
+#[test]
+fn recursion_ends() {
+    let text = "contract V { uint n; function f() internal { g(); } function g() internal { f(); n = 1; } function w() external { require(n == 0); f(); } }";
+    assert_eq!(reentrancies(text), [""; 0]);
+}
+
+#[test]
+fn functions_fill_the_dictionary() {
+    let text =
+        vault("bool l; modifier m() { require(!l); l = true; _; l = false; }", "payable m", PAY);
+    let program = single(&text);
+    let facts = Facts::new(&program);
+    let dictionary = Dictionary::new(Subject::Function, [FUNCTION_FACTS]);
+    let tables = facts.function_tables(&dictionary);
+    let (_, table) = tables
+        .iter()
+        .find(|(entry, _)| program.function_name(entry.function) == "V.w")
+        .expect("w is an entry point");
+    let fact = |name: &str| {
+        table.value(dictionary.position(name).expect("the fact is registered")).clone()
+    };
+    let count = |count: u64| Value::Uint(U256::from(count));
+    assert_eq!(fact("contract"), Value::Text("V".to_owned()));
+    assert_eq!(fact("function"), Value::Text("w".to_owned()));
+    assert_eq!(fact("payable"), Value::Bool(true));
+    assert_eq!(fact("guarded"), Value::Bool(false));
+    assert_eq!(fact("locked"), Value::Bool(true));
+    assert_eq!(fact("external_calls"), count(1));
+    assert_eq!(fact("stranger_calls"), count(1));
+    assert_eq!(fact("delegate_calls"), count(0));
+    assert_eq!(fact("storage_reads"), count(2));
+    assert_eq!(fact("storage_writes"), count(2));
+    assert_eq!(fact("writes_after_call"), count(1));
+    assert_eq!(fact("can_self_destruct"), Value::Bool(false));
+    assert_eq!(fact("fully_read"), Value::Bool(true));
+    assert!(table.values().iter().all(|value| *value != Value::Unknown));
+}

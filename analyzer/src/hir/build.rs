@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::linearise::linearise;
 use super::{
-    Contract, ContractId, Declaration, Enum, EnumId, Event, EventId, File, Function, FunctionId, Import, Param, Program,
-    Scope, Source, Struct, StructId, Type, UserType, UserTypeId, Using, Variable, VariableId,
+    Contract, ContractId, Declaration, Enum, EnumId, Event, EventId, File, Function, FunctionId,
+    Import, Param, Program, Scope, Source, Struct, StructId, Type, UserType, UserTypeId, Using,
+    Variable, VariableId,
 };
 use crate::syntax::ast::{self, ContractKind, FunctionKind, Item, Visibility};
 use crate::syntax::{Diagnostic, FileId, Parsed, parse};
@@ -53,7 +54,8 @@ fn parse_all(sources: &[Source]) -> Vec<Parsed> {
                     .stack_size(crate::syntax::STACK_BYTES)
                     .spawn_scoped(scope, move || {
                         let mine = sources.iter().enumerate().skip(worker).step_by(WORKERS);
-                        mine.map(|(index, source)| (index, parse(&source.text, source.id))).collect::<Vec<_>>()
+                        mine.map(|(index, source)| (index, parse(&source.text, source.id)))
+                            .collect::<Vec<_>>()
                     })
                     .expect("the system can start a thread")
             })
@@ -92,7 +94,11 @@ impl Builder {
     fn declare_file(&mut self, file: FileId, parsed: Parsed) {
         self.diagnostics.extend(parsed.diagnostics);
         let (lowest, highest) = versions(&parsed.pragmas);
-        self.program.files.push(File { is_checked: highest >= 8, has_static_calls: lowest >= 5, ..File::default() });
+        self.program.files.push(File {
+            is_checked: highest >= 8,
+            has_static_calls: lowest >= 5,
+            ..File::default()
+        });
         let scope = Scope { file, contract: None };
         for item in parsed.unit.items {
             match item {
@@ -107,7 +113,9 @@ impl Builder {
         let source = &self.program.sources[file.0 as usize];
         let target = source.imports.get(&import.path).copied().flatten();
         let known = target.filter(|target| (target.0 as usize) < self.program.sources.len());
-        self.program.files[file.0 as usize].imports.push(Import { file: known, names: import.names });
+        self.program.files[file.0 as usize]
+            .imports
+            .push(Import { file: known, names: import.names });
     }
 
     fn contract(&mut self, file: FileId, contract: ast::Contract) {
@@ -148,21 +156,26 @@ impl Builder {
             Item::Struct(item) => {
                 let id = StructId::next(self.program.structs.len());
                 let name = item.name.text;
-                self.program.structs.push(Struct { name: name.clone(), file: scope.file, fields: Vec::new() });
+                self.program.structs.push(Struct {
+                    name: name.clone(),
+                    file: scope.file,
+                    fields: Vec::new(),
+                });
                 self.open_types.structs.push((scope, id, item.fields));
                 self.name(scope, name, Declaration::Struct(id));
             }
             Item::Enum(item) => {
                 let id = EnumId::next(self.program.enums.len());
                 let values = item.values.into_iter().map(|value| value.text).collect();
-                self.program.enums.push(Enum { name: item.name.text.clone(), file: scope.file, values });
+                self.program.enums.push(Enum {
+                    name: item.name.text.clone(),
+                    file: scope.file,
+                    values,
+                });
                 self.name(scope, item.name.text, Declaration::Enum(id));
             }
-            Item::Event(item) | Item::Error(item) => {
-                let id = EventId::next(self.program.events.len());
-                self.program.events.push(Event { name: item.name.text.clone() });
-                self.name(scope, item.name.text, Declaration::Event(id));
-            }
+            Item::Event(item) => self.event(scope, item, false),
+            Item::Error(item) => self.event(scope, item, true),
             Item::Variable(item) => {
                 let id = VariableId::next(self.program.variables.len());
                 self.program.variables.push(Variable {
@@ -170,7 +183,6 @@ impl Builder {
                     file: scope.file,
                     contract: scope.contract,
                     ty: Type::Unknown,
-                    visibility: item.visibility,
                     is_constant: item.is_constant,
                     is_immutable: item.is_immutable,
                     is_transient: item.is_transient,
@@ -197,20 +209,29 @@ impl Builder {
         }
     }
 
+    fn event(&mut self, scope: Scope, name: ast::Name, is_error: bool) {
+        let id = EventId::next(self.program.events.len());
+        self.program.events.push(Event { name: name.text.clone(), is_error });
+        self.name(scope, name.text, Declaration::Event(id));
+    }
+
     fn function(&mut self, scope: Scope, function: ast::Function) {
         let id = FunctionId::next(self.program.functions.len());
         let contract = scope.contract.map(|contract| &self.program.contracts[contract.index()]);
         let is_old_constructor = function.kind == FunctionKind::Function
             && contract.is_some_and(|contract| {
-                contract.name == function.name.text && !matches!(contract.kind, ContractKind::Interface | ContractKind::Library)
+                contract.name == function.name.text
+                    && !matches!(contract.kind, ContractKind::Interface | ContractKind::Library)
             });
         let kind = if is_old_constructor { FunctionKind::Constructor } else { function.kind };
         let default_visibility = match (kind, contract.map(|contract| contract.kind)) {
             (FunctionKind::Modifier, _) | (_, None) => Visibility::Internal,
-            (FunctionKind::Fallback | FunctionKind::Receive, _) | (_, Some(ContractKind::Interface)) => Visibility::External,
+            (FunctionKind::Fallback | FunctionKind::Receive, _)
+            | (_, Some(ContractKind::Interface)) => Visibility::External,
             _ => Visibility::Public,
         };
-        let name = if kind == FunctionKind::Constructor { String::new() } else { function.name.text };
+        let name =
+            if kind == FunctionKind::Constructor { String::new() } else { function.name.text };
         self.program.functions.push(Function {
             name: name.clone(),
             kind,
@@ -220,7 +241,6 @@ impl Builder {
             returns: Vec::new(),
             visibility: function.visibility.unwrap_or(default_visibility),
             mutability: function.mutability,
-            is_virtual: function.is_virtual,
             invocations: function.invocations,
             body: function.body,
             span: function.span,
@@ -241,10 +261,13 @@ impl Builder {
             let scope = Scope { file: self.program.contracts[index].file, contract: None };
             for base in 0..self.program.contracts[index].bases.len() {
                 let path = &self.program.contracts[index].bases[base].1.path;
-                let found = self.program.lookup_path(scope, path).into_iter().find_map(|declaration| match declaration {
-                    Declaration::Contract(id) if id.index() != index => Some(id),
-                    _ => None,
-                });
+                let found =
+                    self.program.lookup_path(scope, path).into_iter().find_map(|declaration| {
+                        match declaration {
+                            Declaration::Contract(id) if id.index() != index => Some(id),
+                            _ => None,
+                        }
+                    });
                 if found.is_none() && !self.program.has_gaps(scope) {
                     let span = self.program.contracts[index].bases[base].1.span;
                     self.diagnostics.push(Diagnostic::new(span, "unknown base contract"));
@@ -296,7 +319,8 @@ impl Builder {
         if !is_consistent {
             let span = contract.name_span;
             self.diagnostics.push(
-                Diagnostic::new(span, "bases have no consistent order").with_note("they are searched in the order written"),
+                Diagnostic::new(span, "bases have no consistent order")
+                    .with_note("they are searched in the order written"),
             );
         }
         done[id.index()] = true;
@@ -311,7 +335,8 @@ impl Builder {
             let fields = fields
                 .iter()
                 .map(|field| {
-                    let name = field.name.as_ref().map(|name| name.text.clone()).unwrap_or_default();
+                    let name =
+                        field.name.as_ref().map(|name| name.text.clone()).unwrap_or_default();
                     (name, self.program.resolve_type(scope, &field.ty))
                 })
                 .collect();
@@ -333,7 +358,8 @@ impl Builder {
                     .collect()
             };
             let (params, returns) = (resolve(&params), resolve(&returns));
-            let types: Vec<_> = params.iter().map(|param| param.ty.display(&self.program)).collect();
+            let types: Vec<_> =
+                params.iter().map(|param| param.ty.display(&self.program)).collect();
             let function = &mut self.program.functions[id.index()];
             // Modifiers are overridden by name alone.
             function.signature = match function.kind {
@@ -356,17 +382,24 @@ impl Builder {
             };
             match &using.what {
                 ast::UsingWhat::Library(path) => {
-                    resolved.library = self.program.lookup_path(scope, path).into_iter().find_map(|declaration| match declaration {
-                        Declaration::Contract(id) => Some(id),
-                        _ => None,
-                    });
+                    resolved.library =
+                        self.program.lookup_path(scope, path).into_iter().find_map(|declaration| {
+                            match declaration {
+                                Declaration::Contract(id) => Some(id),
+                                _ => None,
+                            }
+                        });
                 }
                 ast::UsingWhat::Functions(functions) => {
                     for (path, operator) in functions {
                         for declaration in self.program.lookup_path(scope, path) {
                             match declaration {
-                                Declaration::Function(id) => resolved.functions.push((id, *operator)),
-                                Declaration::Contract(id) if operator.is_none() => resolved.library = Some(id),
+                                Declaration::Function(id) => {
+                                    resolved.functions.push((id, *operator))
+                                }
+                                Declaration::Contract(id) if operator.is_none() => {
+                                    resolved.library = Some(id)
+                                }
                                 _ => {}
                             }
                         }
@@ -384,7 +417,8 @@ impl Builder {
 /// The lowest and highest minor version (0.x) that the pragmas admit; without any, today's.
 fn versions(pragmas: &[(String, crate::syntax::Span)]) -> (u32, u32) {
     const TODAY: u32 = 8;
-    let Some((pragma, _)) = pragmas.iter().find(|(pragma, _)| pragma.starts_with("solidity")) else {
+    let Some((pragma, _)) = pragmas.iter().find(|(pragma, _)| pragma.starts_with("solidity"))
+    else {
         return (TODAY, TODAY);
     };
     let minors: Vec<u32> = pragma
@@ -396,11 +430,15 @@ fn versions(pragmas: &[(String, crate::syntax::Span)]) -> (u32, u32) {
             Some(if major > 0 { TODAY } else { minor.min(TODAY) })
         })
         .collect();
-    let (Some(&lowest), Some(&highest)) = (minors.iter().min(), minors.iter().max()) else { return (TODAY, TODAY) };
+    let (Some(&lowest), Some(&highest)) = (minors.iter().min(), minors.iter().max()) else {
+        return (TODAY, TODAY);
+    };
     // `>=0.6.0` alone admits everything since; `>=0.6.0 <0.8.0` excludes 0.8.
     match (pragma.contains('>'), pragma.contains('<')) {
         (true, false) => (lowest, TODAY),
-        (_, true) if !pragma.contains("<=") && highest > lowest && !pragma.contains("0.9") => (lowest, highest - 1),
+        (_, true) if !pragma.contains("<=") && highest > lowest && !pragma.contains("0.9") => {
+            (lowest, highest - 1)
+        }
         _ => (lowest, highest),
     }
 }

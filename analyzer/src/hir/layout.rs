@@ -39,7 +39,13 @@ impl Program {
                 let cursor = &mut next[usize::from(variable.is_transient)];
                 let (size, is_whole) = self.size(&variable.ty, 0)?;
                 let (slot, offset_bytes) = cursor.place(size, is_whole);
-                out.push(StorageSlot { variable: id, slot, offset_bytes, size_bytes: size, is_transient: variable.is_transient });
+                out.push(StorageSlot {
+                    variable: id,
+                    slot,
+                    offset_bytes,
+                    size_bytes: size,
+                    is_transient: variable.is_transient,
+                });
             }
         }
         Some(out)
@@ -56,16 +62,26 @@ impl Program {
             Type::Uint(bits) | Type::Int(bits) => (u64::from(*bits) / 8, false),
             Type::FixedBytes(bytes) => (u64::from(*bytes), false),
             Type::Enum(_) => (1, false),
-            Type::UserType(id) => self.size(&self.user_types[id.index()].underlying, depth + 1)?,
+            Type::User(id) => self.size(&self.user_types[id.index()].underlying, depth + 1)?,
             Type::Function(function) => (if function.is_external { 24 } else { 8 }, false),
-            Type::Mapping(..) | Type::Bytes | Type::String | Type::Array(_, ArrayLength::Dynamic) => (32, true),
+            Type::Mapping(..)
+            | Type::Bytes
+            | Type::String
+            | Type::Array(_, ArrayLength::Dynamic) => (32, true),
             Type::Struct(id) => (self.struct_size(*id, depth)?, true),
             Type::Array(element, ArrayLength::Fixed(length)) => {
                 let (size, is_whole) = self.size(element, depth + 1)?;
-                let slots = if is_whole || size > 16 { length.checked_mul(size.div_ceil(32))? } else { length.div_ceil(32 / size) };
+                let slots = if is_whole || size > 16 {
+                    length.checked_mul(size.div_ceil(32))?
+                } else {
+                    length.div_ceil(32 / size)
+                };
                 (slots.checked_mul(32).filter(|size| *size <= MAX_SIZE_BYTES)?.max(32), true)
             }
-            Type::Unknown | Type::Number | Type::Tuple(_) | Type::Array(_, ArrayLength::FixedUnknown) => return None,
+            Type::Unknown
+            | Type::Number
+            | Type::Tuple(_)
+            | Type::Array(_, ArrayLength::FixedUnknown) => return None,
         })
     }
 

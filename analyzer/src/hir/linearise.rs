@@ -4,7 +4,11 @@ use super::ContractId;
 
 /// The linearisation of `contract` itself and its direct `bases` as written, given theirs; `None`
 /// where the bases contradict each other.
-pub(crate) fn linearise(contract: ContractId, bases: &[ContractId], of: impl Fn(ContractId) -> Vec<ContractId>) -> Option<Vec<ContractId>> {
+pub(crate) fn linearise(
+    contract: ContractId,
+    bases: &[ContractId],
+    of: impl Fn(ContractId) -> Vec<ContractId>,
+) -> Option<Vec<ContractId>> {
     let mut lists: Vec<Vec<ContractId>> = bases.iter().rev().map(|&base| of(base)).collect();
     lists.push(bases.iter().rev().copied().collect());
     let mut out = vec![contract];
@@ -43,7 +47,9 @@ mod tests {
     #[test]
     fn contradiction_has_no_order() {
         // B is A; C is B, A names the base after what derives from it.
-        let known = |id: ContractId| if id.0 == 0 { vec![ContractId(0)] } else { vec![ContractId(1), ContractId(0)] };
+        let known = |id: ContractId| {
+            if id.0 == 0 { vec![ContractId(0)] } else { vec![ContractId(1), ContractId(0)] }
+        };
         assert_eq!(linearise(ContractId(2), &[ContractId(1), ContractId(0)], known), None);
     }
 }

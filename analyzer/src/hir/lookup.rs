@@ -1,6 +1,8 @@
 //! What a name means at a place.
 
-use super::{ContractId, EnumId, EventId, FunctionId, Program, StructId, Type, UserTypeId, Using, VariableId};
+use super::{
+    ContractId, EnumId, EventId, FunctionId, Program, StructId, Type, UserTypeId, Using, VariableId,
+};
 use crate::syntax::FileId;
 use crate::syntax::ast::{self, Elementary, Expr, ExprKind, FunctionKind, Name};
 
@@ -46,18 +48,25 @@ impl Program {
     /// no surprise.
     pub(crate) fn has_gaps(&self, scope: Scope) -> bool {
         scope.contract.is_some_and(|contract| self.contract(contract).has_unknown_base)
-            || self.files.get(scope.file.0 as usize).is_some_and(|file| file.imports.iter().any(|import| import.file.is_none()))
+            || self
+                .files
+                .get(scope.file.0 as usize)
+                .is_some_and(|file| file.imports.iter().any(|import| import.file.is_none()))
     }
 
     /// The members of `contract` called `name`, its own before inherited ones.
     pub(crate) fn members(&self, contract: ContractId, name: &str) -> Vec<Declaration> {
         let mut out: Vec<Declaration> = Vec::new();
         for &base in &self.contract(contract).linearisation {
-            for &declaration in self.contract(base).members.get(name).map(Vec::as_slice).unwrap_or_default() {
+            for &declaration in
+                self.contract(base).members.get(name).map(Vec::as_slice).unwrap_or_default()
+            {
                 if let Declaration::Function(id) = declaration {
                     let function = self.function(id);
                     let is_overridden = out.iter().any(|known| match known {
-                        Declaration::Function(known) => self.function(*known).signature == function.signature,
+                        Declaration::Function(known) => {
+                            self.function(*known).signature == function.signature
+                        }
                         // A public variable implements the getter that a base declares.
                         Declaration::Variable(_) => true,
                         _ => false,
@@ -81,7 +90,13 @@ impl Program {
         out
     }
 
-    fn collect(&self, file: FileId, name: &str, visited: &mut Vec<FileId>, out: &mut Vec<Declaration>) {
+    fn collect(
+        &self,
+        file: FileId,
+        name: &str,
+        visited: &mut Vec<FileId>,
+        out: &mut Vec<Declaration>,
+    ) {
         if visited.contains(&file) {
             return;
         }
@@ -94,7 +109,9 @@ impl Program {
             let Some(target) = import.file else { continue };
             match &import.names {
                 ast::ImportNames::All => self.collect(target, name, visited, out),
-                ast::ImportNames::Module(module) if module.text == name => out.push(Declaration::Module(target)),
+                ast::ImportNames::Module(module) if module.text == name => {
+                    out.push(Declaration::Module(target))
+                }
                 ast::ImportNames::Module(_) => {}
                 ast::ImportNames::Some(names) => {
                     for (from, to) in names {
@@ -113,7 +130,10 @@ impl Program {
         let Some((first, rest)) = path.split_first() else { return Vec::new() };
         let mut found = self.lookup(scope, &first.text);
         for name in rest {
-            found = found.iter().flat_map(|&declaration| self.inside(declaration, &name.text)).collect();
+            found = found
+                .iter()
+                .flat_map(|&declaration| self.inside(declaration, &name.text))
+                .collect();
         }
         found
     }
@@ -133,26 +153,40 @@ impl Program {
             ExprKind::Elementary(elementary) => elementary_type(*elementary),
             ExprKind::Ident(_) | ExprKind::Member(..) => {
                 let Some(path) = type_path(expr) else { return Type::Unknown };
-                self.lookup_path(scope, &path).iter().find_map(|declaration| type_of(*declaration)).unwrap_or(Type::Unknown)
+                self.lookup_path(scope, &path)
+                    .iter()
+                    .find_map(|declaration| type_of(*declaration))
+                    .unwrap_or(Type::Unknown)
             }
-            ExprKind::Mapping(key, value) => {
-                Type::Mapping(Box::new(self.resolve_type(scope, key)), Box::new(self.resolve_type(scope, value)))
-            }
+            ExprKind::Mapping(key, value) => Type::Mapping(
+                Box::new(self.resolve_type(scope, key)),
+                Box::new(self.resolve_type(scope, value)),
+            ),
             ExprKind::Index(element, None) => {
                 Type::Array(Box::new(self.resolve_type(scope, element)), ArrayLength::Dynamic)
             }
             ExprKind::Index(element, Some(length)) => {
-                let length = self.constant_length(scope, length, 0).map_or(ArrayLength::FixedUnknown, ArrayLength::Fixed);
+                let length = self
+                    .constant_length(scope, length, 0)
+                    .map_or(ArrayLength::FixedUnknown, ArrayLength::Fixed);
                 Type::Array(Box::new(self.resolve_type(scope, element)), length)
             }
-            ExprKind::FunctionType { params, returns, is_external } => Type::Function(Box::new(FunctionType {
-                params: params.iter().map(|param| self.resolve_type(scope, &param.ty)).collect(),
-                returns: returns.iter().map(|param| self.resolve_type(scope, &param.ty)).collect(),
-                is_external: *is_external,
-            })),
-            ExprKind::Tuple(items) => {
-                Type::Tuple(items.iter().flatten().map(|item| self.resolve_type(scope, item)).collect())
+            ExprKind::FunctionType { params, returns, is_external } => {
+                Type::Function(Box::new(FunctionType {
+                    params: params
+                        .iter()
+                        .map(|param| self.resolve_type(scope, &param.ty))
+                        .collect(),
+                    returns: returns
+                        .iter()
+                        .map(|param| self.resolve_type(scope, &param.ty))
+                        .collect(),
+                    is_external: *is_external,
+                }))
             }
+            ExprKind::Tuple(items) => Type::Tuple(
+                items.iter().flatten().map(|item| self.resolve_type(scope, item)).collect(),
+            ),
             _ => Type::Unknown,
         }
     }
@@ -183,10 +217,13 @@ impl Program {
             }
             ExprKind::Ident(_) | ExprKind::Member(..) => {
                 let path = type_path(expr)?;
-                let variable = self.lookup_path(scope, &path).into_iter().find_map(|declaration| match declaration {
-                    Declaration::Variable(id) => Some(id),
-                    _ => None,
-                })?;
+                let variable =
+                    self.lookup_path(scope, &path).into_iter().find_map(|declaration| {
+                        match declaration {
+                            Declaration::Variable(id) => Some(id),
+                            _ => None,
+                        }
+                    })?;
                 let variable = self.variables.get(variable.index())?;
                 let inner = Scope { file: variable.file, contract: variable.contract };
                 self.constant_length(inner, variable.init.as_ref()?, depth + 1)
@@ -200,15 +237,25 @@ impl Program {
         let mut out = Vec::new();
         for using in self.usings(scope, ty) {
             if let Some(library) = using.library {
-                out.extend(self.contract(library).members.get(name).into_iter().flatten().filter_map(|declaration| {
-                    match declaration {
-                        Declaration::Function(id) if self.function(*id).kind == FunctionKind::Function => Some(*id),
-                        _ => None,
-                    }
-                }));
+                out.extend(
+                    self.contract(library).members.get(name).into_iter().flatten().filter_map(
+                        |declaration| match declaration {
+                            Declaration::Function(id)
+                                if self.function(*id).kind == FunctionKind::Function =>
+                            {
+                                Some(*id)
+                            }
+                            _ => None,
+                        },
+                    ),
+                );
             }
             out.extend(
-                using.functions.iter().filter(|(id, operator)| operator.is_none() && self.function(*id).name == name).map(|(id, _)| *id),
+                using
+                    .functions
+                    .iter()
+                    .filter(|(id, operator)| operator.is_none() && self.function(*id).name == name)
+                    .map(|(id, _)| *id),
             );
         }
         out.sort();
@@ -217,8 +264,13 @@ impl Program {
     }
 
     /// The function that defines `operator` on values of the user-defined type `ty`.
-    pub(crate) fn operator(&self, scope: Scope, ty: &Type, operator: ast::Operator) -> Option<FunctionId> {
-        if !matches!(ty, Type::UserType(_)) {
+    pub(crate) fn operator(
+        &self,
+        scope: Scope,
+        ty: &Type,
+        operator: ast::Operator,
+    ) -> Option<FunctionId> {
+        if !matches!(ty, Type::User(_)) {
             return None;
         }
         self.usings(scope, ty)
@@ -235,7 +287,8 @@ impl Program {
             .into_iter()
             .flat_map(|contract| self.contract(contract).linearisation.iter())
             .flat_map(|base| self.contract(*base).usings.iter());
-        let own = self.files.get(scope.file.0 as usize).into_iter().flat_map(|file| file.usings.iter());
+        let own =
+            self.files.get(scope.file.0 as usize).into_iter().flat_map(|file| file.usings.iter());
         let global = self
             .file_of(ty)
             .filter(|file| *file != scope.file)
@@ -251,7 +304,7 @@ impl Program {
 
     fn file_of(&self, ty: &Type) -> Option<FileId> {
         match ty {
-            Type::UserType(id) => Some(self.user_types[id.index()].file),
+            Type::User(id) => Some(self.user_types[id.index()].file),
             Type::Struct(id) => Some(self.structs[id.index()].file),
             Type::Enum(id) => Some(self.enums[id.index()].file),
             Type::Contract(id) => Some(self.contract(*id).file),
@@ -261,10 +314,17 @@ impl Program {
 
     /// The implementation of `function` that a call finds in the view of `contract`: the first in its
     /// linearisation with the same signature and kind, after `after` where that is given.
-    pub(crate) fn dispatch(&self, contract: ContractId, function: FunctionId, after: Option<ContractId>) -> FunctionId {
+    pub(crate) fn dispatch(
+        &self,
+        contract: ContractId,
+        function: FunctionId,
+        after: Option<ContractId>,
+    ) -> FunctionId {
         let wanted = self.function(function);
         let order = &self.contract(contract).linearisation;
-        let start = after.and_then(|after| order.iter().position(|&base| base == after)).map_or(0, |at| at + 1);
+        let start = after
+            .and_then(|after| order.iter().position(|&base| base == after))
+            .map_or(0, |at| at + 1);
         let mut declared = None;
         for base in order.iter().skip(start) {
             for &candidate in &self.contract(*base).functions {
@@ -299,8 +359,11 @@ pub(crate) fn type_of(declaration: Declaration) -> Option<Type> {
         Declaration::Contract(id) => Some(Type::Contract(id)),
         Declaration::Struct(id) => Some(Type::Struct(id)),
         Declaration::Enum(id) => Some(Type::Enum(id)),
-        Declaration::UserType(id) => Some(Type::UserType(id)),
-        Declaration::Function(_) | Declaration::Variable(_) | Declaration::Event(_) | Declaration::Module(_) => None,
+        Declaration::UserType(id) => Some(Type::User(id)),
+        Declaration::Function(_)
+        | Declaration::Variable(_)
+        | Declaration::Event(_)
+        | Declaration::Module(_) => None,
     }
 }
 

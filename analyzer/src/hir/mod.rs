@@ -13,6 +13,9 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use tests::{project, single};
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -121,7 +124,6 @@ pub(crate) struct Function {
     pub(crate) returns: Vec<Param>,
     pub(crate) visibility: ast::Visibility,
     pub(crate) mutability: ast::Mutability,
-    pub(crate) is_virtual: bool,
     /// Modifiers, and base constructors of a constructor.
     pub(crate) invocations: Vec<ast::Invocation>,
     pub(crate) body: ast::Body,
@@ -137,7 +139,6 @@ pub(crate) struct Variable {
     pub(crate) file: FileId,
     pub(crate) contract: Option<ContractId>,
     pub(crate) ty: Type,
-    pub(crate) visibility: ast::Visibility,
     pub(crate) is_constant: bool,
     pub(crate) is_immutable: bool,
     pub(crate) is_transient: bool,
@@ -163,6 +164,7 @@ pub(crate) struct Enum {
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) name: String,
+    pub(crate) is_error: bool,
 }
 
 #[derive(Debug)]

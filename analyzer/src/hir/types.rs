@@ -27,7 +27,7 @@ pub(crate) enum Type {
     Contract(ContractId),
     Struct(StructId),
     Enum(EnumId),
-    UserType(UserTypeId),
+    User(UserTypeId),
     Mapping(Box<Type>, Box<Type>),
     Array(Box<Type>, ArrayLength),
     Function(Box<FunctionType>),
@@ -44,15 +44,22 @@ pub(crate) struct FunctionType {
 impl Type {
     /// Whether values of this type live behind a reference (memory, storage, calldata).
     pub(crate) fn is_reference(&self) -> bool {
-        matches!(self, Type::Bytes | Type::String | Type::Struct(_) | Type::Mapping(..) | Type::Array(..))
+        matches!(
+            self,
+            Type::Bytes | Type::String | Type::Struct(_) | Type::Mapping(..) | Type::Array(..)
+        )
     }
 
     /// Whether an argument of type `from` can be passed where this type is expected.
     pub(crate) fn accepts(&self, from: &Type, program: &Program) -> bool {
         match (self, from) {
             (Type::Unknown, _) | (_, Type::Unknown) => true,
-            (Type::Uint(_) | Type::Int(_) | Type::FixedBytes(_) | Type::Address, Type::Number) => true,
-            (Type::Uint(wide), Type::Uint(narrow)) | (Type::Int(wide), Type::Int(narrow)) => wide >= narrow,
+            (Type::Uint(_) | Type::Int(_) | Type::FixedBytes(_) | Type::Address, Type::Number) => {
+                true
+            }
+            (Type::Uint(wide), Type::Uint(narrow)) | (Type::Int(wide), Type::Int(narrow)) => {
+                wide >= narrow
+            }
             (Type::FixedBytes(wide), Type::FixedBytes(narrow)) => wide >= narrow,
             (Type::Bytes | Type::String | Type::FixedBytes(_), Type::String) => true,
             (Type::Contract(base), Type::Contract(derived)) => {
@@ -60,7 +67,9 @@ impl Type {
             }
             // Contracts were addresses before 0.5.
             (Type::Address, Type::Contract(_)) => true,
-            (Type::Array(to, ArrayLength::Dynamic), Type::Array(from, _)) => to.accepts(from, program),
+            (Type::Array(to, ArrayLength::Dynamic), Type::Array(from, _)) => {
+                to.accepts(from, program)
+            }
             (Type::Array(to, _), Type::Array(from, _)) => to.accepts(from, program),
             (Type::Function(_), Type::Function(_)) => true,
             _ => self == from,
@@ -82,10 +91,16 @@ impl Type {
             Type::Contract(id) => program.contract(*id).name.clone(),
             Type::Struct(id) => program.structs[id.index()].name.clone(),
             Type::Enum(id) => program.enums[id.index()].name.clone(),
-            Type::UserType(id) => program.user_types[id.index()].name.clone(),
-            Type::Mapping(key, value) => format!("mapping({} => {})", key.display(program), value.display(program)),
-            Type::Array(element, ArrayLength::Fixed(length)) => format!("{}[{length}]", element.display(program)),
-            Type::Array(element, ArrayLength::FixedUnknown) => format!("{}[?]", element.display(program)),
+            Type::User(id) => program.user_types[id.index()].name.clone(),
+            Type::Mapping(key, value) => {
+                format!("mapping({} => {})", key.display(program), value.display(program))
+            }
+            Type::Array(element, ArrayLength::Fixed(length)) => {
+                format!("{}[{length}]", element.display(program))
+            }
+            Type::Array(element, ArrayLength::FixedUnknown) => {
+                format!("{}[?]", element.display(program))
+            }
             Type::Array(element, ArrayLength::Dynamic) => format!("{}[]", element.display(program)),
             Type::Function(function) => {
                 let params: Vec<_> = function.params.iter().map(|ty| ty.display(program)).collect();

@@ -23,8 +23,8 @@ pub(crate) enum Item {
     Function(Function),
     Struct(Struct),
     Enum(Enum),
-    Event(Event),
-    Error(Event),
+    Event(Name),
+    Error(Name),
     Variable(Variable),
     UserType(UserType),
     Using(Using),
@@ -33,7 +33,6 @@ pub(crate) enum Item {
 #[derive(Debug)]
 pub(crate) struct Import {
     pub(crate) path: String,
-    pub(crate) span: Span,
     pub(crate) names: ImportNames,
 }
 
@@ -106,8 +105,6 @@ pub(crate) struct Function {
     pub(crate) returns: Vec<Param>,
     pub(crate) visibility: Option<Visibility>,
     pub(crate) mutability: Mutability,
-    pub(crate) is_virtual: bool,
-    pub(crate) is_override: bool,
     pub(crate) invocations: Vec<Invocation>,
     pub(crate) body: Body,
     pub(crate) span: Span,
@@ -141,29 +138,18 @@ pub(crate) struct Param {
 pub(crate) struct Struct {
     pub(crate) name: Name,
     pub(crate) fields: Vec<Param>,
-    pub(crate) span: Span,
 }
 
 #[derive(Debug)]
 pub(crate) struct Enum {
     pub(crate) name: Name,
     pub(crate) values: Vec<Name>,
-    pub(crate) span: Span,
-}
-
-/// An event or an error.
-#[derive(Debug)]
-pub(crate) struct Event {
-    pub(crate) name: Name,
-    pub(crate) fields: Vec<Param>,
-    pub(crate) span: Span,
 }
 
 #[derive(Debug)]
 pub(crate) struct Variable {
     pub(crate) name: Name,
     pub(crate) ty: Expr,
-    pub(crate) visibility: Visibility,
     pub(crate) is_constant: bool,
     pub(crate) is_immutable: bool,
     pub(crate) is_transient: bool,
@@ -175,7 +161,6 @@ pub(crate) struct Variable {
 pub(crate) struct UserType {
     pub(crate) name: Name,
     pub(crate) ty: Expr,
-    pub(crate) span: Span,
 }
 
 #[derive(Debug)]
@@ -184,7 +169,6 @@ pub(crate) struct Using {
     /// `None` for `*`.
     pub(crate) ty: Option<Expr>,
     pub(crate) is_global: bool,
-    pub(crate) span: Span,
 }
 
 #[derive(Debug)]
@@ -258,7 +242,10 @@ impl BinaryOp {
 
     /// Whether the result is a truth value.
     pub(crate) fn is_comparison(self) -> bool {
-        matches!(self, Self::Eq | Self::Ne | Self::Lt | Self::Le | Self::Gt | Self::Ge | Self::And | Self::Or)
+        matches!(
+            self,
+            Self::Eq | Self::Ne | Self::Lt | Self::Le | Self::Gt | Self::Ge | Self::And | Self::Or
+        )
     }
 }
 
@@ -324,7 +311,10 @@ pub(crate) struct Stmt {
 
 #[derive(Debug, Clone)]
 pub(crate) enum StmtKind {
-    Block { unchecked: bool, statements: Vec<Stmt> },
+    Block {
+        unchecked: bool,
+        statements: Vec<Stmt>,
+    },
     If(Expr, Box<Stmt>, Option<Box<Stmt>>),
     While(Expr, Box<Stmt>),
     DoWhile(Box<Stmt>, Expr),

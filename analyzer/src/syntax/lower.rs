@@ -42,11 +42,17 @@ impl Lowerer<'_> {
     fn unit_part(&self, part: &pt::SourceUnitPart) -> Option<Item> {
         Some(match part {
             pt::SourceUnitPart::ImportDirective(import) => Item::Import(self.import(import)?),
-            pt::SourceUnitPart::ContractDefinition(contract) => Item::Contract(self.contract(contract)?),
+            pt::SourceUnitPart::ContractDefinition(contract) => {
+                Item::Contract(self.contract(contract)?)
+            }
             pt::SourceUnitPart::EnumDefinition(item) => Item::Enum(self.enumeration(item)?),
             pt::SourceUnitPart::StructDefinition(item) => Item::Struct(self.structure(item)?),
-            pt::SourceUnitPart::EventDefinition(item) => Item::Event(self.event(item)?),
-            pt::SourceUnitPart::ErrorDefinition(item) => Item::Error(self.error(item)?),
+            pt::SourceUnitPart::EventDefinition(item) => {
+                Item::Event(self.name(item.name.as_ref()?))
+            }
+            pt::SourceUnitPart::ErrorDefinition(item) => {
+                Item::Error(self.name(item.name.as_ref()?))
+            }
             pt::SourceUnitPart::FunctionDefinition(item) => Item::Function(self.function(item)?),
             pt::SourceUnitPart::VariableDefinition(item) => Item::Variable(self.variable(item)?),
             pt::SourceUnitPart::TypeDefinition(item) => Item::UserType(self.user_type(item)),
@@ -61,8 +67,8 @@ impl Lowerer<'_> {
         Some(match part {
             pt::ContractPart::EnumDefinition(item) => Item::Enum(self.enumeration(item)?),
             pt::ContractPart::StructDefinition(item) => Item::Struct(self.structure(item)?),
-            pt::ContractPart::EventDefinition(item) => Item::Event(self.event(item)?),
-            pt::ContractPart::ErrorDefinition(item) => Item::Error(self.error(item)?),
+            pt::ContractPart::EventDefinition(item) => Item::Event(self.name(item.name.as_ref()?)),
+            pt::ContractPart::ErrorDefinition(item) => Item::Error(self.name(item.name.as_ref()?)),
             pt::ContractPart::FunctionDefinition(item) => Item::Function(self.function(item)?),
             pt::ContractPart::VariableDefinition(item) => Item::Variable(self.variable(item)?),
             pt::ContractPart::TypeDefinition(item) => Item::UserType(self.user_type(item)),
@@ -73,15 +79,17 @@ impl Lowerer<'_> {
 
     fn import(&self, import: &pt::Import) -> Option<Import> {
         let path = import.literal()?.string.clone();
-        let (names, loc) = match import {
-            pt::Import::Plain(_, loc) => (ImportNames::All, loc),
-            pt::Import::GlobalSymbol(_, name, loc) => (ImportNames::Module(self.name(name)), loc),
-            pt::Import::Rename(_, names, loc) => {
-                let names = names.iter().map(|(from, to)| (self.name(from), to.as_ref().map(|to| self.name(to))));
-                (ImportNames::Some(names.collect()), loc)
+        let names = match import {
+            pt::Import::Plain(..) => ImportNames::All,
+            pt::Import::GlobalSymbol(_, name, _) => ImportNames::Module(self.name(name)),
+            pt::Import::Rename(_, names, _) => {
+                let names = names
+                    .iter()
+                    .map(|(from, to)| (self.name(from), to.as_ref().map(|to| self.name(to))));
+                ImportNames::Some(names.collect())
             }
         };
-        Some(Import { path, span: self.span(loc), names })
+        Some(Import { path, names })
     }
 
     fn contract(&self, contract: &pt::ContractDefinition) -> Option<Contract> {
@@ -112,33 +120,12 @@ impl Lowerer<'_> {
         Some(Enum {
             name: self.name(item.name.as_ref()?),
             values: item.values.iter().flatten().map(|value| self.name(value)).collect(),
-            span: self.span(&item.loc),
         })
     }
 
     fn structure(&self, item: &pt::StructDefinition) -> Option<Struct> {
         let fields = item.fields.iter().map(|field| self.declaration(field)).collect();
-        Some(Struct { name: self.name(item.name.as_ref()?), fields, span: self.span(&item.loc) })
-    }
-
-    fn event(&self, item: &pt::EventDefinition) -> Option<Event> {
-        let fields = item.fields.iter().map(|field| Param {
-            ty: self.expr(&field.ty),
-            location: None,
-            name: field.name.as_ref().map(|name| self.name(name)),
-            span: self.span(&field.loc),
-        });
-        Some(Event { name: self.name(item.name.as_ref()?), fields: fields.collect(), span: self.span(&item.loc) })
-    }
-
-    fn error(&self, item: &pt::ErrorDefinition) -> Option<Event> {
-        let fields = item.fields.iter().map(|field| Param {
-            ty: self.expr(&field.ty),
-            location: None,
-            name: field.name.as_ref().map(|name| self.name(name)),
-            span: self.span(&field.loc),
-        });
-        Some(Event { name: self.name(item.name.as_ref()?), fields: fields.collect(), span: self.span(&item.loc) })
+        Some(Struct { name: self.name(item.name.as_ref()?), fields })
     }
 
     fn declaration(&self, declaration: &pt::VariableDeclaration) -> Param {
@@ -184,8 +171,6 @@ impl Lowerer<'_> {
             returns: self.params(&item.returns),
             visibility: None,
             mutability: Mutability::NonPayable,
-            is_virtual: false,
-            is_override: false,
             invocations: Vec::new(),
             body: Body::None,
             span,
@@ -199,11 +184,16 @@ impl Lowerer<'_> {
                         pt::Mutability::Payable(_) => Mutability::Payable,
                     };
                 }
-                pt::FunctionAttribute::Visibility(visibility) => function.visibility = Some(lower_visibility(visibility)),
-                pt::FunctionAttribute::Virtual(_) => function.is_virtual = true,
-                pt::FunctionAttribute::Override(..) => function.is_override = true,
-                pt::FunctionAttribute::BaseOrModifier(_, base) => function.invocations.push(self.invocation(base)),
-                pt::FunctionAttribute::Immutable(_) | pt::FunctionAttribute::Error(_) => {}
+                pt::FunctionAttribute::Visibility(visibility) => {
+                    function.visibility = Some(lower_visibility(visibility))
+                }
+                pt::FunctionAttribute::BaseOrModifier(_, base) => {
+                    function.invocations.push(self.invocation(base))
+                }
+                pt::FunctionAttribute::Virtual(_)
+                | pt::FunctionAttribute::Override(..)
+                | pt::FunctionAttribute::Immutable(_)
+                | pt::FunctionAttribute::Error(_) => {}
             }
         }
         function.body = match &item.body {
@@ -221,7 +211,6 @@ impl Lowerer<'_> {
         let mut variable = Variable {
             name: self.name(item.name.as_ref()?),
             ty: self.expr(&item.ty),
-            visibility: Visibility::Internal,
             is_constant: false,
             is_immutable: false,
             is_transient: false,
@@ -230,25 +219,31 @@ impl Lowerer<'_> {
         };
         for attribute in &item.attrs {
             match attribute {
-                pt::VariableAttribute::Visibility(visibility) => variable.visibility = lower_visibility(visibility),
                 pt::VariableAttribute::Constant(_) => variable.is_constant = true,
                 pt::VariableAttribute::Immutable(_) => variable.is_immutable = true,
-                pt::VariableAttribute::StorageType(pt::StorageType::Temporary(_)) => variable.is_transient = true,
-                pt::VariableAttribute::Override(..) | pt::VariableAttribute::StorageType(_) => {}
+                pt::VariableAttribute::StorageType(pt::StorageType::Temporary(_)) => {
+                    variable.is_transient = true
+                }
+                pt::VariableAttribute::Visibility(_)
+                | pt::VariableAttribute::Override(..)
+                | pt::VariableAttribute::StorageType(_) => {}
             }
         }
         Some(variable)
     }
 
     fn user_type(&self, item: &pt::TypeDefinition) -> UserType {
-        UserType { name: self.name(&item.name), ty: self.expr(&item.ty), span: self.span(&item.loc) }
+        UserType { name: self.name(&item.name), ty: self.expr(&item.ty) }
     }
 
     fn using(&self, item: &pt::Using) -> Option<Using> {
         let what = match &item.list {
             pt::UsingList::Library(path) => UsingWhat::Library(self.path(path)),
             pt::UsingList::Functions(functions) => UsingWhat::Functions(
-                functions.iter().map(|function| (self.path(&function.path), function.oper.map(operator))).collect(),
+                functions
+                    .iter()
+                    .map(|function| (self.path(&function.path), function.oper.map(operator)))
+                    .collect(),
             ),
             pt::UsingList::Error => return None,
         };
@@ -256,7 +251,6 @@ impl Lowerer<'_> {
             what,
             ty: item.ty.as_ref().map(|ty| self.expr(ty)),
             is_global: item.global.is_some(),
-            span: self.span(&item.loc),
         })
     }
 
@@ -277,11 +271,17 @@ impl Lowerer<'_> {
             pt::Statement::Assembly { block, .. } => StmtKind::Assembly(self.yul_block(block)),
             // `{a: 1}` where a statement is expected.
             pt::Statement::Args(..) | pt::Statement::Error(_) => StmtKind::Error,
-            pt::Statement::If(_, condition, then, otherwise) => {
-                StmtKind::If(self.expr(condition), self.boxed(then), otherwise.as_ref().map(|stmt| self.boxed(stmt)))
+            pt::Statement::If(_, condition, then, otherwise) => StmtKind::If(
+                self.expr(condition),
+                self.boxed(then),
+                otherwise.as_ref().map(|stmt| self.boxed(stmt)),
+            ),
+            pt::Statement::While(_, condition, body) => {
+                StmtKind::While(self.expr(condition), self.boxed(body))
             }
-            pt::Statement::While(_, condition, body) => StmtKind::While(self.expr(condition), self.boxed(body)),
-            pt::Statement::DoWhile(_, body, condition) => StmtKind::DoWhile(self.boxed(body), self.expr(condition)),
+            pt::Statement::DoWhile(_, body, condition) => {
+                StmtKind::DoWhile(self.boxed(body), self.expr(condition))
+            }
             pt::Statement::For(_, init, condition, step, body) => StmtKind::For(
                 init.as_ref().map(|stmt| self.boxed(stmt)),
                 condition.as_ref().map(|expr| self.expr(expr)),
@@ -289,13 +289,18 @@ impl Lowerer<'_> {
                 body.as_ref().map(|stmt| self.boxed(stmt)),
             ),
             pt::Statement::Expression(_, expr) => self.expr_stmt(expr),
-            pt::Statement::VariableDefinition(_, declaration, init) => {
-                StmtKind::Let(vec![Some(self.declaration(declaration))], init.as_ref().map(|init| self.expr(init)))
-            }
+            pt::Statement::VariableDefinition(_, declaration, init) => StmtKind::Let(
+                vec![Some(self.declaration(declaration))],
+                init.as_ref().map(|init| self.expr(init)),
+            ),
             pt::Statement::Continue(_) => StmtKind::Continue,
             pt::Statement::Break(_) => StmtKind::Break,
-            pt::Statement::Return(_, value) => StmtKind::Return(value.as_ref().map(|value| self.expr(value))),
-            pt::Statement::Revert(_, _, args) => StmtKind::Revert(args.iter().map(|arg| self.expr(arg)).collect()),
+            pt::Statement::Return(_, value) => {
+                StmtKind::Return(value.as_ref().map(|value| self.expr(value)))
+            }
+            pt::Statement::Revert(_, _, args) => {
+                StmtKind::Revert(args.iter().map(|arg| self.expr(arg)).collect())
+            }
             pt::Statement::RevertNamedArgs(_, _, args) => {
                 StmtKind::Revert(args.iter().map(|arg| self.expr(&arg.expr)).collect())
             }
@@ -303,13 +308,22 @@ impl Lowerer<'_> {
             pt::Statement::Try(_, call, returns, catches) => {
                 // Without `returns` the parser takes the block for options of the call.
                 let (call, block) = match call {
-                    pt::Expression::FunctionCallBlock(_, call, block) => (call.as_ref(), Some(block)),
+                    pt::Expression::FunctionCallBlock(_, call, block) => {
+                        (call.as_ref(), Some(block))
+                    }
                     other => (other, None),
                 };
                 StmtKind::Try {
                     call: self.expr(call),
-                    returns: returns.as_ref().map(|(params, _)| self.params(params)).unwrap_or_default(),
-                    success: returns.as_ref().map(|(_, block)| block).or(block).map(|block| self.boxed(block)),
+                    returns: returns
+                        .as_ref()
+                        .map(|(params, _)| self.params(params))
+                        .unwrap_or_default(),
+                    success: returns
+                        .as_ref()
+                        .map(|(_, block)| block)
+                        .or(block)
+                        .map(|block| self.boxed(block)),
                     catches: catches.iter().map(|clause| self.catch(clause)).collect(),
                 }
             }
@@ -322,7 +336,9 @@ impl Lowerer<'_> {
             pt::CatchClause::Simple(_, param, block) => {
                 (param.iter().map(|param| self.param(param)).collect(), self.stmt(block))
             }
-            pt::CatchClause::Named(_, _, param, block) => (vec![self.param(param)], self.stmt(block)),
+            pt::CatchClause::Named(_, _, param, block) => {
+                (vec![self.param(param)], self.stmt(block))
+            }
         }
     }
 
@@ -355,8 +371,10 @@ impl Lowerer<'_> {
         match left {
             pt::Expression::List(loc, list) => {
                 let is_var = self.recovered.var_tuples.contains(&(self.span(loc).start as usize));
-                let is_declaration =
-                    is_var || list.iter().any(|(_, param)| param.as_ref().is_some_and(|param| param.name.is_some()));
+                let is_declaration = is_var
+                    || list
+                        .iter()
+                        .any(|(_, param)| param.as_ref().is_some_and(|param| param.name.is_some()));
                 if !is_declaration {
                     return None;
                 }
@@ -364,7 +382,11 @@ impl Lowerer<'_> {
                     list.iter()
                         .map(|(_, param)| {
                             let param = param.as_ref()?;
-                            Some(if is_var { self.var_param(&param.ty)? } else { self.param(param) })
+                            Some(if is_var {
+                                self.var_param(&param.ty)?
+                            } else {
+                                self.param(param)
+                            })
                         })
                         .collect(),
                 )
@@ -384,7 +406,12 @@ impl Lowerer<'_> {
         let pt::Expression::Variable(identifier) = expr else { return None };
         let name = self.name(identifier);
         let span = name.span;
-        Some(Param { ty: Expr { kind: ExprKind::Ident("var".to_owned()), span }, location: None, name: Some(name), span })
+        Some(Param {
+            ty: Expr { kind: ExprKind::Ident("var".to_owned()), span },
+            location: None,
+            name: Some(name),
+            span,
+        })
     }
 
     fn exprs(&self, exprs: &[pt::Expression]) -> Vec<Expr> {
@@ -424,8 +451,12 @@ impl Lowerer<'_> {
             ),
             E::MemberAccess(_, base, member) => ExprKind::Member(self.sub(base), self.name(member)),
             E::FunctionCall(_, callee, args) => ExprKind::Call(self.sub(callee), self.exprs(args)),
-            E::NamedFunctionCall(_, callee, args) => ExprKind::NamedCall(self.sub(callee), self.named(args)),
-            E::FunctionCallBlock(_, callee, block) => ExprKind::Options(self.sub(callee), self.options(block)),
+            E::NamedFunctionCall(_, callee, args) => {
+                ExprKind::NamedCall(self.sub(callee), self.named(args))
+            }
+            E::FunctionCallBlock(_, callee, block) => {
+                ExprKind::Options(self.sub(callee), self.options(block))
+            }
             E::Power(_, l, r) => self.binary(BinaryOp::Pow, l, r),
             E::Multiply(_, l, r) => self.binary(BinaryOp::Mul, l, r),
             E::Divide(_, l, r) => self.binary(BinaryOp::Div, l, r),
@@ -445,7 +476,9 @@ impl Lowerer<'_> {
             E::NotEqual(_, l, r) => self.binary(BinaryOp::Ne, l, r),
             E::And(_, l, r) => self.binary(BinaryOp::And, l, r),
             E::Or(_, l, r) => self.binary(BinaryOp::Or, l, r),
-            E::ConditionalOperator(_, c, l, r) => ExprKind::Conditional(self.sub(c), self.sub(l), self.sub(r)),
+            E::ConditionalOperator(_, c, l, r) => {
+                ExprKind::Conditional(self.sub(c), self.sub(l), self.sub(r))
+            }
             E::Assign(_, l, r) => self.assign(None, l, r),
             E::AssignOr(_, l, r) => self.assign(Some(BinaryOp::BitOr), l, r),
             E::AssignAnd(_, l, r) => self.assign(Some(BinaryOp::BitAnd), l, r),
@@ -459,24 +492,36 @@ impl Lowerer<'_> {
             E::AssignModulo(_, l, r) => self.assign(Some(BinaryOp::Mod), l, r),
             E::BoolLiteral(_, value) => ExprKind::Bool(*value),
             E::NumberLiteral(_, integer, exponent, unit) => {
-                let exponent = if exponent.is_empty() { String::new() } else { format!("e{exponent}") };
-                ExprKind::Number(format!("{integer}{exponent}"), unit.as_ref().map(|unit| self.name(unit).text))
+                let exponent =
+                    if exponent.is_empty() { String::new() } else { format!("e{exponent}") };
+                ExprKind::Number(
+                    format!("{integer}{exponent}"),
+                    unit.as_ref().map(|unit| self.name(unit).text),
+                )
             }
             E::RationalNumberLiteral(_, integer, fraction, exponent, unit) => {
-                let exponent = if exponent.is_empty() { String::new() } else { format!("e{exponent}") };
+                let exponent =
+                    if exponent.is_empty() { String::new() } else { format!("e{exponent}") };
                 let number = format!("{integer}.{fraction}{exponent}");
                 ExprKind::Number(number, unit.as_ref().map(|unit| self.name(unit).text))
             }
-            E::HexNumberLiteral(_, number, unit) => {
-                ExprKind::Number(number.replace('_', ""), unit.as_ref().map(|unit| self.name(unit).text))
+            E::HexNumberLiteral(_, number, unit) => ExprKind::Number(
+                number.replace('_', ""),
+                unit.as_ref().map(|unit| self.name(unit).text),
+            ),
+            E::StringLiteral(parts) => {
+                ExprKind::Text(parts.iter().map(|part| part.string.as_str()).collect())
             }
-            E::StringLiteral(parts) => ExprKind::Text(parts.iter().map(|part| part.string.as_str()).collect()),
-            E::HexLiteral(parts) => ExprKind::Hex(parts.iter().map(|part| part.hex.as_str()).collect()),
+            E::HexLiteral(parts) => {
+                ExprKind::Hex(parts.iter().map(|part| part.hex.as_str()).collect())
+            }
             E::AddressLiteral(_, text) => ExprKind::Text(text.clone()),
             E::Type(_, ty) => self.ty(ty),
             E::Variable(identifier) => ExprKind::Ident(self.name(identifier).text),
             E::List(_, list) => ExprKind::Tuple(
-                list.iter().map(|(_, param)| param.as_ref().map(|param| self.expr(&param.ty))).collect(),
+                list.iter()
+                    .map(|(_, param)| param.as_ref().map(|param| self.expr(&param.ty)))
+                    .collect(),
             ),
             E::ArrayLiteral(_, items) => ExprKind::Array(self.exprs(items)),
         };
@@ -487,7 +532,12 @@ impl Lowerer<'_> {
         ExprKind::Binary(op, self.sub(left), self.sub(right))
     }
 
-    fn assign(&self, op: Option<BinaryOp>, left: &pt::Expression, right: &pt::Expression) -> ExprKind {
+    fn assign(
+        &self,
+        op: Option<BinaryOp>,
+        left: &pt::Expression,
+        right: &pt::Expression,
+    ) -> ExprKind {
         ExprKind::Assign(op, self.sub(left), self.sub(right))
     }
 
@@ -540,12 +590,20 @@ impl Lowerer<'_> {
             pt::Type::Bytes(bytes) => ExprKind::Elementary(Elementary::FixedBytes(*bytes)),
             pt::Type::DynamicBytes => ExprKind::Elementary(Elementary::Bytes),
             pt::Type::Rational => ExprKind::Error,
-            pt::Type::Mapping { key, value, .. } => ExprKind::Mapping(self.sub(key), self.sub(value)),
+            pt::Type::Mapping { key, value, .. } => {
+                ExprKind::Mapping(self.sub(key), self.sub(value))
+            }
             pt::Type::Function { params, attributes, returns } => ExprKind::FunctionType {
                 params: self.params(params),
-                returns: returns.as_ref().map(|(returns, _)| self.params(returns)).unwrap_or_default(),
+                returns: returns
+                    .as_ref()
+                    .map(|(returns, _)| self.params(returns))
+                    .unwrap_or_default(),
                 is_external: attributes.iter().any(|attribute| {
-                    matches!(attribute, pt::FunctionAttribute::Visibility(pt::Visibility::External(_)))
+                    matches!(
+                        attribute,
+                        pt::FunctionAttribute::Visibility(pt::Visibility::External(_))
+                    )
                 }),
             },
         }
@@ -563,14 +621,17 @@ impl Lowerer<'_> {
     fn yul_stmt(&self, statement: &pt::YulStatement) -> YulStmt {
         let span = self.span(&statement.loc());
         let kind = match statement {
-            pt::YulStatement::Assign(_, targets, value) => {
-                YulStmtKind::Assign(targets.iter().map(|target| self.yul_path(target)).collect(), self.yul_expr(value))
-            }
+            pt::YulStatement::Assign(_, targets, value) => YulStmtKind::Assign(
+                targets.iter().map(|target| self.yul_path(target)).collect(),
+                self.yul_expr(value),
+            ),
             pt::YulStatement::VariableDeclaration(_, names, value) => YulStmtKind::Let(
                 names.iter().map(|name| self.name(&name.id)).collect(),
                 value.as_ref().map(|value| self.yul_expr(value)),
             ),
-            pt::YulStatement::If(_, condition, body) => YulStmtKind::If(self.yul_expr(condition), self.yul_block(body)),
+            pt::YulStatement::If(_, condition, body) => {
+                YulStmtKind::If(self.yul_expr(condition), self.yul_block(body))
+            }
             pt::YulStatement::For(item) => YulStmtKind::For {
                 init: self.yul_block(&item.init_block),
                 condition: self.yul_expr(&item.condition),
@@ -599,7 +660,9 @@ impl Lowerer<'_> {
 
     fn yul_case(&self, case: &pt::YulSwitchOptions) -> (Option<YulExpr>, YulBlock) {
         match case {
-            pt::YulSwitchOptions::Case(_, value, block) => (Some(self.yul_expr(value)), self.yul_block(block)),
+            pt::YulSwitchOptions::Case(_, value, block) => {
+                (Some(self.yul_expr(value)), self.yul_block(block))
+            }
             pt::YulSwitchOptions::Default(_, block) => (None, self.yul_block(block)),
         }
     }
@@ -625,9 +688,15 @@ impl Lowerer<'_> {
         use pt::YulExpression as Y;
         let span = self.span(&expr.loc());
         let kind = match expr {
-            Y::BoolLiteral(_, value, _) => YulExprKind::Literal(if *value { "1" } else { "0" }.to_owned()),
-            Y::NumberLiteral(_, number, exponent, _) if exponent.is_empty() => YulExprKind::Literal(number.clone()),
-            Y::NumberLiteral(_, number, exponent, _) => YulExprKind::Literal(format!("{number}e{exponent}")),
+            Y::BoolLiteral(_, value, _) => {
+                YulExprKind::Literal(if *value { "1" } else { "0" }.to_owned())
+            }
+            Y::NumberLiteral(_, number, exponent, _) if exponent.is_empty() => {
+                YulExprKind::Literal(number.clone())
+            }
+            Y::NumberLiteral(_, number, exponent, _) => {
+                YulExprKind::Literal(format!("{number}e{exponent}"))
+            }
             Y::HexNumberLiteral(_, number, _) => YulExprKind::Literal(number.replace('_', "")),
             Y::HexStringLiteral(literal, _) => YulExprKind::Literal(format!("0x{}", literal.hex)),
             Y::StringLiteral(literal, _) => YulExprKind::Literal(format!("\"{}\"", literal.string)),
@@ -643,9 +712,9 @@ fn contains_call(expr: &pt::Expression) -> bool {
     use pt::Expression as E;
     match expr {
         E::FunctionCall(..) | E::NamedFunctionCall(..) => true,
-        E::MemberAccess(_, base, _) | E::ArraySubscript(_, base, _) | E::FunctionCallBlock(_, base, _) => {
-            contains_call(base)
-        }
+        E::MemberAccess(_, base, _)
+        | E::ArraySubscript(_, base, _)
+        | E::FunctionCallBlock(_, base, _) => contains_call(base),
         _ => false,
     }
 }

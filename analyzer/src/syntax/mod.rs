@@ -60,7 +60,11 @@ pub(crate) fn parse(text: &str, file: FileId) -> Parsed {
     if text.len() > MAX_SOURCE_BYTES {
         let diagnostic = Diagnostic::new(Span::new(file, 0, 0), "source is longer than 16 MiB")
             .with_note("the file is not analysed");
-        return Parsed { unit: ast::Unit::default(), diagnostics: vec![diagnostic], pragmas: Vec::new() };
+        return Parsed {
+            unit: ast::Unit::default(),
+            diagnostics: vec![diagnostic],
+            pragmas: Vec::new(),
+        };
     }
     let prelexed = prelex::prelex(text);
     let pragmas = prelexed
@@ -84,7 +88,10 @@ pub fn import_paths(text: &str, file: FileId) -> Vec<(String, Span)> {
     while at < tokens.len() {
         let starts_item = at == 0 || tokens[at - 1].is(b';') || tokens[at - 1].is(b'}');
         if starts_item && tokens[at].text(text) == "import" {
-            let path = tokens[at..].iter().take_while(|token| !token.is(b';')).find(|token| token.kind == TokenKind::Text);
+            let path = tokens[at..]
+                .iter()
+                .take_while(|token| !token.is(b';'))
+                .find(|token| token.kind == TokenKind::Text);
             if let Some(path) = path {
                 let inner = text.get(path.start + 1..path.end.saturating_sub(1)).unwrap_or("");
                 out.push((inner.to_owned(), Span::new(file, path.start, path.end)));

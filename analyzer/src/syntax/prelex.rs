@@ -31,6 +31,8 @@ pub(crate) struct Region {
     pub(crate) body: Option<(usize, usize)>,
     /// Nested deeper than [`MAX_DEPTH`].
     pub(crate) is_too_deep: bool,
+    /// Ends where another item starts, because a bracket is missing.
+    pub(crate) is_cut: bool,
 }
 
 /// The rewritten text and what the rewritten parts meant.
@@ -70,6 +72,7 @@ struct Level {
     /// The body of the item being read, once closed.
     body: Option<(usize, usize)>,
     is_too_deep: bool,
+    is_cut: bool,
 }
 
 /// Overwrites `range` with spaces, keeping line breaks.
@@ -108,7 +111,16 @@ pub(crate) fn prelex(text: &str) -> Prelexed {
 }
 
 fn level(context: Context, open: usize) -> Level {
-    Level { context, chain: 0, elses: 0, item: None, open, body: None, is_too_deep: false }
+    Level {
+        context,
+        chain: 0,
+        elses: 0,
+        item: None,
+        open,
+        body: None,
+        is_too_deep: false,
+        is_cut: false,
+    }
 }
 
 struct Prelexer<'t> {
@@ -144,7 +156,10 @@ impl Prelexer<'_> {
     fn step(&mut self, at: usize) -> usize {
         let token = self.tokens[at];
         let context = self.top().context;
-        if matches!(context, Context::File | Context::Contract) && self.top().item.is_none() && !token.is(b'}') {
+        if matches!(context, Context::File | Context::Contract)
+            && self.top().item.is_none()
+            && !token.is(b'}')
+        {
             self.top_mut().item = Some(at);
         }
         if token.is_word() {
@@ -155,7 +170,9 @@ impl Prelexer<'_> {
             return at + 2;
         }
         match token.kind {
-            super::tokens::TokenKind::Punct(b'(' | b'[') => self.open_level(Context::Group, token.start),
+            super::tokens::TokenKind::Punct(b'(' | b'[') => {
+                self.open_level(Context::Group, token.start)
+            }
             super::tokens::TokenKind::Punct(b'{') => self.open_brace(at),
             super::tokens::TokenKind::Punct(b')' | b']') => {
                 if self.top().context == Context::Group {
@@ -187,7 +204,9 @@ impl Prelexer<'_> {
                 self.top_mut().elses += 1;
                 self.count_depth(1);
             }
-            "fallback" | "receive" if context != Context::Assembly && !self.is_special_function(at, context) => {
+            "fallback" | "receive"
+                if context != Context::Assembly && !self.is_special_function(at, context) =>
+            {
                 let stand_in: &[u8] = if word == "fallback" { b"fallbac_" } else { b"receiv_" };
                 self.replace(token, stand_in);
             }
@@ -201,7 +220,7 @@ impl Prelexer<'_> {
             }
             "var" if self.is_punct(at + 1, b'(') => self.var_tuple(at),
             "contract" | "interface" | "library"
-                if matches!(context, Context::Block | Context::Contract | Context::Assembly)
+                if context != Context::File
                     && self.starts_statement(at)
                     && self.is_word(at + 1)
                     && (self.is_punct(at + 2, b'{') || self.word_at(at + 2) == "is") =>
@@ -209,7 +228,11 @@ impl Prelexer<'_> {
                 self.resynchronise(at, 1);
             }
             "function"
-                if context == Context::Block
+                if matches!(context, Context::Block | Context::Group)
+                    && self
+                        .levels
+                        .get(1)
+                        .is_some_and(|level| level.context == Context::Contract)
                     && self.starts_statement(at)
                     && self.is_word(at + 1)
                     && self.is_punct(at + 2, b'(') =>
@@ -260,7 +283,10 @@ impl Prelexer<'_> {
         at > 0
             && self.is_word(at + 1)
             && (self.is_word(at - 1) || self.is_punct(at - 1, b']') || self.is_punct(at - 1, b')'))
-            && !matches!(self.word_at(at - 1), "function" | "modifier" | "event" | "error" | "return" | "emit" | "new")
+            && !matches!(
+                self.word_at(at - 1),
+                "function" | "modifier" | "event" | "error" | "return" | "emit" | "new"
+            )
     }
 
     fn calldata(&mut self, at: usize) {
@@ -268,10 +294,7 @@ impl Prelexer<'_> {
             && (self.is_word(at - 1) || self.is_punct(at - 1, b']') || self.is_punct(at - 1, b')'))
             && !matches!(self.word_at(at - 1), "return" | "emit" | "delete");
         let token = self.tokens[at];
-        if !follows_type {
-            self.has_calldata_name = true;
-            self.replace(token, b"calldat_");
-        } else if self.is_punct(at + 1, b';') || self.is_punct(at + 1, b'=') {
+        if !follows_type || self.is_punct(at + 1, b';') || self.is_punct(at + 1, b'=') {
             self.has_calldata_name = true;
             self.replace(token, b"calldat_");
         } else if !self.is_word(at + 1) {
@@ -287,7 +310,9 @@ impl Prelexer<'_> {
                 super::tokens::TokenKind::Punct(b'(' | b'[') => open += 1,
                 super::tokens::TokenKind::Punct(b')' | b']') => open = open.saturating_sub(1),
                 super::tokens::TokenKind::Punct(b'{') if open == 0 => break,
-                super::tokens::TokenKind::Word if open == 0 && token.text(self.text) == "is" => break,
+                super::tokens::TokenKind::Word if open == 0 && token.text(self.text) == "is" => {
+                    break;
+                }
                 _ => {}
             }
             end += 1;
@@ -320,7 +345,11 @@ impl Prelexer<'_> {
     fn assembly_punctuation(&mut self, at: usize) -> bool {
         if self.is_punct(at, b'=') && self.is_punct(at + 1, b':') && self.adjacent(at) {
             // `=: x` pops the stack into `x`: what was computed is unknown, the assignment is not.
-            let end = if self.is_word(at + 2) { self.tokens[at + 2].end } else { self.tokens[at + 1].end };
+            let end = if self.is_word(at + 2) {
+                self.tokens[at + 2].end
+            } else {
+                self.tokens[at + 1].end
+            };
             blank(&mut self.out.masked, self.tokens[at].start, end);
             return true;
         }
@@ -329,7 +358,10 @@ impl Prelexer<'_> {
 
     /// `name:` that is not followed by `=` is a label of the old dialect.
     fn assembly_label(&mut self, at: usize) {
-        let is_typed = at > 0 && (self.is_punct(at - 1, b':') || matches!(self.word_at(at - 1), "let") || self.is_punct(at - 1, b','));
+        let is_typed = at > 0
+            && (self.is_punct(at - 1, b':')
+                || matches!(self.word_at(at - 1), "let")
+                || self.is_punct(at - 1, b','));
         if self.is_punct(at + 1, b':') && !self.is_punct(at + 2, b'=') && !is_typed {
             blank(&mut self.out.masked, self.tokens[at].start, self.tokens[at + 1].end);
         }
@@ -383,7 +415,10 @@ impl Prelexer<'_> {
         self.close_level(end);
         self.reset_chain(next_is_else);
         if matches!(self.top().context, Context::File | Context::Contract) {
-            let is_list = self.top().item.is_some_and(|item| matches!(self.word_at(item), "using" | "import"));
+            let is_list = self
+                .top()
+                .item
+                .is_some_and(|item| matches!(self.word_at(item), "using" | "import"));
             if !is_list {
                 self.end_item(end);
             }
@@ -395,6 +430,7 @@ impl Prelexer<'_> {
         let start = self.tokens[at].start;
         while self.levels.len() > keep {
             self.close_level(start);
+            self.top_mut().is_cut = true;
         }
         self.end_item(start);
         self.top_mut().item = Some(at);
@@ -418,6 +454,7 @@ impl Prelexer<'_> {
                 end,
                 body: Some((closed.open, end)),
                 is_too_deep: closed.is_too_deep,
+                is_cut: false,
             });
         }
         let top = self.top_mut();
@@ -425,6 +462,7 @@ impl Prelexer<'_> {
             top.body = Some((closed.open, end));
         } else {
             top.is_too_deep |= closed.is_too_deep;
+            top.is_cut |= closed.is_cut;
             if closed.context == Context::Block {
                 top.body = Some((closed.open, end));
             }
@@ -436,9 +474,12 @@ impl Prelexer<'_> {
 
     fn end_item(&mut self, end: usize) {
         let top = self.top_mut();
-        let (item, body, is_too_deep) = (top.item.take(), top.body.take(), std::mem::take(&mut top.is_too_deep));
+        let (item, body, is_too_deep) =
+            (top.item.take(), top.body.take(), std::mem::take(&mut top.is_too_deep));
+        let is_cut = std::mem::take(&mut top.is_cut);
         let Some(item) = item else { return };
-        let is_contract = self.levels.len() == 1 && matches!(self.word_at(item), "contract" | "interface" | "library" | "abstract");
+        let is_contract = self.levels.len() == 1
+            && matches!(self.word_at(item), "contract" | "interface" | "library" | "abstract");
         let start = self.tokens[item].start;
         self.out.regions.push(Region {
             kind: if is_contract { RegionKind::Contract } else { RegionKind::Item },
@@ -446,6 +487,7 @@ impl Prelexer<'_> {
             end: end.max(start),
             body,
             is_too_deep,
+            is_cut,
         });
     }
 
@@ -491,7 +533,10 @@ impl Prelexer<'_> {
     }
 
     fn word_at(&self, at: usize) -> &str {
-        self.tokens.get(at).filter(|token| token.is_word()).map_or("", |token| token.text(self.text))
+        self.tokens
+            .get(at)
+            .filter(|token| token.is_word())
+            .map_or("", |token| token.text(self.text))
     }
 
     fn is_word(&self, at: usize) -> bool {
@@ -507,6 +552,9 @@ impl Prelexer<'_> {
     }
 
     fn starts_statement(&self, at: usize) -> bool {
-        at > 0 && (self.is_punct(at - 1, b';') || self.is_punct(at - 1, b'{') || self.is_punct(at - 1, b'}'))
+        at > 0
+            && (self.is_punct(at - 1, b';')
+                || self.is_punct(at - 1, b'{')
+                || self.is_punct(at - 1, b'}'))
     }
 }

@@ -1,6 +1,6 @@
 //! Parses, and where that fails takes out the smallest item around the error and tries again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use solang_parser::diagnostics::Diagnostic as ParserDiagnostic;
 use solang_parser::pt::{Loc, SourceUnit};
@@ -20,6 +20,8 @@ pub(crate) struct Recovered {
 /// Attempts per file. Each takes out at least one item, several errors go at once; a file that still
 /// fails is a file of errors.
 const MAX_ROUNDS: usize = 64;
+/// Attempts that take out only what the first error points at.
+const PATIENT_ROUNDS: usize = 32;
 
 /// How much of a region is already gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,13 +40,20 @@ pub(crate) fn parse(prelexed: Prelexed, text: &str, file: FileId) -> Recovered {
         file,
         diagnostics: Vec::new(),
         broken_bodies: BTreeSet::new(),
+        said: BTreeMap::new(),
     };
     recovery.refuse_deep_items();
+    recovery.close_cut_items();
     let unit = recovery.run();
     let mut diagnostics = recovery.diagnostics;
     diagnostics.sort();
     diagnostics.dedup();
-    Recovered { unit, diagnostics, broken_bodies: recovery.broken_bodies, var_tuples: prelexed.var_tuples }
+    Recovered {
+        unit,
+        diagnostics,
+        broken_bodies: recovery.broken_bodies,
+        var_tuples: prelexed.var_tuples,
+    }
 }
 
 struct Recovery<'t> {
@@ -55,6 +64,15 @@ struct Recovery<'t> {
     file: FileId,
     diagnostics: Vec<Diagnostic>,
     broken_bodies: BTreeSet<usize>,
+    /// The diagnostic of each region.
+    said: BTreeMap<usize, usize>,
+}
+
+fn start(loc: &Loc) -> usize {
+    match *loc {
+        Loc::File(_, start, _) => start,
+        _ => 0,
+    }
 }
 
 impl Recovery<'_> {
@@ -65,29 +83,67 @@ impl Recovery<'_> {
                 continue;
             }
             let span = Span::new(self.file, region.start, region.end);
-            self.diagnostics.push(
-                Diagnostic::new(span, "nested too deeply")
-                    .with_note(format!("more than {} levels or terms; the item is not analysed", super::prelex::MAX_DEPTH)),
-            );
+            self.diagnostics.push(Diagnostic::new(span, "nested too deeply").with_note(format!(
+                "more than {} levels or terms; the item is not analysed",
+                super::prelex::MAX_DEPTH
+            )));
             self.take_out(index);
-            if self.states[index] == State::BodyBlanked && self.regions[index].kind == RegionKind::Item {
+            if self.states[index] == State::BodyBlanked
+                && self.regions[index].kind == RegionKind::Item
+            {
                 // The head may be what is too deep, and it must not reach the parser.
                 let head_end = self.regions[index].body.map_or(0, |(open, _)| open);
-                if head_end.saturating_sub(self.regions[index].start) > super::prelex::MAX_DEPTH as usize {
+                if head_end.saturating_sub(self.regions[index].start)
+                    > super::prelex::MAX_DEPTH as usize
+                {
                     self.take_out(index);
                 }
             }
         }
     }
 
+    /// Items whose end is missing end before the next one, with what they hold blanked.
+    fn close_cut_items(&mut self) {
+        for index in 0..self.regions.len() {
+            let region = self.regions[index].clone();
+            if !region.is_cut || self.states[index] == State::Gone {
+                continue;
+            }
+            let last = region.end.saturating_sub(1);
+            let has_room = self.masked.get(last).is_some_and(u8::is_ascii_whitespace);
+            let note = if region.kind == RegionKind::Contract && has_room {
+                self.masked[last] = b'}';
+                "its contents up to the next declaration are analysed".to_owned()
+            } else {
+                let has_body =
+                    region.body.is_some_and(|(open, _)| self.masked.get(open) == Some(&b'{'));
+                self.take_out(index);
+                if !has_room || !has_body {
+                    self.take_out(index);
+                }
+                format!("`{}` is not analysed", self.head(index))
+            };
+            let span = Span::new(self.file, region.start, region.start + self.head(index).len());
+            self.said.insert(index, self.diagnostics.len());
+            self.diagnostics.push(
+                Diagnostic::new(span, "syntax error: a closing bracket is missing").with_note(note),
+            );
+        }
+    }
+
     fn run(&mut self) -> SourceUnit {
-        for _ in 0..MAX_ROUNDS {
+        for round in 0..MAX_ROUNDS {
             let Ok(source) = std::str::from_utf8(&self.masked) else { break };
             match solang_parser::parse(source, 0) {
                 Ok((unit, _)) => return unit,
                 Err(errors) => {
                     let before = self.states.clone();
-                    for error in &errors {
+                    // What follows the first error may be a consequence of it; files full of errors are
+                    // cut short.
+                    let count = if round < PATIENT_ROUNDS { 1 } else { errors.len() };
+                    let mut errors = errors;
+                    errors.sort_by_key(|error| start(&error.loc));
+                    for error in errors.iter().take(count) {
                         self.handle(error);
                     }
                     if before == self.states && !self.blank_last_resort(&errors) {
@@ -113,7 +169,9 @@ impl Recovery<'_> {
         let region = &self.regions[index];
         let note = match (region.kind, self.states[index]) {
             (RegionKind::Assembly, _) => "the assembly block is not analysed".to_owned(),
-            (_, State::BodyBlanked) => format!("the body of `{}` is not analysed", self.head(index)),
+            (_, State::BodyBlanked) => {
+                format!("the body of `{}` is not analysed", self.head(index))
+            }
             _ => format!("`{}` is not analysed", self.head(index)),
         };
         let message = if start >= self.text.len() {
@@ -124,8 +182,13 @@ impl Recovery<'_> {
             let short: String = found.chars().take(40).collect();
             format!("syntax error: unexpected `{short}`")
         };
-        if !self.diagnostics.iter().any(|known| known.note.as_deref() == Some(&note) && known.span.start.abs_diff(span.start) < 4_096) {
-            self.diagnostics.push(Diagnostic::new(span, message).with_note(note));
+        match self.said.get(&index) {
+            // The first error in an item is the one to show; only its cost has grown.
+            Some(&said) => self.diagnostics[said].note = Some(note),
+            None => {
+                self.said.insert(index, self.diagnostics.len());
+                self.diagnostics.push(Diagnostic::new(span, message).with_note(note));
+            }
         }
     }
 
@@ -133,7 +196,13 @@ impl Recovery<'_> {
     fn head(&self, index: usize) -> String {
         let region = &self.regions[index];
         let text = self.text.get(region.start..region.end).unwrap_or("");
-        let head: String = text.split(['(', '{', ';', '=']).next().unwrap_or("").split_whitespace().collect::<Vec<_>>().join(" ");
+        let head: String = text
+            .split(['(', '{', ';', '='])
+            .next()
+            .unwrap_or("")
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
         head.chars().take(60).collect()
     }
 
@@ -149,21 +218,29 @@ impl Recovery<'_> {
     fn last_before(&self, offset: usize) -> Option<usize> {
         (0..self.regions.len())
             .filter(|&index| self.states[index] != State::Gone && self.regions[index].end <= offset)
-            .max_by_key(|&index| (self.regions[index].end, std::cmp::Reverse(self.regions[index].start)))
+            .max_by_key(|&index| {
+                (self.regions[index].end, std::cmp::Reverse(self.regions[index].start))
+            })
     }
 
     /// Blanks the body of the region, or all of it where that was not enough.
     fn take_out(&mut self, index: usize) {
         let region = self.regions[index].clone();
         match (self.states[index], region.body) {
-            (State::Whole, Some((open, close))) if region.kind != RegionKind::Contract && self.masked.get(open) == Some(&b'{') => {
+            (State::Whole, Some((open, close)))
+                if region.kind != RegionKind::Contract && self.masked.get(open) == Some(&b'{') =>
+            {
                 let closes = close > open + 1 && self.masked.get(close - 1) == Some(&b'}');
                 blank(&mut self.masked, open + 1, if closes { close - 1 } else { close });
                 if !closes && close > open + 1 {
                     self.masked[close - 1] = b'}';
                 }
                 self.broken_bodies.insert(open);
-                self.states[index] = if region.kind == RegionKind::Assembly { State::Gone } else { State::BodyBlanked };
+                self.states[index] = if region.kind == RegionKind::Assembly {
+                    State::Gone
+                } else {
+                    State::BodyBlanked
+                };
                 for inner in 0..self.regions.len() {
                     let other = &self.regions[inner];
                     if inner != index && open < other.start && other.end <= close {
@@ -190,8 +267,12 @@ impl Recovery<'_> {
         for error in errors {
             let Loc::File(_, start, _) = error.loc else { continue };
             let start = start.min(self.masked.len());
-            let from = self.masked[..start].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-            let to = self.masked[start..].iter().position(|&byte| byte == b'\n').map_or(self.masked.len(), |at| start + at);
+            let from =
+                self.masked[..start].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+            let to = self.masked[start..]
+                .iter()
+                .position(|&byte| byte == b'\n')
+                .map_or(self.masked.len(), |at| start + at);
             changed |= self.masked[from..to].iter().any(|byte| !byte.is_ascii_whitespace());
             blank(&mut self.masked, from, to);
         }

@@ -45,11 +45,17 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
         let start = at;
         let kind = match byte {
             b'/' if bytes.get(at + 1) == Some(&b'/') => {
-                at += bytes[at..].iter().position(|b| matches!(b, b'\n' | b'\r')).unwrap_or(bytes.len() - at);
+                at += bytes[at..]
+                    .iter()
+                    .position(|b| matches!(b, b'\n' | b'\r'))
+                    .unwrap_or(bytes.len() - at);
                 continue;
             }
             b'/' if bytes.get(at + 1) == Some(&b'*') => {
-                at = text.get(at + 2..).and_then(|rest| rest.find("*/")).map_or(bytes.len(), |end| at + 2 + end + 2);
+                at = text
+                    .get(at + 2..)
+                    .and_then(|rest| rest.find("*/"))
+                    .map_or(bytes.len(), |end| at + 2 + end + 2);
                 continue;
             }
             b'"' | b'\'' => {
@@ -57,11 +63,13 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
                 TokenKind::Text
             }
             b'0'..=b'9' => {
-                at += bytes[at..].iter().position(|&b| !is_word_byte(b)).unwrap_or(bytes.len() - at);
+                at +=
+                    bytes[at..].iter().position(|&b| !is_word_byte(b)).unwrap_or(bytes.len() - at);
                 TokenKind::Number
             }
             _ if is_word_byte(byte) => {
-                at += bytes[at..].iter().position(|&b| !is_word_byte(b)).unwrap_or(bytes.len() - at);
+                at +=
+                    bytes[at..].iter().position(|&b| !is_word_byte(b)).unwrap_or(bytes.len() - at);
                 TokenKind::Word
             }
             _ => {
