@@ -162,14 +162,23 @@ pub struct Stopped {
 
 /// Events as one observer sees them.
 #[derive(Debug)]
-pub struct GuardEvents(broadcast::Receiver<Arc<GuardEvent>>);
+pub struct GuardEvents {
+    receiver: broadcast::Receiver<Arc<GuardEvent>>,
+    has_stopped: bool,
+}
 
 impl GuardEvents {
-    /// The next event; an observer that lags behind gets the number of events it missed instead. `None` after the
-    /// last.
+    /// The next event; an observer that lags behind gets the number of events it missed instead. `None` after
+    /// [`GuardEvent::Stopped`], whoever may still hold a sender.
     pub async fn next(&mut self) -> Option<Result<Arc<GuardEvent>, u64>> {
-        match self.0.recv().await {
-            Ok(event) => Some(Ok(event)),
+        if self.has_stopped {
+            return None;
+        }
+        match self.receiver.recv().await {
+            Ok(event) => {
+                self.has_stopped = matches!(*event, GuardEvent::Stopped { .. });
+                Some(Ok(event))
+            }
             Err(broadcast::error::RecvError::Lagged(missed)) => Some(Err(missed)),
             Err(broadcast::error::RecvError::Closed) => None,
         }
@@ -249,7 +258,7 @@ impl Guard {
             };
             handle.chains.spawn(runner.run(Box::new(source)));
         }
-        Ok((handle, GuardEvents(events)))
+        Ok((handle, GuardEvents { receiver: events, has_stopped: false }))
     }
 }
 

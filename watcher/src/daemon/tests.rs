@@ -866,3 +866,35 @@ async fn what_there_is_no_room_for_is_counted_and_journalled() {
     assert!(n_dropped > 0, "two hundred at once do not fit in a queue of one");
     assert_eq!(n_dropped, n_refused, "each one dropped has its row");
 }
+
+#[tokio::test]
+async fn a_guard_without_its_node_says_so_and_stops_in_order() {
+    // Bound and dropped: nobody listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let world = World::new(true);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let mut settings = GuardSettings { journal: Some(path.clone()), ..world.settings(Mode::Alert) };
+    let url = format!("ws://127.0.0.1:{port}").parse().unwrap();
+    settings.chains[0].nodes = vec![crate::source::NodeSettings { name: "gone".into(), url }];
+    let (handle, mut events) = Guard::start(settings, parts(shipped())).await.unwrap();
+    let down = loop {
+        match events.next().await.unwrap().unwrap().as_ref() {
+            GuardEvent::NodeDown { node, attempt, .. } => break (node.clone(), *attempt),
+            GuardEvent::Started(started) => {
+                assert_eq!(started.protected, [("vault".to_owned(), Mode::Alert)])
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(down, ("gone".to_owned(), 1));
+    let stopped = handle.shutdown().await;
+    assert_eq!(stopped.totals, Totals::default());
+    assert!(stopped.journal.unwrap().is_sound());
+    let mut last = None;
+    while let Some(event) = events.next().await {
+        last = Some(event.unwrap());
+    }
+    assert!(matches!(last.as_deref(), Some(GuardEvent::Stopped { .. })), "{last:?}");
+    assert!(Journal::open_read_only(&path).is_ok());
+}
