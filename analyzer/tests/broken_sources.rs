@@ -58,18 +58,19 @@ proptest! {
     }
 }
 
-/// Pieces of Solidity that mean something in the wrong place, and plain noise.
+/// Pieces of Solidity that mean something in the wrong place.
+const PIECES: &str = r#"
+{ } ( ) [ ] ; , . = => := /* // " ' \ _; 0x hex"0" contract C is function f modifier m constructor
+fallback receive mapping struct enum using for while do if else try catch return revert emit new delete
+assembly unchecked import pragma ^0.4.0 address uint256 bytes payable msg.sender .call{value:1}("")
+selfdestruct(a) super.f() this x a ether let switch case layout transient throw é
+"#;
+
+/// A piece of Solidity or plain noise.
 fn damage() -> impl Strategy<Value = String> {
-    let pieces = [
-        "", "{", "}", "(", ")", "[", "]", ";", ",", ".", "=", "=>", "/*", "//", "\"", "'", "_;", "contract", "C", "is",
-        "function", "f", "modifier", "m", "constructor", "fallback", "receive", "mapping", "struct", "enum", "using",
-        "for", "while", "do", "if", "else", "try", "catch", "return", "revert", "emit", "new", "delete", "assembly",
-        "unchecked", "import", "pragma solidity", "^0.4.0", "address", "uint256", "bytes", "payable", "msg.sender",
-        ".call{value: 1}(\"\")", "selfdestruct(a)", "super.f()", "this", "x", "a", "1 ether", "0x", "hex\"0\"", "\u{1f510}",
-        "\0", "é", "let", ":=", "switch", "case", "layout at", "transient", "throw", "\\",
-    ];
+    let pieces: Vec<_> = PIECES.split_whitespace().chain(["", "\0", "\u{1f510}"]).collect();
     prop_oneof![
-        4 => prop::sample::select(pieces.to_vec()).prop_map(str::to_owned),
+        4 => prop::sample::select(pieces).prop_map(str::to_owned),
         1 => "\\PC{0,8}",
     ]
 }
@@ -78,18 +79,26 @@ fn damage() -> impl Strategy<Value = String> {
 fn contracts_that_go_in_circles_are_survived() {
     check("contract A is B {} contract B is A {}");
     check("contract A is A { function f() public { f(); super.f(); this.f(); } }");
-    check("contract A { modifier m() { _; m(); _; } function f() public m m m { g(); } function g() internal { f(); } }");
+    check(
+        "contract A { modifier m() { _; m(); _; } function f() public m m m { g(); } function g() internal { f(); } }",
+    );
     check("struct S { S s; T t; } struct T { S s; } contract A { S s; mapping(uint => S[]) m; }");
     check("contract A { uint constant a = b; uint constant b = a; uint[a] x; }");
-    check("library L { using L for L; } using L for *; type T is T; enum E {} error E(); event E();");
+    check(
+        "library L { using L for L; } using L for *; type T is T; enum E {} error E(); event E();",
+    );
 }
 
 #[test]
 fn deep_nesting_is_survived() {
-    for (open, close) in [("(", ")"), ("{", "}"), ("[", "]"), ("!", ""), ("-(", ")"), ("f(", ")"), ("if (a) {", "}")] {
+    for (open, close) in
+        [("(", ")"), ("{", "}"), ("[", "]"), ("!", ""), ("-(", ")"), ("f(", ")"), ("if (a) {", "}")]
+    {
         for depth in [200, 5_000, 100_000] {
             let inner = format!("{}a{}", open.repeat(depth), close.repeat(depth));
-            check(&format!("contract C {{ function f(bool a) public {{ {inner}; x = {inner}; }} }}"));
+            check(&format!(
+                "contract C {{ function f(bool a) public {{ {inner}; x = {inner}; }} }}"
+            ));
         }
     }
 }

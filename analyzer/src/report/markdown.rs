@@ -79,14 +79,18 @@ fn diagnostic_line(diagnostic: &Diagnostic) -> String {
     inline(&format!("{place}{}", diagnostic.message))
 }
 
-/// Foreign text in a line of Markdown: it may hold code in backticks, but no markup and no new line.
+/// Foreign text in a line of Markdown: code in backticks stays, markup and mentions do not.
 fn inline(text: &str) -> String {
-    clean(text)
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('@', "@\u{200b}")
-        .trim()
-        .to_owned()
+    let text = clean(text);
+    // Within a pair of backticks nothing is markup; one that is left alone opens no pair.
+    let n_paired = text.matches('`').count() / 2 * 2;
+    let part = |(idx, part): (usize, &str)| {
+        if idx % 2 == 1 && idx < n_paired {
+            return part.to_owned();
+        }
+        part.replace('&', "&amp;").replace('<', "&lt;").replace('@', "@\u{200b}")
+    };
+    text.split('`').enumerate().map(part).collect::<Vec<_>>().join("`").trim().to_owned()
 }
 
 /// A code span, whose backticks outnumber those of the text.
