@@ -87,21 +87,33 @@ fn recording() -> anyhow::Result<()> {
 
 /// Runs the program itself and returns what it prints.
 fn portcullis(arguments: &[&str]) -> anyhow::Result<Vec<u8>> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["run", "--quiet", "--locked", "--package", "portcullis", "--"])
+    build()?;
+    let program = std::env::current_exe()
+        .context("the running program has a path")?
+        .with_file_name(format!("portcullis{}", std::env::consts::EXE_SUFFIX));
+    let output = Command::new(&program)
         .args(arguments)
         .current_dir(root())
         .output()
-        .context("cargo: cannot be started")?;
+        .with_context(|| program.display().to_string())?;
     if !output.status.success() {
-        bail!(
-            "portcullis {}: {}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr).trim_end()
-        );
+        let message = String::from_utf8_lossy(&output.stderr);
+        bail!("portcullis {}: {}", arguments.join(" "), message.trim_end());
     }
     Ok(output.stdout)
+}
+
+/// Builds what the tests build: a build of one package alone would choose other features of its
+/// dependencies and compile half of them again.
+fn build() -> anyhow::Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--quiet", "--locked", "--workspace", "--all-targets"])
+        .current_dir(root())
+        .status()
+        .context("cargo: cannot be started")?;
+    ensure!(status.success(), "the workspace does not build");
+    Ok(())
 }
 
 fn git(arguments: &[&str], paths: &[&str]) -> anyhow::Result<String> {
