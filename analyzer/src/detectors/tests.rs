@@ -157,3 +157,69 @@ fn a_crash_costs_the_findings_of_that_detector_alone() {
     assert!(report.has_failed());
     assert_eq!(report.stats.detectors, 1);
 }
+
+/// Words that mean something to the language or the machine; all others are the author's.
+const RESERVED: &str = "
+abstract address anonymous as assembly balance block bool break bytes bytes32 call calldata case catch constant
+constructor continue contract data default delegatecall delete do else emit encode encodePacked enum error ether
+event external fallback false final for from function gas gwei hex if immutable import in indexed interface internal
+is keccak256 length let library mapping memory modifier msg new origin override pay payable pragma private public
+pure receive require return returns revert selector selfdestruct send sender sig solidity staticcall storage string
+struct super switch this throw timestamp transfer true try tx type uint256 unchecked unicode using value view virtual
+wei while";
+
+/// The text with every name of the author's replaced, line by line as it was.
+fn renamed(text: &str) -> String {
+    let reserved: BTreeSet<_> = RESERVED.split_whitespace().collect();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$';
+    let mut out = String::new();
+    for line in text.lines() {
+        let (code, comment) =
+            line.split_once("//").map_or((line, None), |(code, rest)| (code, Some(rest)));
+        let mut rest = code;
+        while let Some(first) = rest.chars().next() {
+            let length = if is_word(first) {
+                rest.find(|c| !is_word(c)).unwrap_or(rest.len())
+            } else {
+                first.len_utf8()
+            };
+            let (token, after) = rest.split_at(length);
+            rest = after;
+            if !is_word(first) || first.is_ascii_digit() || token == "_" || reserved.contains(token)
+            {
+                out.push_str(token);
+            } else {
+                // Reversed, so that no prefix or meaning is left, and still one name per name.
+                out.extend(["x".to_owned(), token.chars().rev().collect()]);
+            }
+        }
+        out.extend(comment.map(|comment| format!("//{comment}")));
+        out.push('\n');
+    }
+    out
+}
+
+#[test]
+fn names_decide_nothing() {
+    let mut n_files = 0;
+    for detector in all() {
+        let metadata = detector.metadata();
+        for entry in std::fs::read_dir(fixtures().join(metadata.id)).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            if text.contains("import ") {
+                // A library keeps its names.
+                continue;
+            }
+            let text = renamed(&text);
+            check(
+                &path.display().to_string(),
+                &text,
+                &audit_text("renamed.sol", &text),
+                metadata.severity,
+            );
+            n_files += 1;
+        }
+    }
+    assert!(n_files >= 5, "{n_files}");
+}
