@@ -14,6 +14,7 @@ mod run;
 mod tests;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
@@ -98,6 +99,20 @@ pub enum GuardError {
         protocol: String,
         /// Name of the chain.
         chain: String,
+    },
+    /// Two protected entries claim the same contract, so it is unclear whose orders hold for it.
+    #[error(
+        "contract {address} on chain `{chain}` is protected twice: by `{first}` and by `{second}`"
+    )]
+    ProtectedTwice {
+        /// The contract.
+        address: Address,
+        /// Name of the chain.
+        chain: String,
+        /// Name of the protocol that comes first.
+        first: String,
+        /// Name of the other.
+        second: String,
     },
     /// A recording is of a chain that is not configured.
     #[error("the recording is of chain `{chain}` (id {chain_id}), which is not configured")]
@@ -423,7 +438,19 @@ impl Chain {
 }
 
 fn check(settings: &GuardSettings, has_key: bool) -> Result<(), GuardError> {
+    let mut owners: BTreeMap<(&str, Address), &str> = BTreeMap::new();
     for protected in &settings.protected {
+        for address in &protected.addresses {
+            let first = owners.insert((&protected.chain, *address), &protected.name);
+            if let Some(first) = first.filter(|first| *first != protected.name) {
+                return Err(GuardError::ProtectedTwice {
+                    address: *address,
+                    chain: protected.chain.to_string(),
+                    first: first.to_owned(),
+                    second: protected.name.clone(),
+                });
+            }
+        }
         if settings.chains.iter().all(|chain| chain.name != protected.chain) {
             return Err(GuardError::UnknownChain {
                 protocol: protected.name.clone(),

@@ -577,6 +577,13 @@ async fn settings_that_contradict_each_other_are_refused_at_start() {
     elsewhere.protected[0].chain = "moon".into();
     let unknown = Guard::start(elsewhere, parts(shipped())).await.unwrap_err();
     assert_eq!(unknown.to_string(), "protected `vault`: chain `moon` is not configured");
+    let mut twice = world.settings(Mode::Alert);
+    twice.protected.push(ProtectedSettings { name: "other".into(), ..twice.protected[0].clone() });
+    let twice = Guard::start(twice, parts(shipped())).await.unwrap_err();
+    assert!(
+        twice.to_string().ends_with("is protected twice: by `vault` and by `other`"),
+        "{twice}"
+    );
     let mut other = armed;
     other.chains[0].chain_id = 1;
     let replay = Replay { recording: world.record(&[]), pace: Pace::Unpaced, hand: None };
@@ -692,16 +699,25 @@ struct Live {
     ended: tokio::task::JoinHandle<Result<(), GuardError>>,
 }
 
+/// How a chain is run.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    has_right: bool,
+    work: usize,
+    flow: Flow,
+}
+
+const PLAN: Plan = Plan { has_right: true, work: 16, flow: Flow::Mempool };
+
 impl Live {
     fn start(
         world: &World,
-        has_right: bool,
-        work: usize,
+        plan: Plan,
         events: Vec<SourceEvent>,
         failure: Option<SourceError>,
     ) -> Self {
         let settings = GuardSettings {
-            channels: ChannelSettings { work, ..ChannelSettings::default() },
+            channels: ChannelSettings { work: plan.work, ..ChannelSettings::default() },
             ..world.settings(Mode::Armed)
         };
         #[expect(clippy::disallowed_methods, reason = "the test reads everything at its end")]
@@ -720,7 +736,7 @@ impl Live {
         );
         let hand = Arc::new(WillingHand {
             dry: world.hand().unwrap(),
-            has_right,
+            has_right: plan.has_right,
             fired: Mutex::default(),
             is_refreshed: AtomicBool::new(false),
         });
@@ -740,7 +756,7 @@ impl Live {
         let stop = watch::Sender::new(false);
         let runner = run::Runner {
             chain: Arc::new(chain),
-            flow: Flow::Mempool,
+            flow: plan.flow,
             channels: settings.channels,
             workers: 1,
             ask_every: Duration::ZERO,
@@ -792,7 +808,7 @@ async fn a_pause_is_sent_followed_and_told() {
     let mut script = vec![up()];
     script.extend(world.blocks.iter().cloned().map(SourceEvent::Head));
     script.push(SourceEvent::Pending(Arc::clone(&attack)));
-    let mut live = Live::start(&world, true, 16, script, None);
+    let mut live = Live::start(&world, PLAN, script, None);
     let events = live
         .until(|event| matches!(event, GuardEvent::Action(row) if row.kind == "attack_reverted"))
         .await;
@@ -820,7 +836,7 @@ async fn a_pause_is_sent_followed_and_told() {
 #[tokio::test]
 async fn a_key_without_the_right_ends_the_guard_with_the_reason() {
     let world = World::new(false);
-    let live = Live::start(&world, false, 16, vec![up()], None);
+    let live = Live::start(&world, Plan { has_right: false, ..PLAN }, vec![up()], None);
     let error = live.ended.await.unwrap().unwrap_err();
     assert!(matches!(error, GuardError::Pause { .. }), "{error}");
     assert!(error.to_string().contains("is not a pauser of guardian"), "{error}");
@@ -835,7 +851,7 @@ async fn a_source_that_fails_ends_its_chain_with_its_words() {
         expected: 31_337,
         found: 1,
     };
-    let live = Live::start(&world, true, 16, vec![up()], Some(failure));
+    let live = Live::start(&world, PLAN, vec![up()], Some(failure));
     let error = live.ended.await.unwrap().unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -850,7 +866,7 @@ async fn what_there_is_no_room_for_is_counted_and_journalled() {
     let mut script: Vec<_> = world.blocks.iter().cloned().map(SourceEvent::Head).collect();
     script.extend(pending.iter().cloned().map(SourceEvent::Pending));
     script.push(up());
-    let mut live = Live::start(&world, true, 1, script, None);
+    let mut live = Live::start(&world, Plan { work: 1, ..PLAN }, script, None);
     let mut events = live.until(|event| matches!(event, GuardEvent::NodeUp { .. })).await;
     let (rest, ended) = live.stop().await;
     ended.unwrap();
@@ -897,4 +913,26 @@ async fn a_guard_without_its_node_says_so_and_stops_in_order() {
     }
     assert!(matches!(last.as_deref(), Some(GuardEvent::Stopped { .. })), "{last:?}");
     assert!(Journal::open_read_only(&path).is_ok());
+}
+
+#[tokio::test]
+async fn without_a_pool_what_was_mined_is_judged_on_the_head_below() {
+    let mut world = World::new(true);
+    let attack = world.attack();
+    let before = world.blocks.clone();
+    world.mine(&[Arc::clone(&attack)]);
+    let mut script = vec![up()];
+    script.extend(world.blocks.iter().cloned().map(SourceEvent::Head));
+    // The state begins before all blocks; those of the setup are judged too.
+    let mut live = Live::start(&world, Plan { flow: Flow::Blocks, ..PLAN }, script, None);
+    let events = live.until(|event| matches!(event, GuardEvent::Head { number: 2, .. })).await;
+    let row = &judged(&events, attack.hash).row;
+    assert_eq!(
+        (row.outcome, row.block),
+        (Outcome::Attack, before.last().unwrap().number),
+        "{}",
+        row.reason
+    );
+    let (_, ended) = live.stop().await;
+    ended.unwrap();
 }
