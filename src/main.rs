@@ -15,7 +15,11 @@ mod facts;
 #[cfg(feature = "guard")]
 mod guard;
 #[cfg(feature = "guard")]
+mod guardian;
+#[cfg(feature = "guard")]
 mod init;
+#[cfg(feature = "guard")]
+mod journal;
 #[cfg(feature = "guard")]
 mod models;
 mod platform;
@@ -47,9 +51,15 @@ enum Command {
     /// Watch chains and pause a protected protocol before an attack on it is mined
     #[cfg(feature = "guard")]
     Guard(guard::GuardArgs),
+    /// Set a guardian contract up, and see whether it could pause right now
+    #[cfg(feature = "guard")]
+    Guardian(guardian::GuardianArgs),
     /// Show the main job on an embedded default: audit a vault, then watch it being attacked
     #[cfg(feature = "guard")]
     Demo(demo::DemoArgs),
+    /// List, show, count and export what was judged
+    #[cfg(feature = "guard")]
+    Journal(journal::JournalArgs),
     /// Write a commented example configuration
     #[cfg(feature = "guard")]
     Init(init::InitArgs),
@@ -80,7 +90,11 @@ fn main() -> ExitCode {
         #[cfg(feature = "guard")]
         Command::Guard(args) => guard::run(args),
         #[cfg(feature = "guard")]
+        Command::Guardian(args) => guardian::run(args),
+        #[cfg(feature = "guard")]
         Command::Demo(args) => demo::run(args),
+        #[cfg(feature = "guard")]
+        Command::Journal(args) => journal::run(args),
         #[cfg(feature = "guard")]
         Command::Init(args) => init::run(args),
         #[cfg(feature = "guard")]

@@ -1,6 +1,6 @@
 //! `portcullis guard`: watch chains, or replay a recording, under one configuration.
 
-mod parts;
+pub(crate) mod parts;
 mod stream;
 
 use std::future::Future;
@@ -21,7 +21,7 @@ use crate::{config, platform};
 use parts::Parts;
 
 /// Gas limit that a shown pause is priced with; a guardian that pauses one contract uses about 55,000.
-const SHOWN_PAUSE_GAS: u64 = 300_000;
+pub(crate) const SHOWN_PAUSE_GAS: u64 = 300_000;
 
 /// Arguments of `guard`.
 #[derive(Debug, clap::Args)]
@@ -200,7 +200,8 @@ fn dry_hand(
     })
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+/// What asynchronous commands run on.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

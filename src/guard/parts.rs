@@ -119,7 +119,11 @@ fn settings(config: &Config, base: &Path) -> anyhow::Result<GuardSettings> {
     })
 }
 
-fn chain(chain: &config::Chain, base: &Path) -> anyhow::Result<ChainSettings> {
+/// One chain with its nodes' addresses read from their places; `base` is the configuration's folder.
+///
+/// # Errors
+/// A secret or an address that cannot be had.
+pub(crate) fn chain(chain: &config::Chain, base: &Path) -> anyhow::Result<ChainSettings> {
     let preset = chain.preset.map(config::Preset::values);
     let nodes = chain
         .nodes
@@ -203,10 +207,16 @@ fn model(config: &config::Model, base: &Path) -> anyhow::Result<Option<Model>> {
 }
 
 fn key(config: &Config, base: &Path) -> anyhow::Result<Option<Key>> {
-    let Some(place) = config.guardian.as_ref().and_then(|guardian| guardian.key.as_ref()) else {
-        return Ok(None);
-    };
-    let key = match place {
+    let place = config.guardian.as_ref().and_then(|guardian| guardian.key.as_ref());
+    place.map(|place| key_at(place, base)).transpose()
+}
+
+/// The key at `place`; paths are relative to `base`.
+///
+/// # Errors
+/// The place, and why nothing usable was there; never any part of the key.
+pub(crate) fn key_at(place: &config::Key, base: &Path) -> anyhow::Result<Key> {
+    Ok(match place {
         config::Key { keystore: Some(path), password: Some(password), .. } => {
             let password = Secret::new(password.reveal(base).map_err(anyhow::Error::msg)?);
             Key::from_keystore(base.join(path), &password)?
@@ -219,8 +229,7 @@ fn key(config: &Config, base: &Path) -> anyhow::Result<Option<Key>> {
         }
         config::Key { file: Some(path), .. } => Key::from_file(base.join(path))?,
         config::Key { .. } => bail!("expected exactly one of `keystore`, `env` and `file`"),
-    };
-    Ok(Some(key))
+    })
 }
 
 fn dispatcher(config: &Config, base: &Path) -> anyhow::Result<Dispatcher> {

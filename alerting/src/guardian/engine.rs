@@ -311,11 +311,6 @@ impl PauseEngine {
         &self.rpcs
     }
 
-    pub(super) fn first_rpc(&self) -> Result<&dyn Rpc, GuardianError> {
-        let chain = || GuardianError::NoNode { chain: self.settings.chain.clone() };
-        self.rpcs.first().map(AsRef::as_ref).ok_or_else(chain)
-    }
-
     fn check(&self, request: &PauseRequest) -> Result<(), GuardianError> {
         let wrong = |field, expected: &dyn fmt::Display, found: &dyn fmt::Display| {
             Err(GuardianError::WrongRequest {

@@ -27,7 +27,7 @@ use thiserror::Error;
 pub use engine::{Call, EngineSettings, PauseEngine, PauseRequest, PauseSent};
 pub use follow::{AttackFate, Inclusion};
 pub use key::{Key, KeyError};
-pub use preflight::Preflight;
+pub use preflight::{PauseTerms, Preflight, head_time_s, preflight};
 pub use price::{FeeBudget, FeeOffer, PriceError, price};
 pub use rpc::{Rpc, RpcError};
 pub use transact::{Receipt, Transaction, receipt, transact};

@@ -1,5 +1,7 @@
 //! Whether the pause would work, asked before it is needed.
 
+use std::sync::Arc;
+
 use alloy::primitives::{Address, B256, Bytes, U64, U256};
 use alloy::sol_types::SolInterface;
 use serde::Deserialize;
@@ -8,7 +10,7 @@ use serde_json::{Value, json};
 use super::contract::IGuardian::{self, IGuardianErrors, RegisteredCall};
 use super::contract::IPausable::IPausableErrors;
 use super::rpc::{Rpc, RpcError, ask, view};
-use super::{GuardianError, PauseEngine};
+use super::{GuardianError, PauseEngine, deploy};
 
 /// What was found when everything is in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,68 +25,116 @@ pub struct Preflight {
     pub nonce: u64,
 }
 
+/// Whose pauses are asked about, and what they must be able to cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PauseTerms {
+    /// Name of the chain in the configuration.
+    pub chain: String,
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// The guardian contract.
+    pub guardian: Address,
+    /// The account that would pause.
+    pub pauser: Address,
+    /// What the account must hold to pay for one pause, in wei.
+    pub max_cost_wei: u128,
+    /// Gas limit of a pause.
+    pub gas_limit: u64,
+}
+
 #[derive(Deserialize)]
 struct Head {
     timestamp: U64,
 }
 
+/// Time of the newest block, Unix seconds: the clock that a contract reads.
+///
+/// # Errors
+/// [`GuardianError::Rpc`], [`GuardianError::BadAnswer`].
+pub async fn head_time_s(rpc: &dyn Rpc) -> Result<u64, GuardianError> {
+    let head: Head = ask(rpc, "eth_getBlockByNumber", json!(["latest", false]), "a block").await?;
+    Ok(head.timestamp.saturating_to())
+}
+
 impl PauseEngine {
-    /// Reads from the chain whether a pause of each target would work now: every node serves the right chain, the
-    /// guardian is there, the key is a pauser whose right has not ended, it can pay, every target is registered,
-    /// and the pause of each succeeds when simulated by the node.
+    /// Asks [`preflight`] for this engine's key and settings.
     ///
     /// # Errors
-    /// What is missing first, in that order. A target that is paused already is [`GuardianError::AlreadyPaused`],
-    /// one that may not be paused again yet [`GuardianError::CoolingDown`]: after a pause and a restart both are as
-    /// expected.
+    /// As [`preflight`].
     pub async fn preflight(&self, targets: &[Address]) -> Result<Preflight, GuardianError> {
         let settings = self.settings();
-        for rpc in self.rpcs() {
-            let found: U64 = ask(rpc.as_ref(), "eth_chainId", json!([]), "a quantity").await?;
-            if found != U64::from(settings.chain_id) {
-                return Err(GuardianError::WrongChain {
-                    node: rpc.label().into(),
-                    expected: settings.chain_id,
-                    found: found.saturating_to(),
-                });
-            }
-        }
-        let rpc = self.first_rpc()?;
-        let guardian = settings.guardian;
-        let code: Bytes = ask(rpc, "eth_getCode", json!([guardian, "latest"]), "bytes").await?;
-        if code.is_empty() {
-            return Err(GuardianError::NoGuardian { chain: settings.chain.clone(), guardian });
-        }
-        let pauser = self.address();
-        let expires_at = self.pauser_right(rpc).await?;
-        let balance_wei: U256 =
-            ask(rpc, "eth_getBalance", json!([pauser, "latest"]), "a quantity").await?;
-        if balance_wei < U256::from(settings.budget.max_cost_wei) {
-            return Err(GuardianError::Unfunded {
-                chain: settings.chain.clone(),
-                address: pauser,
-                balance_wei: balance_wei.to_string(),
-                needed_wei: settings.budget.max_cost_wei,
+        let terms = PauseTerms {
+            chain: settings.chain.clone(),
+            chain_id: settings.chain_id,
+            guardian: settings.guardian,
+            pauser: self.address(),
+            max_cost_wei: settings.budget.max_cost_wei,
+            gas_limit: settings.gas_limit,
+        };
+        preflight(self.rpcs(), &terms, targets).await
+    }
+}
+
+/// Reads from the chain whether a pause of each target would work now: every node serves the right chain, the
+/// guardian is there, the account is a pauser whose right has not ended, it can pay, every target is registered,
+/// and the pause of each succeeds when simulated by the first node. Needs no key.
+///
+/// # Errors
+/// What is missing first, in that order. A target that is paused already is [`GuardianError::AlreadyPaused`], one
+/// that may not be paused again yet [`GuardianError::CoolingDown`]: after a pause and a restart both are as
+/// expected.
+pub async fn preflight(
+    rpcs: &[Arc<dyn Rpc>],
+    terms: &PauseTerms,
+    targets: &[Address],
+) -> Result<Preflight, GuardianError> {
+    for rpc in rpcs {
+        let found: U64 = ask(rpc.as_ref(), "eth_chainId", json!([]), "a quantity").await?;
+        if found != U64::from(terms.chain_id) {
+            return Err(GuardianError::WrongChain {
+                node: rpc.label().into(),
+                expected: terms.chain_id,
+                found: found.saturating_to(),
             });
         }
-        for &target in targets {
-            let calls = view(rpc, guardian, &IGuardian::callsOfCall { target }).await?;
-            if calls.is_empty() {
-                return Err(GuardianError::NotRegistered { guardian, target });
-            }
-            self.rehearse(rpc, target, &calls).await?;
-        }
-        let nonce: U64 =
-            ask(rpc, "eth_getTransactionCount", json!([pauser, "pending"]), "a quantity").await?;
-        Ok(Preflight { pauser, expires_at, balance_wei, nonce: nonce.saturating_to() })
     }
+    let Some(rpc) = rpcs.first() else {
+        return Err(GuardianError::NoNode { chain: terms.chain.clone() });
+    };
+    let rpc = rpc.as_ref();
+    let (guardian, pauser) = (terms.guardian, terms.pauser);
+    let code: Bytes = ask(rpc, "eth_getCode", json!([guardian, "latest"]), "bytes").await?;
+    if code.is_empty() {
+        return Err(GuardianError::NoGuardian { chain: terms.chain.clone(), guardian });
+    }
+    let expires_at = terms.pauser_right(rpc).await?;
+    let balance_wei: U256 =
+        ask(rpc, "eth_getBalance", json!([pauser, "latest"]), "a quantity").await?;
+    if balance_wei < U256::from(terms.max_cost_wei) {
+        return Err(GuardianError::Unfunded {
+            chain: terms.chain.clone(),
+            address: pauser,
+            balance_wei: balance_wei.to_string(),
+            needed_wei: terms.max_cost_wei,
+        });
+    }
+    for &target in targets {
+        let calls = view(rpc, guardian, &IGuardian::callsOfCall { target }).await?;
+        if calls.is_empty() {
+            return Err(GuardianError::NotRegistered { guardian, target });
+        }
+        terms.rehearse(rpc, target, &calls).await?;
+    }
+    let nonce: U64 =
+        ask(rpc, "eth_getTransactionCount", json!([pauser, "pending"]), "a quantity").await?;
+    Ok(Preflight { pauser, expires_at, balance_wei, nonce: nonce.saturating_to() })
+}
 
+impl PauseTerms {
     async fn pauser_right(&self, rpc: &dyn Rpc) -> Result<u64, GuardianError> {
-        let (pauser, guardian) = (self.address(), self.settings().guardian);
+        let (pauser, guardian) = (self.pauser, self.guardian);
         let expires_at = view(rpc, guardian, &IGuardian::pauserExpiresAtCall { pauser }).await?;
-        let head: Head =
-            ask(rpc, "eth_getBlockByNumber", json!(["latest", false]), "a block").await?;
-        let reason = match head.timestamp.saturating_to::<u64>() {
+        let reason = match head_time_s(rpc).await? {
             _ if expires_at == 0 => "the right was never granted or was revoked".to_owned(),
             now if now >= expires_at => {
                 format!("the right ended {} s ago", now.saturating_sub(expires_at))
@@ -100,13 +150,12 @@ impl PauseEngine {
         target: Address,
         calls: &[RegisteredCall],
     ) -> Result<(), GuardianError> {
-        let guardian = self.settings().guardian;
-        let pause = self.pause_call(target, B256::ZERO);
+        let guardian = self.guardian;
         let call = json!({
-            "from": pause.from,
-            "to": pause.to,
-            "input": pause.data,
-            "gas": U64::from(self.settings().gas_limit),
+            "from": self.pauser,
+            "to": guardian,
+            "input": deploy::pause_call(target, B256::ZERO),
+            "gas": U64::from(self.gas_limit),
         });
         let Some((message, data)) = refusal(rpc, &call).await? else { return Ok(()) };
         let cooling = |until: U256, reason| {

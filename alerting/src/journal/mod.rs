@@ -5,6 +5,7 @@
 //! its own format. Both are refused when they are newer than this program.
 
 mod schema;
+mod stats;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use thiserror::Error;
 
 use crate::record::{ActionRow, Decision, Evidence, VerdictRow};
 
+pub use stats::{DayStats, JournalStats};
 pub use writer::{JournalHealth, JournalWriter, WriterLimits};
 
 /// Version of the row formats that this program writes, and the newest that it reads.
@@ -279,6 +281,24 @@ impl Journal {
     /// # Errors
     /// [`JournalError::NewerRow`], [`JournalError::Corrupt`], [`JournalError::Storage`].
     pub fn verdicts(&self, filter: &VerdictFilter) -> Result<Vec<VerdictRow>, JournalError> {
+        let mut rows = Vec::new();
+        self.visit_verdicts(filter, |row| {
+            rows.push(row);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// Hands over verdicts one by one, the newest first, without holding them all; ends at the first error of
+    /// `take`.
+    ///
+    /// # Errors
+    /// Those of [`Journal::verdicts`], and those of `take`.
+    pub fn visit_verdicts<E: From<JournalError>>(
+        &self,
+        filter: &VerdictFilter,
+        take: impl FnMut(VerdictRow) -> Result<(), E>,
+    ) -> Result<(), E> {
         let since_ms = filter.since_ms.map(clamp);
         let until_ms = filter.until_ms.map(clamp);
         // Decisions are stored as words; this is their order.
@@ -296,7 +316,7 @@ impl Journal {
             floor,
             filter.limit.map_or(-1, i64::from),
         ];
-        self.select("verdict", schema::SELECT_VERDICTS, cells, |row| {
+        let read = |row: &Cells<'_>| {
             Ok(VerdictRow {
                 chain: row.text("chain")?,
                 chain_id: row.integer("chain_id")?,
@@ -317,7 +337,8 @@ impl Journal {
                 score: row.score("score")?,
                 reason: row.text("reason")?,
             })
-        })
+        };
+        self.visit("verdict", schema::SELECT_VERDICTS, cells, read, take)
     }
 
     /// The evidence of one transaction, in the order in which it was written.
@@ -366,10 +387,25 @@ impl Journal {
         cells: &[&dyn ToSql],
         read: impl Fn(&Cells<'_>) -> Result<T, JournalError>,
     ) -> Result<Vec<T>, JournalError> {
+        let mut found = Vec::new();
+        self.visit(table, statement, cells, read, |row| {
+            found.push(row);
+            Ok::<_, JournalError>(())
+        })?;
+        Ok(found)
+    }
+
+    fn visit<T, E: From<JournalError>>(
+        &self,
+        table: &'static str,
+        statement: &str,
+        cells: &[&dyn ToSql],
+        read: impl Fn(&Cells<'_>) -> Result<T, JournalError>,
+        mut take: impl FnMut(T) -> Result<(), E>,
+    ) -> Result<(), E> {
         let failed = |source| storage(&self.path, source);
         let mut statement = self.connection.prepare_cached(statement).map_err(failed)?;
         let mut rows = statement.query(cells).map_err(failed)?;
-        let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(failed)? {
             let id = row.get("id").map_err(failed)?;
             let version: i64 = row.get("version").map_err(failed)?;
@@ -379,11 +415,12 @@ impl Journal {
                     table,
                     id,
                     found: version,
-                });
+                }
+                .into());
             }
-            found.push(read(&Cells { row, path: &self.path, table, id })?);
+            take(read(&Cells { row, path: &self.path, table, id })?)?;
         }
-        Ok(found)
+        Ok(())
     }
 }
 

@@ -1,0 +1,222 @@
+//! `portcullis guardian` on a real node: from nothing to a guardian that could pause, and every step that is missing.
+
+#![cfg(feature = "guard")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::primitives::{Address, Bytes, U256, keccak256};
+use alloy::sol_types::{SolCall, SolValue};
+use portcullis_alerting::guardian::{Key, Transaction, transact};
+use portcullis_alerting::secret::Secret;
+use portcullis_range::node::{LocalNode, find_anvil};
+use portcullis_watcher::source::rpc::{Client, RpcLimits};
+use serde_json::{Value, json};
+
+alloy::sol! {
+    function grantRole(bytes32 role, address account) external;
+    function pause() external;
+}
+
+const CHAIN_ID: u64 = 31_337;
+const WITHIN: Duration = Duration::from_secs(60);
+/// The node's first account, which it funds.
+const OWNER: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+const PAUSER: &str = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+
+struct Stage {
+    node: LocalNode,
+    client: Client,
+    folder: tempfile::TempDir,
+    owner: Key,
+    pauser: Key,
+    vault: Address,
+}
+
+impl Stage {
+    async fn set_up() -> Self {
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let anvil = find_anvil(None, &root).expect("anvil is set up: `bash .ci/setup`");
+        let node = LocalNode::start(&anvil, CHAIN_ID, 1).await.unwrap();
+        let url = node.address().parse().unwrap();
+        let (client, _, driver) =
+            Client::connect(Arc::from("test"), &url, RpcLimits::default()).await.unwrap();
+        tokio::spawn(async move {
+            driver.await;
+        });
+        let key = |value| Key::from_env_value("KEY", &Secret::new(value)).unwrap();
+        let (owner, pauser) = (key(OWNER), key(PAUSER));
+        let ether = U256::from(10).pow(U256::from(18));
+        for account in [owner.address(), pauser.address()] {
+            node.request("anvil_setBalance", json!([account, ether * U256::from(100)]))
+                .await
+                .unwrap();
+        }
+        let artifact =
+            std::fs::read_to_string(root.join("fixtures/contracts/artifacts/Vault.json")).unwrap();
+        let artifact: Value = serde_json::from_str(&artifact).unwrap();
+        let code: Bytes = serde_json::from_value(artifact["bytecode"].clone()).unwrap();
+        let data = [code.to_vec(), owner.address().abi_encode()].concat().into();
+        let create = Transaction { to: None, data, value_wei: U256::ZERO };
+        let vault =
+            transact(&owner, &client, &create, WITHIN).await.unwrap().contract_address.unwrap();
+        Self { node, client, folder: tempfile::tempdir().unwrap(), owner, pauser, vault }
+    }
+
+    /// Writes a configuration; without a guardian there is no table for it.
+    fn configure(&self, guardian: Option<&str>) -> PathBuf {
+        let path = self.folder.path().join("portcullis.toml");
+        let guardian = guardian.map_or(String::new(), |address| {
+            format!(
+                "[guardian]\naddress = '{address}'\nkey = {{ env = 'PORTCULLIS_TEST_PAUSER' }}\n"
+            )
+        });
+        let text = format!(
+            "version = 1\n[[chains]]\nname = 'local'\nchain_id = {CHAIN_ID}\nblock_time_ms = 1000\nnodes = ['{}']\n\
+             [[protected]]\nname = 'vault'\nchain = 'local'\naddresses = ['{}']\n{guardian}",
+            self.node.address(),
+            self.vault
+        );
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    async fn own(&self, to: Address, data: Vec<u8>) {
+        let call = Transaction { to: Some(to), data: data.into(), value_wei: U256::ZERO };
+        assert!(transact(&self.owner, &self.client, &call, WITHIN).await.unwrap().has_succeeded());
+    }
+}
+
+/// Runs `portcullis guardian`.
+fn guardian(config: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .arg("guardian")
+        .args(args)
+        .arg("--config")
+        .arg(config)
+        .env("PORTCULLIS_TEST_OWNER", OWNER)
+        .env("PORTCULLIS_TEST_PAUSER", PAUSER)
+        .output()
+        .expect("the command starts")
+}
+
+/// Runs it, expects success, and gives what it printed.
+fn done(config: &Path, args: &[&str]) -> String {
+    let output = guardian(config, args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Exit code and report of `guardian status`.
+fn status(config: &Path) -> (Option<i32>, Value) {
+    let output = guardian(config, &["status", "--format", "json"]);
+    let report = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code(), report)
+}
+
+fn only_problem(report: &Value) -> &str {
+    let problems = report["problems"].as_array().unwrap();
+    assert_eq!(problems.len(), 1, "{report:#}");
+    problems[0].as_str().unwrap()
+}
+
+const KEY: [&str; 2] = ["--owner-key", "env:PORTCULLIS_TEST_OWNER"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_names_what_is_missing_until_a_pause_would_work() {
+    let stage = Stage::set_up().await;
+    let config = stage.configure(None);
+    let address = done(&config, &["deploy", KEY[0], KEY[1]]);
+    let address = address.trim();
+    let config = stage.configure(Some(address));
+
+    let (code, report) = status(&config);
+    assert_eq!(code, Some(1));
+    assert!(only_problem(&report).contains("is not a pauser"), "{report:#}");
+    assert_eq!(report["owner"], json!(stage.owner.address()));
+
+    done(&config, &["grant", "--expires-in", "30", KEY[0], KEY[1]]);
+    let (code, report) = status(&config);
+    assert_eq!(code, Some(1));
+    assert!(only_problem(&report).contains("has no pause calls for"), "{report:#}");
+    let days = report["pausers"][0]["expires_at_s"].as_u64().unwrap()
+        - report["head_time_s"].as_u64().unwrap();
+    assert!((29 * 86_400..=30 * 86_400).contains(&days), "{report:#}");
+
+    done(&config, &["register", KEY[0], KEY[1]]);
+    let (code, report) = status(&config);
+    assert_eq!(code, Some(1));
+    assert!(
+        only_problem(&report).contains("has not granted"),
+        "the vault's own role is missing: {report:#}"
+    );
+
+    let role = grantRoleCall { role: keccak256("PAUSER_ROLE"), account: address.parse().unwrap() };
+    stage.own(stage.vault, role.abi_encode()).await;
+    let (code, report) = status(&config);
+    assert_eq!((code, &report["problems"]), (Some(0), &json!([])), "{report:#}");
+    let target = &report["targets"][0];
+    assert_eq!(
+        target["calls"],
+        json!([{ "to": stage.vault, "data": Bytes::from(pauseCall {}.abi_encode()) }])
+    );
+    assert_eq!(
+        target["rehearsals"][0],
+        json!({ "pauser": stage.pauser.address(), "works": true, "problem": null })
+    );
+    let page = done(&config, &["status"]);
+    assert!(page.ends_with("a pause would work now\n"), "{page}");
+
+    done(&config, &["renounce"]);
+    let (code, report) = status(&config);
+    assert_eq!(code, Some(1));
+    assert!(only_problem(&report).contains("never granted or was revoked"), "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_owners_key_a_call_is_printed_and_nothing_is_sent() {
+    let stage = Stage::set_up().await;
+    let address = done(&stage.configure(None), &["deploy", KEY[0], KEY[1]]);
+    let config = stage.configure(Some(address.trim()));
+    let printed = done(&config, &["register"]);
+    let call: Value = serde_json::from_str(&printed).expect("one JSON object");
+    let (_, report) = status(&config);
+    assert_eq!(report["targets"][0]["calls"], json!([]), "nothing was sent");
+
+    // What was printed does what it says when its owner sends it.
+    let data: Bytes = serde_json::from_value(call["data"].clone()).unwrap();
+    stage.own(serde_json::from_value(call["to"].clone()).unwrap(), data.to_vec()).await;
+    let (_, report) = status(&config);
+    assert_eq!(report["targets"][0]["calls"][0]["to"], json!(stage.vault));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_done_is_said_with_exit_code_2() {
+    let stage = Stage::set_up().await;
+    let config = stage.configure(None);
+    for (args, words) in [
+        (&["status"][..], "no guardian is configured"),
+        (&["deploy"], "pass --owner-key"),
+        (&["deploy", "--owner-key", "env:NOT_SET_ANYWHERE"], "NOT_SET_ANYWHERE"),
+        (&["register", "--chain", "mars"], "no chain is named `mars`; expected one of: local"),
+        (&["deploy", "--owner-key", OWNER], "expected `env:NAME`, `file:PATH` or `keystore:PATH`"),
+    ] {
+        let output = guardian(&config, args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains(words), "{args:?}: {said}");
+        assert!(!said.contains(OWNER), "a key given by mistake is not repeated: {said}");
+    }
+
+    // A contract that somebody else owns is not changed, and says whose it is.
+    let elsewhere = Address::repeat_byte(7).to_string();
+    let address = done(&config, &["deploy", "--owner", &elsewhere, KEY[0], KEY[1]]);
+    let config = stage.configure(Some(address.trim()));
+    let output = guardian(&config, &["register", KEY[0], KEY[1]]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains(&format!("is owned by {elsewhere}")), "{said}");
+}
