@@ -83,8 +83,10 @@ fn try_out(
         Some(status) => format!("the pause of {candidate} fails ({})", words(status)),
     };
     let attack = match (&after.status, attack_stopped) {
-        (Status::Success, true) => "the attack then takes nothing".to_owned(),
-        (Status::Success, false) => "the attack still succeeds".to_owned(),
+        (Status::Success, true) => {
+            "the attack then takes no ether, and less than without it".to_owned()
+        }
+        (Status::Success, false) => "the attack still takes what it took without it".to_owned(),
         (status, _) => format!("the attack then fails ({})", words(status)),
     };
     Counterfactual {

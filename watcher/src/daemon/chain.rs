@@ -10,7 +10,7 @@ use std::{
 };
 
 use alloy::primitives::{Address, U256};
-use portcullis_alerting::record::{Counterfactual, Decision, Evidence, Mode, Outcome, VerdictRow};
+use portcullis_alerting::record::{Counterfactual, Decision, Evidence, Mode, VerdictRow};
 use portcullis_rules::Value;
 use serde_json::json;
 
@@ -242,10 +242,7 @@ impl Chain {
         );
         let is_harmless = |execution: &Execution| {
             let left = observe(execution, &self.protected);
-            let standing = self.ledger().standing("", Mode::Observe, 0, 0);
-            left.took_nothing
-                && decide(&Case::from(&self.judge.judge(&left)), &standing).outcome
-                    != Outcome::Attack
+            !left.truncated && left.losses.spares_what_was_lost_in(&observation.losses)
         };
         let rehearsed =
             rehearse(&self.simulator, &candidates, calls, tx, predecessors, is_harmless);

@@ -159,10 +159,10 @@ fn novelty(vector: &mut Vector, view: &View<'_>, found: &Found<'_>) {
     if found.shape.root_is_creation {
         vector.set(place::ROOT_AGE_LOG, 0.0);
     }
-    let created_here = |address: &Address| view.execution.created.contains(address);
+    let created: BTreeSet<Address> = view.execution.created.iter().copied().collect();
     let mut entries =
         view.frames().filter(|(index, _, place)| place.group.is_some() && place.entry == *index);
-    if entries.any(|(_, frame, _)| created_here(&frame.caller)) {
+    if entries.any(|(_, frame, _)| created.contains(&frame.caller)) {
         vector.set(place::CALLER_MIN_AGE_LOG, 0.0);
     }
     let nonce = usize::try_from(view.execution.envelope.nonce).unwrap_or(usize::MAX);

@@ -20,7 +20,7 @@ mod tests;
 mod value;
 mod view;
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use alloy::primitives::{Address, U256};
 use portcullis_models::schema::Vector;
@@ -50,10 +50,35 @@ pub struct Observation {
     pub cluster: Vec<Address>,
     /// Net ether that left protected protocols, wei; what a pause would have kept.
     pub outflow_wei: U256,
-    /// Neither ether nor tokens left protected protocols, as far as it is known: unknown is not nothing.
-    pub took_nothing: bool,
+    /// Everything that protected protocols lost, for comparison with another execution.
+    pub losses: Losses,
     /// The execution was cut short, so what it does not show is unknown.
     pub truncated: bool,
+}
+
+/// What protected protocols lost in one execution.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Net ether, wei.
+    pub ether_wei: U256,
+    /// Net amounts by token, in its base units, as its logs tell it.
+    pub tokens: BTreeMap<Address, U256>,
+    /// Proxy slots changed and contracts destroyed.
+    pub rights: usize,
+}
+
+impl Losses {
+    /// Whether no ether is lost here and something that `other` lost is lost less or not at all.
+    ///
+    /// Not "nothing at all is lost": an attacker who foresees the pause could let a worthless token of its own leave
+    /// a protected account in any case, and so make every pause look useless.
+    pub fn spares_what_was_lost_in(&self, other: &Self) -> bool {
+        let lost = |losses: &Self, token| losses.tokens.get(token).copied().unwrap_or_default();
+        let is_spared = self.ether_wei < other.ether_wei
+            || self.rights < other.rights
+            || other.tokens.keys().any(|token| lost(self, token) < lost(other, token));
+        self.ether_wei.is_zero() && is_spared
+    }
 }
 
 /// The facts of a transaction: names, types, units and what they measure.
@@ -87,6 +112,11 @@ pub fn observe(execution: &Execution, protected: &Protected) -> Observation {
     writer.fill(privilege::FACTS, &privilege);
     writer.fill(shape::FACTS, &shape);
     let facts = writer.table;
+    let losses = Losses {
+        ether_wei: flow.outflow_wei,
+        tokens: flow.lost_tokens.clone(),
+        rights: privilege.proxy_writes.saturating_add(privilege.destroyed),
+    };
     let vector = features::vector(
         &view,
         &features::Found { relevance, reentry, flow: &flow, privilege, shape },
@@ -102,9 +132,7 @@ pub fn observe(execution: &Execution, protected: &Protected) -> Observation {
         touched: view.touched,
         cluster: view.cluster,
         outflow_wei: flow.outflow_wei,
-        took_nothing: flow.outflow_wei.is_zero()
-            && flow.token_outflow_max_bps == Some(U256::ZERO)
-            && !execution.truncated,
+        losses,
         truncated: execution.truncated,
     }
 }

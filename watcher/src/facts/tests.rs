@@ -7,7 +7,7 @@ use portcullis_rules::Value;
 use crate::simulate::execution::{Execution, FrameKind};
 
 use super::{
-    Observation, Protected, dictionary, observe,
+    Losses, Observation, Protected, dictionary, observe,
     staging::{Stage, account},
 };
 
@@ -271,6 +271,51 @@ fn a_token_balance_is_found_by_behaviour() {
     let mut stage = Stage::new(account(SENDER), account(TOKEN), 0);
     stage.transfer(account(VAULT), account(SENDER), 20);
     check(&stage.finish(&[]), &[("touches_protected", Some(1)), ("token_outflow_max_bps", None)]);
+}
+
+#[test]
+fn a_forged_transfer_hides_nothing() {
+    let forged = SISTER + 2;
+    let stage = |takes: u64, forges: bool| {
+        let mut stage = Stage::new(account(SENDER), account(VAULT), 0);
+        if takes > 0 {
+            stage.call(account(TOKEN), 0);
+            let balance = stage.derive(account(VAULT), 1);
+            stage
+                .write(balance, 80, 80 - takes)
+                .transfer(account(VAULT), account(SENDER), takes)
+                .leave(true);
+        }
+        if forges {
+            stage.call(account(forged), 0).transfer(account(VAULT), account(SENDER), 7).leave(true);
+        }
+        stage.finish(&[])
+    };
+    check(&stage(20, true), &[("token_outflow_max_bps", Some(2_500))]);
+    check(&stage(0, true), &[("token_outflow_max_bps", None)]);
+    check(&stage(0, false), &[("token_outflow_max_bps", Some(0))]);
+
+    let losses = |takes, forges| see(&stage(takes, forges)).losses;
+    let attack = losses(20, true);
+    assert!(
+        losses(0, true).spares_what_was_lost_in(&attack),
+        "the decoy that still leaves saves no attacker"
+    );
+    assert!(losses(5, false).spares_what_was_lost_in(&attack));
+    assert!(!attack.spares_what_was_lost_in(&attack));
+    assert!(
+        !losses(0, false).spares_what_was_lost_in(&losses(0, false)),
+        "where nothing was lost nothing is spared"
+    );
+}
+
+#[test]
+fn a_loss_of_ether_that_goes_on_is_not_spared() {
+    let lost =
+        |ether: u64, rights| Losses { ether_wei: U256::from(ether), rights, ..Losses::default() };
+    assert!(lost(0, 0).spares_what_was_lost_in(&lost(5, 0)));
+    assert!(!lost(1, 0).spares_what_was_lost_in(&lost(5, 0)));
+    assert!(lost(0, 0).spares_what_was_lost_in(&lost(0, 1)));
 }
 
 #[test]

@@ -48,8 +48,8 @@ pub(super) const FACTS: &[Fact<Flow>] = &[
         "token_outflow_max_bps",
         Uint,
         "bps",
-        "Net outflow of one ERC-20 token from one protocol over its balance before, the largest of any; unknown where \
-         a balance that fell cannot be read from the token's storage.",
+        "Net outflow of one ERC-20 token from one protocol over its balance before, the largest that is known; unknown \
+         where tokens left and none of their balances can be read from storage.",
         |flow| maybe(flow.token_outflow_max_bps),
     ),
 ];
@@ -88,6 +88,8 @@ pub(super) struct Flow {
     pub(super) unbacked_outflow_wei: Option<U256>,
     /// Largest relative outflow of one token.
     pub(super) token_outflow_max_bps: Option<U256>,
+    /// Net amounts that left protected protocols by token, as the tokens' logs tell it.
+    pub(super) lost_tokens: BTreeMap<Address, U256>,
     /// Gross ether paid into protected accounts from outside of their protocol.
     pub(super) inflow_wei: U256,
     /// Assets, ether among them, of which more than one percent left; a lower bound where a balance is unknown.
@@ -158,8 +160,7 @@ impl Flow {
     }
 
     fn read_tokens(&mut self, view: &View<'_>) {
-        let mut by_group: BTreeMap<(Address, usize), Sides> = BTreeMap::new();
-        let mut by_account: BTreeMap<(Address, Address), Sides> = BTreeMap::new();
+        let mut holders: BTreeMap<(Address, usize), BTreeMap<Address, Sides>> = BTreeMap::new();
         let mut by_cluster: BTreeMap<Address, Sides> = BTreeMap::new();
         let mut third_parties = BTreeSet::new();
         for log in view.execution.logs.iter().filter(|log| log.kept) {
@@ -171,16 +172,15 @@ impl Flow {
             add(view.is_actor(&to).then_some(&mut token.inflow), amount);
             let (from_group, to_group) = (view.protected.group(&from), view.protected.group(&to));
             if from_group != to_group {
-                for (group, account, is_out) in [(from_group, from, true), (to_group, to, false)] {
-                    let Some(group) = group else { continue };
-                    let side = |sides: &mut Sides| {
-                        add(
-                            Some(if is_out { &mut sides.outflow } else { &mut sides.inflow }),
-                            amount,
-                        );
-                    };
-                    side(by_group.entry((log.address, group)).or_default());
-                    side(by_account.entry((log.address, account)).or_default());
+                if let Some(group) = from_group {
+                    let sides =
+                        holders.entry((log.address, group)).or_default().entry(from).or_default();
+                    add(Some(&mut sides.outflow), amount);
+                }
+                if let Some(group) = to_group {
+                    let sides =
+                        holders.entry((log.address, group)).or_default().entry(to).or_default();
+                    add(Some(&mut sides.inflow), amount);
                 }
             }
             if from_group.is_none() && from != Address::ZERO && !view.is_actor(&from) {
@@ -194,25 +194,42 @@ impl Flow {
                 view.execution.frames.iter().map(|frame| frame.acts_on).collect();
             self.third_party_debits = third_parties.difference(&active).count();
         }
-        for ((token, group), sides) in by_group {
-            let out = sides.net_out();
+        self.weigh_tokens(view, holders);
+    }
+
+    /// Any contract can log transfers of anything. One whose balances cannot be read hides nothing of the others: it
+    /// makes the share unknown only where no balance that fell is known.
+    fn weigh_tokens(
+        &mut self,
+        view: &View<'_>,
+        holders: BTreeMap<(Address, usize), BTreeMap<Address, Sides>>,
+    ) {
+        let balances = if holders.is_empty() { BTreeMap::new() } else { keyed_balances(view) };
+        let (mut largest, mut is_any_unknown) = (U256::ZERO, false);
+        for ((token, _), accounts) in holders {
+            let whole = accounts.values().fold(Sides::default(), |whole, sides| Sides {
+                inflow: whole.inflow.saturating_add(sides.inflow),
+                outflow: whole.outflow.saturating_add(sides.outflow),
+            });
+            let out = whole.net_out();
             if out.is_zero() {
                 continue;
             }
-            // What the accounts that paid held before; one unknown balance makes the share unknown.
-            let held = by_account
+            let lost = self.lost_tokens.entry(token).or_default();
+            *lost = lost.saturating_add(out);
+            let held = accounts
                 .iter()
-                .filter(|((of, account), _)| {
-                    *of == token && view.protected.group(account) == Some(group)
-                })
-                .map(|((_, account), sides)| token_balance_before(view, token, *account, *sides))
-                .try_fold(U256::ZERO, |sum, balance| {
-                    balance.map(|balance| sum.saturating_add(balance))
-                });
-            let share = held.and_then(|held| share_bps(out, held));
-            self.token_outflow_max_bps = larger(self.token_outflow_max_bps, share);
-            self.count_drained(share);
+                .map(|(account, sides)| balance_before(balances.get(&(token, *account))?, *sides))
+                .try_fold(U256::ZERO, |sum, balance| Some(sum.saturating_add(balance?)));
+            match held.and_then(|held| share_bps(out, held)) {
+                Some(share) => {
+                    largest = largest.max(share);
+                    self.count_drained(Some(share));
+                }
+                None => is_any_unknown = true,
+            }
         }
+        self.token_outflow_max_bps = (!largest.is_zero() || !is_any_unknown).then_some(largest);
     }
 
     fn count_drained(&mut self, share: Option<U256>) {
@@ -295,28 +312,34 @@ fn claim_decrease(view: &View<'_>) -> Option<U256> {
     Some(before.saturating_sub(after))
 }
 
-/// Balance of `account` in `token` before the transaction, found by behaviour: the value of a mapping entry of the
-/// token keyed by the account. Where several are (an allowance is keyed so too), the one that moved as the logs say.
-fn token_balance_before(
-    view: &View<'_>,
-    token: Address,
-    account: Address,
-    sides: Sides,
-) -> Option<U256> {
-    let keyed: BTreeSet<U256> = view
+/// First and last value of every token storage entry that is keyed by a protected account, by token and account.
+fn keyed_balances(view: &View<'_>) -> BTreeMap<(Address, Address), Vec<(U256, U256)>> {
+    let owners: BTreeMap<U256, Address> = view
         .execution
         .mapping_slots
         .iter()
-        .filter(|mapped| mapped.key == account.into_word())
-        .map(|mapped| mapped.slot)
+        .filter(|mapped| mapped.key.as_slice().starts_with(&[0; 12]))
+        .map(|mapped| (mapped.slot, Address::from_word(mapped.key)))
+        .filter(|(_, owner)| view.protected.group(owner).is_some())
         .collect();
-    let changes = changes(view, |address, slot| *address == token && keyed.contains(slot));
+    let mut balances: BTreeMap<(Address, Address), Vec<(U256, U256)>> = BTreeMap::new();
+    for ((token, slot), change) in changes(view, |_, slot| owners.contains_key(slot)) {
+        if let Some(owner) = owners.get(&slot) {
+            balances.entry((token, *owner)).or_default().push(change);
+        }
+    }
+    balances
+}
+
+/// Balance before the transaction, found by behaviour: the one entry that is keyed by the account and changed. Where
+/// several are (an allowance is keyed so too), the one that moved as the logs say.
+fn balance_before(changes: &[(U256, U256)], sides: Sides) -> Option<U256> {
     let moved_as_logged = |(first, last): &&(U256, U256)| {
         first.checked_add(sides.inflow).and_then(|sum| sum.checked_sub(sides.outflow))
             == Some(*last)
     };
-    match changes.len() {
-        1 => changes.into_values().next().map(|(first, _)| first),
-        _ => changes.values().find(moved_as_logged).map(|(first, _)| *first),
+    match changes {
+        [(first, _)] => Some(*first),
+        several => several.iter().find(moved_as_logged).map(|(first, _)| *first),
     }
 }

@@ -49,7 +49,7 @@ fn observation(outflow_bps: Option<u64>, touches: bool) -> Observation {
         touched_groups: Vec::new(),
         cluster: Vec::new(),
         outflow_wei: U256::ZERO,
-        took_nothing: false,
+        losses: Default::default(),
         truncated: false,
     }
 }
