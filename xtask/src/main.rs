@@ -1,5 +1,7 @@
 //! Generators: everything committed that a program wrote can be written again, and compared.
 
+mod corpus;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -17,7 +19,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   contracts    compile the Solidity contracts again
   recording    write the recording that the demo plays
   all          all of these
-  check        all of these, and fail if anything differs from what is committed";
+  check        all of these, and fail if anything differs from what is committed
+  corpus       audit published code bases (fetched with npm) and print a table";
 
 fn main() -> ExitCode {
     let argument = std::env::args().nth(1);
@@ -27,6 +30,9 @@ fn main() -> ExitCode {
         Some("recording") => recording(),
         Some("all") => all(),
         Some("check") => check(),
+        Some("corpus") => {
+            built().and_then(|program| corpus::run(&program, &root().join(".parts/corpus")))
+        }
         _ => Err(anyhow::anyhow!(USAGE)),
     };
     match result {
@@ -87,10 +93,7 @@ fn recording() -> anyhow::Result<()> {
 
 /// Runs the program itself and returns what it prints.
 fn portcullis(arguments: &[&str]) -> anyhow::Result<Vec<u8>> {
-    build()?;
-    let program = std::env::current_exe()
-        .context("the running program has a path")?
-        .with_file_name(format!("portcullis{}", std::env::consts::EXE_SUFFIX));
+    let program = built()?;
     let output = Command::new(&program)
         .args(arguments)
         .current_dir(root())
@@ -104,8 +107,8 @@ fn portcullis(arguments: &[&str]) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Builds what the tests build: a build of one package alone would choose other features of its
-/// dependencies and compile half of them again.
-fn build() -> anyhow::Result<()> {
+/// dependencies and compile half of them again. Returns the program's path.
+fn built() -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args(["build", "--quiet", "--locked", "--workspace", "--all-targets"])
@@ -113,7 +116,8 @@ fn build() -> anyhow::Result<()> {
         .status()
         .context("cargo: cannot be started")?;
     ensure!(status.success(), "the workspace does not build");
-    Ok(())
+    let this = std::env::current_exe().context("the running program has a path")?;
+    Ok(this.with_file_name(format!("portcullis{}", std::env::consts::EXE_SUFFIX)))
 }
 
 fn git(arguments: &[&str], paths: &[&str]) -> anyhow::Result<String> {
