@@ -124,7 +124,9 @@ impl Lowerer<'_> {
                     CallKind::Pointer(operand.clone())
                 };
                 let mut call = Call::new(kind, args);
-                call.callee = Some(operand);
+                if function.is_external {
+                    call.callee = Some(operand);
+                }
                 call.value = options.value;
                 call.gas = gas(options.gas);
                 self.finish(call, results, span)

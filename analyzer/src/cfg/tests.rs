@@ -451,7 +451,7 @@ fn function_pointers() {
     insta::assert_snapshot!(ir("contract C { function g(uint a) internal pure returns (uint) { return a; } function f() external pure returns (uint) { function (uint) internal pure returns (uint) p = g; return p(2); } }", "C.f"), @r"
 bb0:
   p.1 = &C.g
-  %2 = pointer p.1 on p.1(2)
+  %2 = pointer p.1(2)
   %0 = %2
   return
 ");

@@ -53,6 +53,33 @@ pub(crate) enum AbsoluteKey {
     Length,
 }
 
+/// State that means the same in every entry point of a contract.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum StateKey {
+    Variable(VariableId),
+    /// A slot named by a constant, and the field of the struct that is kept there.
+    Slot(Constant, Option<String>),
+}
+
+impl StateKey {
+    /// The state that a place belongs to; `None` for slots that are computed from anything but constants.
+    pub(crate) fn of(place: &AbsolutePlace) -> Option<Self> {
+        match &place.root {
+            AbsoluteRoot::Variable(id) => Some(Self::Variable(*id)),
+            AbsoluteRoot::Slot(Operand::Constant(constant), _)
+                if *constant != Constant::Unknown =>
+            {
+                let field = match place.path.first() {
+                    Some(AbsoluteKey::Field(name)) => Some(name.clone()),
+                    _ => None,
+                };
+                Some(Self::Slot(constant.clone(), field))
+            }
+            AbsoluteRoot::Slot(..) => None,
+        }
+    }
+}
+
 /// A view with its indexes.
 pub(crate) struct Entry<'a> {
     pub(crate) program: &'a Program,
@@ -341,16 +368,13 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// State variables that `bits` depends on by way of loads.
-    pub(crate) fn loaded_variables(&self, bits: &Bits) -> Vec<VariableId> {
+    /// State that `bits` depends on by way of loads.
+    pub(crate) fn loaded_state(&self, bits: &Bits) -> Vec<StateKey> {
         let mut out: Vec<_> = bits
             .iter()
             .filter_map(|bit| self.loads.get(bit.checked_sub(source::FIRST_LOAD)?))
             .flat_map(|at| self.accessed(*at))
-            .filter_map(|place| match place.root {
-                AbsoluteRoot::Variable(id) => Some(id),
-                AbsoluteRoot::Slot(..) => None,
-            })
+            .filter_map(StateKey::of)
             .collect();
         out.sort();
         out.dedup();

@@ -10,9 +10,9 @@ use std::collections::BTreeSet;
 use petgraph::graph::NodeIndex;
 
 use super::bits::Bits;
-use super::entry::{At, Entry, source};
+use super::entry::{At, Entry, StateKey, source};
 use crate::cfg::*;
-use crate::hir::{Type, VariableId};
+use crate::hir::Type;
 use crate::syntax::ast::{BinaryOp, UnaryOp};
 
 /// The guards of one view.
@@ -20,7 +20,7 @@ pub(crate) struct Guards {
     /// Blocks that run without any guard having been passed.
     open: Bits,
     /// What the guards rest on, in all.
-    pub(crate) rests_on: BTreeSet<VariableId>,
+    pub(crate) rests_on: BTreeSet<StateKey>,
 }
 
 /// An edge that needs authority: the branching block, and which way.
@@ -82,7 +82,7 @@ impl Question<'_, '_> {
         condition: &Operand,
         polarity: bool,
         steps: usize,
-        rests_on: &mut BTreeSet<VariableId>,
+        rests_on: &mut BTreeSet<StateKey>,
     ) -> bool {
         if steps > MAX_STEPS {
             return false;
@@ -119,7 +119,7 @@ impl Question<'_, '_> {
         at: At,
         polarity: bool,
         steps: usize,
-        rests_on: &mut BTreeSet<VariableId>,
+        rests_on: &mut BTreeSet<StateKey>,
     ) -> bool {
         if !self.open.contains(at.block.index()) {
             return true;
@@ -148,7 +148,7 @@ impl Question<'_, '_> {
         &self,
         whole: &Operand,
         value: &Rvalue,
-        rests_on: &mut BTreeSet<VariableId>,
+        rests_on: &mut BTreeSet<StateKey>,
     ) -> bool {
         let is_read = match value {
             Rvalue::Pure(name, _) => is_memory(name),
@@ -171,7 +171,7 @@ impl Question<'_, '_> {
         };
         let bits = self.entry.operand_dependencies(whole);
         let is_told = bits.contains(source::EXTERNAL) && bits.contains(source::SENDER);
-        let variables = self.entry.loaded_variables(&bits);
+        let variables = self.entry.loaded_state(&bits);
         if is_small && is_told && !variables.is_empty() {
             rests_on.extend(variables);
             return true;
@@ -185,7 +185,7 @@ impl Question<'_, '_> {
         value: &Rvalue,
         polarity: bool,
         steps: usize,
-        rests_on: &mut BTreeSet<VariableId>,
+        rests_on: &mut BTreeSet<StateKey>,
     ) -> bool {
         match value {
             Rvalue::Use(operand) | Rvalue::Cast(operand) => {
@@ -223,7 +223,7 @@ impl Question<'_, '_> {
         right: &Operand,
         polarity: bool,
         steps: usize,
-        rests_on: &mut BTreeSet<VariableId>,
+        rests_on: &mut BTreeSet<StateKey>,
     ) -> bool {
         if polarity && self.is_identity(left, right, rests_on) {
             return true;
@@ -263,7 +263,7 @@ impl Question<'_, '_> {
         &self,
         left: &Operand,
         right: &Operand,
-        rests_on: &mut BTreeSet<VariableId>,
+        rests_on: &mut BTreeSet<StateKey>,
     ) -> bool {
         for (who, against) in [(left, right), (right, left)] {
             let who_bits = self.entry.operand_dependencies(who);
@@ -289,7 +289,7 @@ impl Question<'_, '_> {
                 Operand::Environment(Environment::This) => return true,
                 _ => {}
             }
-            let variables = self.entry.loaded_variables(&against_bits);
+            let variables = self.entry.loaded_state(&against_bits);
             let has_load = against_bits.iter().any(|bit| bit >= source::FIRST_LOAD);
             let is_callers = against_bits.contains(source::CALLER);
             if (has_load || against_bits.contains(source::EXTERNAL) || self.is_immutable(against))
@@ -323,18 +323,13 @@ impl Question<'_, '_> {
     }
 
     /// A truth value that the contract keeps for the sender.
-    fn is_membership(
-        &self,
-        id: LocalId,
-        place: &Place,
-        rests_on: &mut BTreeSet<VariableId>,
-    ) -> bool {
+    fn is_membership(&self, id: LocalId, place: &Place, rests_on: &mut BTreeSet<StateKey>) -> bool {
         self.entry.view.body.locals[id.index()].ty == Type::Bool
             && self.is_keyed_by_sender(place, rests_on)
     }
 
     /// A value that the contract keeps for the sender, compared for equality.
-    fn is_member_value(&self, operand: &Operand, rests_on: &mut BTreeSet<VariableId>) -> bool {
+    fn is_member_value(&self, operand: &Operand, rests_on: &mut BTreeSet<StateKey>) -> bool {
         let Operand::Local(id) = self.entry.canonical(operand) else { return false };
         match self.entry.only_definition(id).map(|statement| &statement.kind) {
             Some(StatementKind::Load { place, .. }) => self.is_keyed_by_sender(place, rests_on),
@@ -343,7 +338,7 @@ impl Question<'_, '_> {
     }
 
     /// Bits of a value that the contract keeps for the sender.
-    fn is_bit_of_membership(&self, operand: &Operand, rests_on: &mut BTreeSet<VariableId>) -> bool {
+    fn is_bit_of_membership(&self, operand: &Operand, rests_on: &mut BTreeSet<StateKey>) -> bool {
         let Operand::Local(id) = self.entry.canonical(operand) else { return false };
         match self.entry.only_definition(id).map(|statement| &statement.kind) {
             Some(StatementKind::Assign {
@@ -356,23 +351,21 @@ impl Question<'_, '_> {
         }
     }
 
-    fn is_keyed_by_sender(&self, place: &Place, rests_on: &mut BTreeSet<VariableId>) -> bool {
+    fn is_keyed_by_sender(&self, place: &Place, rests_on: &mut BTreeSet<StateKey>) -> bool {
         let bits = self.entry.place_dependencies(place);
         let is_keyed = bits.contains(source::SENDER)
             || bits.contains(source::SIGNATURE)
             || bits.contains(source::ORIGIN);
         if is_keyed {
             for found in self.entry.places(place) {
-                if let super::entry::AbsoluteRoot::Variable(id) = found.root {
-                    rests_on.insert(id);
-                }
+                rests_on.extend(StateKey::of(&found));
             }
         }
         is_keyed
     }
 
     /// Another contract that this one trusts was asked about the sender.
-    fn is_asked_elsewhere(&self, call: &Call, rests_on: &mut BTreeSet<VariableId>) -> bool {
+    fn is_asked_elsewhere(&self, call: &Call, rests_on: &mut BTreeSet<StateKey>) -> bool {
         if !matches!(call.kind, CallKind::External { .. } | CallKind::StaticCall) {
             return false;
         }
@@ -386,7 +379,7 @@ impl Question<'_, '_> {
             && !callee_bits.contains(source::SENDER)
             && !callee_bits.contains(source::UNKNOWN);
         if args.contains(source::SENDER) && is_own {
-            rests_on.extend(self.entry.loaded_variables(&callee_bits));
+            rests_on.extend(self.entry.loaded_state(&callee_bits));
             return true;
         }
         false

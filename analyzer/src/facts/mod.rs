@@ -16,10 +16,11 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 
 use crate::cfg::{Body, NameCount, View, lower_function, view};
-use crate::hir::{ContractId, FunctionId, Program, VariableId};
+use crate::hir::{ContractId, FunctionId, Program};
 use crate::syntax::ast::{self, ContractKind, FunctionKind, Mutability, Visibility};
 use crate::syntax::{Span, on_deep_stack};
 
+use entry::StateKey;
 use summary::{Callee, Guard, Summary, summarise};
 pub use table::{FUNCTION_FACTS, dictionary};
 
@@ -106,7 +107,7 @@ pub struct Facts<'p> {
     coverage: Coverage,
     entries: Vec<EntryPoint>,
     summaries: OnceLock<Vec<Summary>>,
-    open_variables: OnceLock<BTreeSet<VariableId>>,
+    open_variables: OnceLock<BTreeSet<StateKey>>,
     reentrancies: OnceLock<Vec<Reentrancy>>,
     self_destructs: OnceLock<Vec<SelfDestructSite>>,
 }
@@ -205,14 +206,14 @@ impl<'p> Facts<'p> {
     }
 
     /// Variables that a stranger can set to a value of their choice.
-    fn open_variables(&self) -> &BTreeSet<VariableId> {
+    fn open_variables(&self) -> &BTreeSet<StateKey> {
         self.open_variables.get_or_init(|| {
             let mut open = BTreeSet::new();
             loop {
                 let before = open.len();
                 for write in self.summaries().iter().flat_map(|summary| &summary.writes) {
                     if write.is_callers && !write.is_one_shot && !is_guarded(&write.guard, &open) {
-                        open.insert(write.variable);
+                        open.insert(write.variable.clone());
                     }
                 }
                 if open.len() == before {
@@ -225,9 +226,14 @@ impl<'p> Facts<'p> {
     fn is_strangers(&self, callee: &Callee) -> bool {
         match callee {
             Callee::Stranger => true,
-            Callee::Stored(variables) => variables.iter().any(|id| {
-                self.open_variables().contains(id)
-                    && summary::holds_account(&self.program.variable(*id).ty)
+            Callee::Stored(state) => state.iter().any(|key| {
+                let may_hold = match key {
+                    StateKey::Variable(id) => {
+                        summary::holds_account(&self.program.variable(*id).ty)
+                    }
+                    StateKey::Slot(..) => true,
+                };
+                may_hold && self.open_variables().contains(key)
             }),
             Callee::Fixed => false,
         }
@@ -255,7 +261,7 @@ impl<'p> Facts<'p> {
                     sends_value: call.sends_value,
                     path: call.path.clone(),
                     contracts: vec![summary.contract],
-                    partial: summary.is_partial,
+                    partial: summary.is_partial || call.is_undeclared,
                 };
                 match found.get_mut(&call.span) {
                     None => {
@@ -317,7 +323,7 @@ impl<'p> Facts<'p> {
 }
 
 /// A guard holds as long as no stranger can write what it rests on.
-fn is_guarded(guard: &Guard, open: &BTreeSet<VariableId>) -> bool {
+fn is_guarded(guard: &Guard, open: &BTreeSet<StateKey>) -> bool {
     guard.is_guarded && guard.rests_on.is_disjoint(open)
 }
 

@@ -8,10 +8,10 @@ use ruint::aliases::U256;
 
 use super::bits::Bits;
 use super::constants::{Constants, Known, Storage, constant_value};
-use super::entry::{AbsolutePlace, AbsoluteRoot, At, Entry, covers, overlap, source};
+use super::entry::{AbsolutePlace, AbsoluteRoot, At, Entry, StateKey, covers, overlap, source};
 use super::guards::Guards;
 use crate::cfg::*;
-use crate::hir::{ContractId, FunctionId, Program, Type, VariableId};
+use crate::hir::{ContractId, FunctionId, Program, Type};
 use crate::syntax::Span;
 use crate::syntax::ast::{BinaryOp, ContractKind, FunctionKind, Mutability};
 
@@ -20,8 +20,8 @@ use crate::syntax::ast::{BinaryOp, ContractKind, FunctionKind, Mutability};
 pub(crate) enum Callee {
     /// The caller, by argument or by being it; or it cannot be told.
     Stranger,
-    /// Whoever can write these variables.
-    Stored(Vec<VariableId>),
+    /// Whoever can write this state.
+    Stored(Vec<StateKey>),
     /// Nobody after construction, or this contract itself.
     Fixed,
 }
@@ -30,12 +30,12 @@ pub(crate) enum Callee {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Guard {
     pub(crate) is_guarded: bool,
-    pub(crate) rests_on: BTreeSet<VariableId>,
+    pub(crate) rests_on: BTreeSet<StateKey>,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Write {
-    pub(crate) variable: VariableId,
+    pub(crate) variable: StateKey,
     pub(crate) guard: Guard,
     /// Can happen only once in the life of the contract.
     pub(crate) is_one_shot: bool,
@@ -53,6 +53,8 @@ pub(crate) struct OutCall {
     pub(crate) is_locked: bool,
     pub(crate) is_delegate: bool,
     pub(crate) sends_value: bool,
+    /// The declaration of what is called is missing.
+    pub(crate) is_undeclared: bool,
     /// State that the way to the call read, and that is written after it.
     pub(crate) stale: Vec<Stale>,
 }
@@ -80,7 +82,7 @@ pub(crate) struct Summary {
     pub(crate) contract: ContractId,
     pub(crate) function: FunctionId,
     pub(crate) is_payable: bool,
-    pub(crate) reads: BTreeSet<VariableId>,
+    pub(crate) reads: BTreeSet<StateKey>,
     pub(crate) writes: Vec<Write>,
     pub(crate) calls: Vec<OutCall>,
     pub(crate) destructs: Vec<Destruct>,
@@ -182,6 +184,7 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                         is_locked,
                         is_delegate: call.kind == CallKind::DelegateCall,
                         sends_value: call.value.is_some(),
+                        is_undeclared: matches!(call.kind, CallKind::External { target: None, .. }),
                         stale,
                     });
                 }
@@ -222,15 +225,8 @@ fn site(program: &Program, view: &View, statement: &Statement) -> Site {
     }
 }
 
-fn roots(entry: &Entry<'_>, at: At) -> Vec<VariableId> {
-    let mut out: Vec<_> = entry
-        .accessed(at)
-        .iter()
-        .filter_map(|place| match place.root {
-            AbsoluteRoot::Variable(id) => Some(id),
-            AbsoluteRoot::Slot(..) => None,
-        })
-        .collect();
+fn roots(entry: &Entry<'_>, at: At) -> Vec<StateKey> {
+    let mut out: Vec<_> = entry.accessed(at).iter().filter_map(StateKey::of).collect();
     out.dedup();
     out
 }
@@ -289,7 +285,7 @@ fn callee(entry: &Entry<'_>, call: &Call) -> Callee {
     if !has_load {
         return Callee::Fixed;
     }
-    let variables = entry.loaded_variables(&bits);
+    let variables = entry.loaded_state(&bits);
     if variables.is_empty() { Callee::Stranger } else { Callee::Stored(variables) }
 }
 
@@ -612,7 +608,10 @@ impl<'e, 'a> Work<'e, 'a> {
                     after.contains(load.block.index())
                 }
             })
-            .filter(|(_, load)| entry.accessed(**load).contains(read))
+            .filter(|(_, load)| {
+                let places = entry.accessed(**load);
+                places.contains(read) || (!places.is_empty() && places == entry.accessed(store))
+            })
             .map(|(index, _)| source::FIRST_LOAD + index)
             .collect();
         if fresh.is_empty() {

@@ -123,7 +123,7 @@ impl Facts<'_> {
                 );
                 set("storage_reads", count(summary.reads.len()));
                 let written: std::collections::BTreeSet<_> =
-                    summary.writes.iter().map(|write| write.variable).collect();
+                    summary.writes.iter().map(|write| &write.variable).collect();
                 set("storage_writes", count(written.len()));
                 let stale: usize = summary
                     .calls
