@@ -1,11 +1,24 @@
 //! The model that ships, on transactions that it was not trained on: the story of the demo.
 
+use portcullis_models::train::FIRST_EPISODES;
 use portcullis_models::{Engine, Model, schema, shipped};
 use portcullis_range::story::{Role, Story, StoryOptions, play};
 use portcullis_watcher::facts::{Protected, observe};
 use portcullis_watcher::simulate::Simulator;
 use portcullis_watcher::source::decode_raw;
 use portcullis_watcher::state::ForkedState;
+
+#[test]
+fn the_model_was_trained_on_the_features_of_today() {
+    let model =
+        Model::from_bytes(shipped::TRANSACTION, &schema::TRANSACTION, Engine::Native).unwrap();
+    let today = portcullis_range::generate(1, 3).unwrap().manifest().rows_sha256;
+    assert_eq!(
+        model.card()[FIRST_EPISODES],
+        today,
+        "the range or a feature has changed: train the model that ships again, as docs/models.md says"
+    );
+}
 
 /// Highest benign score, and the score of the attack.
 fn scores(options: &StoryOptions) -> (f32, f32) {
