@@ -1,5 +1,6 @@
 //! `portcullis audit` and `portcullis explain` as a user runs them.
 #![cfg(feature = "audit")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::process::{Command, Output};
