@@ -6,8 +6,8 @@ use crate::condition::Truth;
 use crate::facts::FactTable;
 use crate::pack::{Expectation, Pack, RecordingRef, Rule, RuleTest, TestInput};
 
-/// Supplies the facts of one transaction of a recording, or says why it cannot.
-pub type RecordingSource<'a> = dyn Fn(&RecordingRef) -> Result<FactTable, String> + 'a;
+/// Supplies the facts of one transaction of a recording that a pack names, or says why it cannot.
+pub type RecordingSource<'a> = dyn Fn(&Pack, &RecordingRef) -> Result<FactTable, String> + 'a;
 
 /// What the tests of some packs came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -65,7 +65,7 @@ pub fn run(packs: &[Pack], recordings: &RecordingSource<'_>) -> TestReport {
                     Expectation::Silent => report.silent += 1,
                     Expectation::Unknown => report.unknown += 1,
                 }
-                if let Err(detail) = run_test(rule, test, recordings) {
+                if let Err(detail) = run_test(pack, rule, test, recordings) {
                     report.fail(pack, rule, Some(test.name.clone()), detail);
                 }
             }
@@ -81,12 +81,17 @@ impl TestReport {
     }
 }
 
-fn run_test(rule: &Rule, test: &RuleTest, recordings: &RecordingSource<'_>) -> Result<(), String> {
+fn run_test(
+    pack: &Pack,
+    rule: &Rule,
+    test: &RuleTest,
+    recordings: &RecordingSource<'_>,
+) -> Result<(), String> {
     let recorded;
     let facts = match &test.input {
         TestInput::Facts(facts) => facts,
         TestInput::Recording(reference) => {
-            recorded = recordings(reference).map_err(|reason| {
+            recorded = recordings(pack, reference).map_err(|reason| {
                 format!("recording `{}`, tx {}: {reason}", reference.recording, reference.tx)
             })?;
             &recorded
@@ -136,7 +141,7 @@ mod tests {
         Pack::parse(&text, "p", &all()).unwrap()
     }
 
-    fn nothing(_: &crate::RecordingRef) -> Result<FactTable, String> {
+    fn nothing(_: &Pack, _: &crate::RecordingRef) -> Result<FactTable, String> {
         Err("not found".to_owned())
     }
 
@@ -183,7 +188,7 @@ mod tests {
             details(&tests),
             [(Some("r".to_owned()), "recording `attack`, tx 3: not found".to_owned())]
         );
-        let report = run(&[pack(&tests)], &|reference| {
+        let report = run(&[pack(&tests)], &|_, reference| {
             assert_eq!((reference.recording.as_str(), reference.tx), ("attack", 3));
             Ok(facts([("depth", uint_value(9))]))
         });

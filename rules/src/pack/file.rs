@@ -73,10 +73,10 @@ pub(super) struct TestFile {
     /// Facts by name; those left out are unknown.
     #[serde(default)]
     pub(super) facts: Option<BTreeMap<String, FactLiteral>>,
-    /// Name of a recording.
+    /// Path of a recording, relative to the pack.
     #[serde(default)]
     pub(super) recording: Option<String>,
-    /// Index of the transaction in the recording, from 0.
+    /// Index of the transaction among the pending ones of the recording, from 0.
     #[serde(default)]
     pub(super) tx: Option<u64>,
     /// What the rule must do.

@@ -47,6 +47,21 @@ pub(super) fn pack(
     })
 }
 
+/// Reads nothing but the subjects; see [`Pack::subjects`].
+pub(super) fn subjects(text: &str, origin: &str) -> Result<BTreeSet<Subject>, PackError> {
+    #[derive(Deserialize)]
+    struct Rules {
+        rules: Vec<Rule>,
+    }
+    #[derive(Deserialize)]
+    struct Rule {
+        subject: Subject,
+    }
+    bounds::measure(text).map_err(|error| shape(origin, &error))?;
+    let file: Rules = serde_norway::from_str(text).map_err(|error| shape(origin, &error))?;
+    Ok(file.rules.into_iter().map(|rule| rule.subject).collect())
+}
+
 /// Read leniently and first, so that a pack of another major is refused for that and not for its unknown fields.
 #[derive(Deserialize)]
 struct Header {

@@ -8,6 +8,7 @@ mod locate;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use self::bounds::MAX_PACK_BYTES;
@@ -81,9 +82,9 @@ pub enum TestInput {
 /// One transaction of a recording, by name and index.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordingRef {
-    /// Name of the recording, as in `oracle/attack-1`.
+    /// Path of the recording, relative to the pack.
     pub recording: String,
-    /// Index of the transaction, from 0.
+    /// Index among the pending transactions of the recording, from 0.
     pub tx: u64,
 }
 
@@ -98,6 +99,16 @@ impl Pack {
     /// more than one rule is refused.
     pub fn parse(text: &str, origin: &str, dictionaries: &[Dictionary]) -> Result<Self, PackError> {
         on_own_stack(|| load::pack(text, origin, dictionaries)).unwrap_or_else(|reason| {
+            Err(PackError::Shape { origin: origin.to_owned(), line: 0, column: 0, reason })
+        })
+    }
+
+    /// The subjects that the rules of a pack are asked about, before anything else in it is checked.
+    ///
+    /// # Errors
+    /// [`PackError::Shape`] for what is not a pack or too large.
+    pub fn subjects(text: &str, origin: &str) -> Result<BTreeSet<Subject>, PackError> {
+        on_own_stack(|| load::subjects(text, origin)).unwrap_or_else(|reason| {
             Err(PackError::Shape { origin: origin.to_owned(), line: 0, column: 0, reason })
         })
     }

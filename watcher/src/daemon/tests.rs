@@ -276,8 +276,7 @@ fn pauser() -> Address {
 }
 
 fn shipped() -> RuleSet {
-    let parse = |(name, text): &(&str, &str)| Pack::parse(text, name, &[dictionary()]).unwrap();
-    RuleSet::new(packs::embedded().iter().map(parse).collect()).unwrap()
+    RuleSet::new(packs::shipped(&[dictionary()]).unwrap().packs).unwrap()
 }
 
 fn parts(rules: RuleSet) -> Parts {

@@ -1,5 +1,8 @@
 //! `portcullis rules`: check, test and explain rule packs.
 
+#[cfg(feature = "guard")]
+mod recorded;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
@@ -7,10 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use portcullis_rules::packs::{self, Shipped};
 use portcullis_rules::testing::{self, TestReport};
-use portcullis_rules::{
-    Dictionary, FactTable, MAX_PACK_BYTES, Pack, RecordingRef, Rule, RuleSet, packs,
-};
+use portcullis_rules::{Dictionary, MAX_PACK_BYTES, Pack, Rule, RuleSet};
 
 use crate::{dictionaries, terminal};
 
@@ -74,19 +76,19 @@ pub(crate) fn run(args: RulesArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         RulesCommand::Check { files } => check(&files, &dictionaries),
         RulesCommand::Test { files, format } => {
-            let packs = if files.is_empty() {
-                shipped(&dictionaries)?
+            let tested = if files.is_empty() {
+                packs::shipped(&dictionaries)?
             } else {
-                load(&files, &dictionaries)?
+                Shipped { packs: load(&files, &dictionaries)?, skipped: Vec::new() }
             };
             // Loading them together is how the guard takes them: ids are unique over all packs.
-            RuleSet::new(packs.clone())?;
-            test(&packs, format)
+            RuleSet::new(tested.packs.clone())?;
+            test(&tested, files.is_empty(), format)
         }
         RulesCommand::Explain { rule, files } => {
-            let mut packs = shipped(&dictionaries)?;
-            packs.extend(load(&files, &dictionaries)?);
-            explain(&rule, &packs)
+            let mut known = packs::shipped(&dictionaries)?;
+            known.packs.extend(load(&files, &dictionaries)?);
+            explain(&rule, &known)
         }
     }
 }
@@ -120,12 +122,26 @@ fn check(files: &[PathBuf], dictionaries: &[Dictionary]) -> anyhow::Result<ExitC
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
 }
 
-fn test(packs: &[Pack], format: Format) -> anyhow::Result<ExitCode> {
-    let report = testing::run(packs, &no_recordings);
+fn test(tested: &Shipped, are_shipped: bool, format: Format) -> anyhow::Result<ExitCode> {
+    #[cfg(feature = "guard")]
+    let recordings = recorded::Library::new(are_shipped);
+    #[cfg(feature = "guard")]
+    let facts = |pack: &Pack, reference: &_| recordings.facts(pack, reference);
+    #[cfg(not(feature = "guard"))]
+    let facts = |_: &Pack, _: &_| {
+        let _no_recordings = are_shipped;
+        Err("this build has no simulator that could replay it".to_owned())
+    };
+    let report = testing::run(&tested.packs, &facts);
     let text = match format {
-        Format::Terminal => test_page(&report),
+        Format::Terminal => skipped_lines(tested) + &test_page(&report),
         Format::Json => {
-            let document = serde_json::json!({ "version": FORMAT_VERSION, "passed": report.passed(), "report": report });
+            let document = serde_json::json!({
+                "version": FORMAT_VERSION,
+                "passed": report.passed(),
+                "report": report,
+                "skipped": tested.skipped,
+            });
             serde_json::to_string_pretty(&document)? + "\n"
         }
     };
@@ -133,9 +149,14 @@ fn test(packs: &[Pack], format: Format) -> anyhow::Result<ExitCode> {
     Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
 }
 
-fn no_recordings(_: &RecordingRef) -> Result<FactTable, String> {
-    Err("this program cannot replay recordings for rule tests; write the facts as `facts:`"
-        .to_owned())
+/// One line for each pack that this build cannot ask.
+fn skipped_lines(shipped: &Shipped) -> String {
+    shipped.skipped.iter().fold(String::new(), |text, skipped| {
+        text + &format!(
+            "skipped pack `{}`: this build has no facts of subject `{}`\n",
+            skipped.pack, skipped.subject
+        )
+    })
 }
 
 fn test_page(report: &TestReport) -> String {
@@ -153,13 +174,15 @@ fn test_page(report: &TestReport) -> String {
     )
 }
 
-fn explain(id: &str, packs: &[Pack]) -> anyhow::Result<ExitCode> {
-    let rules: BTreeMap<&str, (&Pack, &Rule)> = packs
+fn explain(id: &str, shipped: &Shipped) -> anyhow::Result<ExitCode> {
+    let rules: BTreeMap<&str, (&Pack, &Rule)> = shipped
+        .packs
         .iter()
         .flat_map(|pack| pack.rules().iter().map(move |rule| (rule.id(), (pack, rule))))
         .collect();
     let Some((pack, rule)) = rules.get(id) else {
         let known: Vec<&str> = rules.keys().copied().collect();
+        terminal::say(skipped_lines(shipped).trim_end());
         bail!("no rule is called `{id}`; there are: {}", known.join(", "));
     };
     terminal::print(&rule_page(pack, rule))?;
@@ -195,14 +218,6 @@ fn rule_page(pack: &Pack, rule: &Rule) -> String {
         rule.evidence(),
         rule.tests().len()
     )
-}
-
-/// The packs that ship with the program.
-fn shipped(dictionaries: &[Dictionary]) -> anyhow::Result<Vec<Pack>> {
-    let read = |(name, text): &(&str, &str)| {
-        Ok(Pack::parse(text, &format!("rules/packs/{name}.yaml"), dictionaries)?)
-    };
-    packs::embedded().iter().map(read).collect()
 }
 
 fn load(files: &[PathBuf], dictionaries: &[Dictionary]) -> anyhow::Result<Vec<Pack>> {
