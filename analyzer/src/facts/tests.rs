@@ -386,6 +386,11 @@ fn guards_are_known_by_what_they_do() {
             "",
             "require(msg.sender == owner);",
         ),
+        (
+            "struct S { address owner; } bytes32 constant P = 0x77; function st() private pure returns (S storage r) { assembly { r.slot := P } } constructor() { st().owner = msg.sender; }",
+            "",
+            "require(msg.sender == st().owner);",
+        ),
     ];
     for (members, attributes, check) in guards {
         assert_eq!(
@@ -439,6 +444,11 @@ fn what_only_looks_like_a_guard_is_none() {
         ),
         ("", "", "require(msg.sender == tx.origin);"),
         ("", "", "require(msg.sender != address(0));"),
+        (
+            "struct S { address owner; } bytes32 constant P = 0x77; function st() private pure returns (S storage r) { assembly { r.slot := P } } function take() external { st().owner = msg.sender; }",
+            "",
+            "require(msg.sender == st().owner);",
+        ),
     ];
     for (members, attributes, check) in guards {
         assert_eq!(destructs(&doomed(members, attributes, check)), ["D.k"], "{members} {check}");
