@@ -9,6 +9,7 @@
 //! What happened is known here only as the plain [`record`]s of this crate: no chain state, rule or model. Only
 //! [`guardian`] holds a key. Start reading at [`guardian::PauseEngine::fire`].
 
+mod calendar;
 pub mod guardian;
 pub mod journal;
 pub mod notify;

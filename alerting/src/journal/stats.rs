@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Journal, JournalError, VerdictFilter};
+use crate::calendar::date;
 use crate::record::{Decision, Outcome};
 
 /// What a span of the journal comes to.
@@ -93,43 +94,9 @@ fn decision(decision: Decision) -> &'static str {
     }
 }
 
-/// The day of a time in milliseconds since the Unix epoch, UTC, `YYYY-MM-DD`.
-///
-/// Howard Hinnant's `civil_from_days`: years begin in March, so that a leap day is the last of its year.
-fn date(at_ms: u64) -> String {
-    let days = at_ms / 86_400_000 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{date, percentile};
-
-    #[test]
-    fn days_are_those_of_the_calendar() {
-        const DAY_MS: u64 = 86_400_000;
-        for (day, expected) in [
-            (0, "1970-01-01"),
-            (58, "1970-02-28"),
-            (59, "1970-03-01"),
-            (11_016, "2000-02-29"),
-            (11_017, "2000-03-01"),
-            (19_782, "2024-02-29"),
-            (20_088, "2024-12-31"),
-            (20_089, "2025-01-01"),
-        ] {
-            assert_eq!(date(day * DAY_MS), expected);
-            assert_eq!(date(day * DAY_MS + DAY_MS - 1), expected);
-        }
-    }
+    use super::percentile;
 
     #[test]
     fn a_percentile_is_a_value_that_occurred() {

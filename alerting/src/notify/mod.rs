@@ -1,7 +1,13 @@
 //! Tells people. One file per channel; a channel only delivers, and [`Dispatcher`] does everything that is the
 //! same for all of them: waiting, trying again, giving up.
 
+mod alertmanager;
+mod discord;
 mod dispatcher;
+mod http;
+mod pagerduty;
+mod slack;
+mod telegram;
 mod webhook;
 
 use std::fmt;
@@ -10,10 +16,16 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, B256};
 use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use dispatcher::{Delivery, Dispatcher, RetryPolicy};
+pub use alertmanager::AlertmanagerSettings;
+pub use discord::DiscordSettings;
+pub use dispatcher::{Delivery, Dispatcher, Quiet, RetryPolicy};
+pub use pagerduty::PagerDutySettings;
+pub use slack::SlackSettings;
+pub use telegram::TelegramSettings;
 pub use webhook::{SIGNATURE_HEADER, TIMESTAMP_HEADER, WebhookSettings};
 
 /// Milliseconds since the Unix epoch, from whoever may read a clock.
@@ -41,10 +53,24 @@ pub struct Alert {
 }
 
 /// How bad it is, the worst last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing.
+    #[default]
     Info,
     /// Look at it today.
     Low,
@@ -56,6 +82,18 @@ pub enum Severity {
     Critical,
 }
 
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        })
+    }
+}
+
 /// One channel.
 pub trait Sink: Send + Sync {
     /// Its name in logs and in the journal.
@@ -63,6 +101,17 @@ pub trait Sink: Send + Sync {
 
     /// Delivers once; neither waits nor tries again by itself.
     fn deliver<'a>(&'a self, alert: &'a Alert) -> BoxFuture<'a, Result<(), DeliveryError>>;
+
+    /// Whether the receiver itself folds what is told of one incident, so that telling it again is an update and
+    /// no repetition.
+    fn folds_incidents(&self) -> bool {
+        false
+    }
+
+    /// Says once that the incident of `alert` is over, where the receiver keeps incidents; elsewhere does nothing.
+    fn resolve<'a>(&'a self, _alert: &'a Alert) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 impl fmt::Debug for dyn Sink {
@@ -127,7 +176,25 @@ macro_rules! sinks {
     };
 }
 
+/// At most `chars` characters, the last one an ellipsis where something was cut.
+fn cut(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(chars.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
 sinks! {
+    /// Prometheus Alertmanager.
+    Alertmanager(AlertmanagerSettings),
+    /// A Discord channel.
+    Discord(DiscordSettings),
+    /// PagerDuty, Events API v2.
+    PagerDuty(PagerDutySettings),
+    /// A Slack channel.
+    Slack(SlackSettings),
+    /// A Telegram chat.
+    Telegram(TelegramSettings),
     /// Any HTTP server, with a signature.
     Webhook(WebhookSettings),
 }

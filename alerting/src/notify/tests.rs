@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -10,6 +11,8 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::secret::Secret;
+
+mod channels;
 
 const KEY: &str = "a key that both sides know";
 const NOW_MS: u64 = 1_750_000_000_123;
@@ -83,6 +86,7 @@ fn dispatcher(sinks: Vec<(Severity, Box<dyn Sink>)>) -> Dispatcher {
         timeout: Duration::from_secs(5),
         first_wait: Duration::from_millis(1),
         longest_wait: Duration::from_millis(5),
+        seed: 7,
     };
     Dispatcher::new(sinks, policy)
 }
@@ -120,7 +124,8 @@ async fn a_server_that_stumbles_is_asked_again() {
     let started = Instant::now();
     let deliveries =
         dispatcher(vec![(Severity::Info, webhook(&url))]).deliver(&alert(Severity::High)).await;
-    assert_eq!(deliveries, [Delivery { sink: "ops".into(), attempts: 3, failure: None }]);
+    let arrived = Delivery { sink: "ops".into(), attempts: 3, failure: None, is_folded: false };
+    assert_eq!(deliveries, [arrived]);
     assert_eq!(receiver.join().unwrap().len(), 3);
     assert!(
         started.elapsed() < Duration::from_secs(600),
@@ -203,4 +208,128 @@ fn a_setting_that_cannot_work_is_an_error_at_once_and_shows_no_secret() {
         assert_eq!(error.field, field);
         assert!(!error.to_string().contains("s3cret"), "{error}");
     }
+}
+
+/// Keeps what it is told, and fails as often as it was asked to.
+#[derive(Default)]
+struct Listener {
+    told: Mutex<Vec<Alert>>,
+    resolved: AtomicU32,
+    failures: AtomicU32,
+    folds: bool,
+}
+
+impl Sink for Arc<Listener> {
+    fn name(&self) -> &str {
+        "listener"
+    }
+
+    fn folds_incidents(&self) -> bool {
+        self.folds
+    }
+
+    fn deliver<'a>(&'a self, alert: &'a Alert) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        let fails = self.failures.load(Ordering::SeqCst);
+        let outcome = if fails > 0 {
+            self.failures.store(fails - 1, Ordering::SeqCst);
+            Err(DeliveryError::Refused { reason: "not now".into() })
+        } else {
+            self.told.lock().unwrap().push(alert.clone());
+            Ok(())
+        };
+        Box::pin(std::future::ready(outcome))
+    }
+
+    fn resolve<'a>(&'a self, _alert: &'a Alert) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        self.resolved.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+impl Listener {
+    fn heard(self: &Arc<Self>) -> Dispatcher {
+        dispatcher(vec![(Severity::Info, Box::new(Arc::clone(self)))])
+    }
+
+    fn count(&self) -> usize {
+        self.told.lock().unwrap().len()
+    }
+}
+
+/// An alert of incident `incident`, `after_s` seconds later.
+fn later(severity: Severity, incident: &str, after_s: u64) -> Alert {
+    let mut alert = alert(severity);
+    alert.incident = incident.into();
+    alert.at_ms += after_s * 1_000;
+    alert
+}
+
+#[tokio::test]
+async fn an_incident_is_told_once_then_folded_then_told_with_the_count() {
+    let listener = Arc::new(Listener::default());
+    let dispatcher = listener.heard();
+    for after_s in [0, 10, 599] {
+        let delivery = dispatcher.deliver(&later(Severity::High, "a", after_s)).await.remove(0);
+        assert_eq!((delivery.is_folded, delivery.failure), (after_s > 0, None));
+    }
+    assert_eq!(listener.count(), 1);
+    dispatcher.deliver(&later(Severity::High, "b", 599)).await;
+    assert_eq!(listener.count(), 2, "another incident is another alert");
+    dispatcher.deliver(&later(Severity::Critical, "b", 599)).await;
+    assert_eq!(listener.count(), 3, "what is worse is told");
+    dispatcher.deliver(&later(Severity::High, "a", 600)).await;
+    let told = listener.told.lock().unwrap().pop().unwrap();
+    assert!(
+        told.text.ends_with("(2 more of this incident since it was last told)"),
+        "{}",
+        told.text
+    );
+}
+
+#[tokio::test]
+async fn what_did_not_arrive_silences_nothing() {
+    let listener = Arc::new(Listener { failures: AtomicU32::new(1), ..Listener::default() });
+    let dispatcher = listener.heard();
+    let first = dispatcher.deliver(&later(Severity::High, "a", 0)).await.remove(0);
+    assert_eq!(first.failure.as_deref(), Some("refused: not now"));
+    let second = dispatcher.deliver(&later(Severity::High, "a", 1)).await.remove(0);
+    assert!(!second.is_folded && second.failure.is_none());
+}
+
+#[tokio::test]
+async fn a_receiver_that_keeps_incidents_gets_updates_and_the_end() {
+    let listener = Arc::new(Listener { folds: true, ..Listener::default() });
+    let dispatcher = listener.heard();
+    for after_s in [0, 10, 20] {
+        dispatcher.deliver(&later(Severity::High, "a", after_s)).await;
+    }
+    assert_eq!(listener.count(), 3);
+    assert_eq!(
+        dispatcher.resolve(&later(Severity::Info, "b", 30)).await,
+        [],
+        "nobody was told of it"
+    );
+    assert_eq!(dispatcher.resolve(&later(Severity::Info, "a", 30)).await.len(), 1);
+    assert_eq!(dispatcher.resolve(&later(Severity::Info, "a", 40)).await, [], "it is over already");
+    assert_eq!(listener.resolved.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_flood_is_held_back_and_critical_alerts_pass() {
+    let listener = Arc::new(Listener::default());
+    let quiet = Quiet { alerts_per_minute: 3, ..Quiet::default() };
+    let dispatcher = listener.heard().with_quiet(quiet);
+    let mut held_back = 0;
+    for n in 0..10 {
+        let delivery =
+            dispatcher.deliver(&later(Severity::High, &n.to_string(), 0)).await.remove(0);
+        held_back += usize::from(
+            delivery.failure.is_some_and(|failure| failure.contains("more than 3 alerts")),
+        );
+    }
+    assert_eq!((listener.count(), held_back), (3, 7));
+    dispatcher.deliver(&later(Severity::Critical, "worst", 1)).await;
+    assert_eq!(listener.count(), 4);
+    dispatcher.deliver(&later(Severity::High, "next minute", 60)).await;
+    assert_eq!(listener.count(), 5);
 }

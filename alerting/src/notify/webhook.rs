@@ -1,15 +1,13 @@
 //! Any HTTP server: the alert as JSON, signed so that the receiver knows who sent it and when.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use ureq::Agent;
-use ureq::http::Uri;
 
+use super::http::Endpoint;
 use super::{Alert, Clock, DeliveryError, NotifyError, Sink};
 use crate::secret::Secret;
 
@@ -19,9 +17,6 @@ pub const SIGNATURE_HEADER: &str = "X-Portcullis-Signature";
 
 /// Header with the time of sending, milliseconds since the Unix epoch.
 pub const TIMESTAMP_HEADER: &str = "X-Portcullis-Timestamp";
-
-/// Upper bound on one attempt, also where the dispatcher has given up waiting: it frees the thread.
-const HARD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a webhook is built from.
 #[derive(Debug, Clone)]
@@ -36,34 +31,21 @@ pub struct WebhookSettings {
 
 impl WebhookSettings {
     pub(super) fn build(self, clock: &Clock) -> Result<Webhook, NotifyError> {
-        let refused = |field, reason: &str| {
-            Err(NotifyError { channel: self.name.clone(), field, reason: reason.to_owned() })
-        };
-        let Ok(url) = self.url.expose().parse::<Uri>() else { return refused("url", "not a URL") };
-        if !matches!(url.scheme_str(), Some("http" | "https"))
-            || url.host().is_none_or(str::is_empty)
-        {
-            return refused("url", "expected http:// or https:// and a host");
-        }
+        let endpoint = Endpoint::new(&self.name, "url", &self.url)?;
         if self.signing_key.expose().is_empty() {
-            return refused("signing_key", "expected a key that is not empty");
+            return Err(NotifyError {
+                channel: self.name,
+                field: "signing_key",
+                reason: "expected a key that is not empty".to_owned(),
+            });
         }
-        let agent = Agent::config_builder()
-            .timeout_global(Some(HARD_TIMEOUT))
-            .http_status_as_error(false)
-            // A redirect would hand the alert to an address that nobody configured.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .build()
-            .new_agent();
-        Ok(Webhook { settings: self, url, agent, clock: clock.clone() })
+        Ok(Webhook { settings: self, endpoint, clock: clock.clone() })
     }
 }
 
 pub(super) struct Webhook {
     settings: WebhookSettings,
-    url: Uri,
-    agent: Agent,
+    endpoint: Endpoint,
     clock: Clock,
 }
 
@@ -74,47 +56,15 @@ impl Sink for Webhook {
 
     fn deliver<'a>(&'a self, alert: &'a Alert) -> BoxFuture<'a, Result<(), DeliveryError>> {
         async move {
-            let body = serde_json::to_string(alert).map_err(|error| refused(error.to_string()))?;
+            let body = serde_json::to_string(alert)
+                .map_err(|error| DeliveryError::Refused { reason: error.to_string() })?;
             let timestamp = (self.clock)().to_string();
             let signature = sign(&self.settings.signing_key, &timestamp, &body);
-            let request = self
-                .agent
-                .post(&self.url)
-                .header("Content-Type", "application/json")
-                .header(TIMESTAMP_HEADER, timestamp)
-                .header(SIGNATURE_HEADER, signature);
-            // The client blocks, so it runs where blocking is allowed.
-            tokio::task::spawn_blocking(move || outcome(request.send(body)))
-                .await
-                .unwrap_or_else(|error| Err(refused(error.to_string())))
+            let headers = [(TIMESTAMP_HEADER, timestamp), (SIGNATURE_HEADER, signature)];
+            self.endpoint.post(&headers, body).await
         }
         .boxed()
     }
-}
-
-fn outcome(
-    answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-) -> Result<(), DeliveryError> {
-    let response = match answer {
-        Ok(response) => response,
-        Err(error @ (ureq::Error::BadUri(_) | ureq::Error::Http(_))) => {
-            return Err(refused(error.to_string()));
-        }
-        Err(error) => return Err(DeliveryError::Retry { reason: error.to_string(), after: None }),
-    };
-    let status = response.status();
-    if status.is_success() {
-        return Ok(());
-    }
-    let reason = format!("HTTP status {}", status.as_u16());
-    if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) {
-        let after = response
-            .headers()
-            .get("Retry-After")
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        return Err(DeliveryError::Retry { reason, after: after.map(Duration::from_secs) });
-    }
-    Err(refused(reason))
 }
 
 fn sign(key: &Secret, timestamp: &str, body: &str) -> String {
@@ -127,8 +77,4 @@ fn sign(key: &Secret, timestamp: &str, body: &str) -> String {
         write!(text, "{byte:02x}").expect("a string grows");
         text
     })
-}
-
-fn refused(reason: String) -> DeliveryError {
-    DeliveryError::Refused { reason }
 }

@@ -125,6 +125,9 @@ impl Desk {
         }
         for delivery in deliveries {
             let (kind, detail) = match &delivery.failure {
+                None if delivery.is_folded => {
+                    ("alert_folded", format!("{}: {}", delivery.sink, alert.title))
+                }
                 None => ("alert_delivered", format!("{}: {}", delivery.sink, alert.title)),
                 Some(failure) => (
                     "alert_failed",
