@@ -7,7 +7,7 @@ use portcullis_models::data::{Dataset, Origin, Row};
 use portcullis_models::random::Random;
 use portcullis_models::schema::{CONTRACT, TRANSACTION, transaction};
 use portcullis_models::train::{TrainOptions, fit};
-use portcullis_models::{Engine, Model, Vector};
+use portcullis_models::{Engine, Model, Vector, shipped};
 
 /// Where the set-up script puts the library.
 fn library() -> PathBuf {
@@ -92,6 +92,22 @@ fn onnx_runtime_and_the_native_walk_give_the_same_numbers() {
         highest = highest.max(b.probability);
     }
     assert!(highest - lowest > 0.3, "the rows do not move the model: {lowest} to {highest}");
+}
+
+#[test]
+fn the_model_that_ships_gives_the_same_numbers_on_both() {
+    let library = library();
+    let load = |engine| Model::from_bytes(shipped::TRANSACTION, &TRANSACTION, engine).unwrap();
+    let (native, runtime) = (load(Engine::Native), load(Engine::OnnxRuntime { library: &library }));
+    let mut random = Random::new(29);
+    for _ in 0..500 {
+        let vector = random_vector(&mut random);
+        let (a, b) = (
+            native.score(&vector).unwrap().probability,
+            runtime.score(&vector).unwrap().probability,
+        );
+        assert!((a - b).abs() <= 1e-6, "{a} and {b}");
+    }
 }
 
 #[test]
