@@ -1,6 +1,7 @@
 //! The small commands: what they print can be used as it stands.
 
 #![cfg(all(feature = "audit", feature = "guard"))]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::process::{Command, Output};

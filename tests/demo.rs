@@ -1,6 +1,7 @@
 //! The demo cannot be canned: change what it replays, and what it says follows.
 
 #![cfg(feature = "guard")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

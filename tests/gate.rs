@@ -1,6 +1,7 @@
 //! The main promise on a real node: the guard, a process of its own, pauses the vault before the attack is mined.
 
 #![cfg(feature = "guard")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod process;
 

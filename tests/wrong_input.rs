@@ -1,6 +1,7 @@
 //! What people get wrong when they set up a guard, and what they are told.
 
 #![cfg(feature = "guard")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
