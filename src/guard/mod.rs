@@ -39,6 +39,12 @@ pub(crate) struct GuardArgs {
     /// Judge a recorded stream again, offline: nothing is sent and nobody is told
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     replay: Option<PathBuf>,
+    /// How many times as fast as it was recorded a recording is replayed; without it, as fast as it can be judged
+    #[arg(long, value_name = "N", requires = "replay", value_parser = speed)]
+    speed: Option<f64>,
+    /// Write what is needed to replay this session; transactions are judged one after the other meanwhile
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "replay"])]
+    record: Option<PathBuf>,
     /// Print every transaction, not only those that touch something protected
     #[arg(long)]
     all: bool,
@@ -67,10 +73,12 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         Format::Json => terminal::print(&(serde_json::to_string(event)? + "\n")),
     };
     if let Some(recording) = &args.replay {
-        replay(&args.config, recording, print)?;
+        let pace = args.speed.map_or(Pace::Unpaced, Pace::Times);
+        replay_paced(&args.config, recording, pace, print)?;
         return Ok(ExitCode::SUCCESS);
     }
-    runtime()?.block_on(watch(&args.config, print, platform::interrupted()))?;
+    let record = args.record.as_deref();
+    runtime()?.block_on(watch_recorded(&args.config, record, print, platform::interrupted()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -80,11 +88,24 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
 /// Whatever keeps the guard from starting or going on.
 pub(crate) async fn watch(
     path: &Path,
+    print: impl FnMut(&GuardEvent) -> std::io::Result<()>,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    watch_recorded(path, None, print, stop).await
+}
+
+/// As [`watch`], and records the session into `record` where one is given.
+async fn watch_recorded(
+    path: &Path,
+    record: Option<&Path>,
     mut print: impl FnMut(&GuardEvent) -> std::io::Result<()>,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let (settings, parts) = load(path)?;
-    let (mut handle, mut events) = Guard::start(settings, parts).await?;
+    let (mut handle, mut events) = match record {
+        Some(record) => Guard::record(settings, parts, record).await?,
+        None => Guard::start(settings, parts).await?,
+    };
     let mut printed = Ok(());
     let ended = {
         let mut stop = std::pin::pin!(stop);
@@ -109,7 +130,11 @@ pub(crate) async fn watch(
     }
     ended?;
     printed.context("cannot print the stream")?;
-    journal_is_whole(stopped.journal.as_ref())
+    journal_is_whole(stopped.journal.as_ref())?;
+    match stopped.recording_failure {
+        Some(failure) => anyhow::bail!("the recording is not whole: {failure}"),
+        None => Ok(()),
+    }
 }
 
 /// Replays the recording at `recording` under the configuration at `path`, printing every event; returns them all.
@@ -121,10 +146,18 @@ pub(crate) fn replay(
     recording: &Path,
     print: impl FnMut(&GuardEvent) -> std::io::Result<()> + Send + 'static,
 ) -> anyhow::Result<Vec<GuardEvent>> {
+    replay_paced(path, recording, Pace::Unpaced, print)
+}
+
+fn replay_paced(
+    path: &Path,
+    recording: &Path,
+    pace: Pace,
+    print: impl FnMut(&GuardEvent) -> std::io::Result<()> + Send + 'static,
+) -> anyhow::Result<Vec<GuardEvent>> {
     let (settings, parts) = load(path)?;
     let recording = Arc::new(Recording::open(recording)?);
-    let replay =
-        Replay { hand: dry_hand(&settings, &parts, &recording), recording, pace: Pace::Unpaced };
+    let replay = Replay { hand: dry_hand(&settings, &parts, &recording), recording, pace };
     // The pipeline calls from wherever it runs; the lock keeps lines whole.
     let printing = Arc::new(Mutex::new((print, Ok(()))));
     let observed = Arc::clone(&printing);
@@ -174,7 +207,11 @@ fn check(path: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn load(path: &Path) -> anyhow::Result<(GuardSettings, daemon::Parts)> {
+/// Settings and parts from the configuration at `path`.
+///
+/// # Errors
+/// Whatever in it cannot be used.
+pub(crate) fn load(path: &Path) -> anyhow::Result<(GuardSettings, daemon::Parts)> {
     let config = config::load(path)?;
     for line in parts::unread(&config) {
         terminal::say(&format!("warning: {}: {line}", path.display()));
@@ -182,6 +219,15 @@ fn load(path: &Path) -> anyhow::Result<(GuardSettings, daemon::Parts)> {
     let Parts { settings, rules, model, key, dispatcher } = parts::gather(&config, path)?;
     let parts = daemon::Parts { rules, model, key, dispatcher, clock: Arc::new(platform::now_ms) };
     Ok((settings, parts))
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let times: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if times.is_finite() && times > 0.0 {
+        Ok(times)
+    } else {
+        Err("expected more than 0".to_owned())
+    }
 }
 
 /// A hand that shows what would be sent; none where no guardian or no key is configured.

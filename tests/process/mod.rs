@@ -14,10 +14,17 @@ pub(crate) struct GuardProcess {
 }
 
 impl GuardProcess {
+    #[allow(dead_code, reason = "each test binary uses its own part of this file")]
     pub(crate) fn start(config: &Path, key: Option<&str>) -> Self {
+        Self::start_with(config, key, &[])
+    }
+
+    /// With more arguments to `guard`.
+    pub(crate) fn start_with(config: &Path, key: Option<&str>, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
             .args(["guard", "--format", "json", "--config"])
             .arg(config)
+            .args(arguments)
             .envs(key.map(|key| ("PORTCULLIS_TEST_KEY", key)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -49,6 +56,15 @@ impl GuardProcess {
                 return event;
             }
         }
+    }
+
+    /// Everything that it told until it ended; waits for that.
+    #[allow(dead_code, reason = "each test binary uses its own part of this file")]
+    pub(crate) fn rest(&mut self) -> Vec<serde_json::Value> {
+        while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(60)) {
+            self.seen.push(serde_json::from_str(&line).expect("each line is one JSON object"));
+        }
+        std::mem::take(&mut self.seen)
     }
 
     /// Interrupts it as Ctrl-C would, and waits until it has ended; returns its exit code.

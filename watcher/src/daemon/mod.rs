@@ -16,6 +16,7 @@ mod tests;
 use std::{
     collections::BTreeMap,
     fmt,
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -42,13 +43,15 @@ use crate::{
     act::{Desk, EngineHand, PauseHand},
     facts::Protected,
     policy::{Ledger, Limits},
-    settings::{ChainSettings, Flow, GuardSettings},
+    settings::{ChainSettings, Flow, GuardSettings, ProtectedSettings},
     simulate::Simulator,
     source::{
         Clock, NodeSource, Pool, Source, SourceError,
-        recording::{Pace, Recording, RecordingSource},
+        recording::{
+            Pace, RecordedChain, RecordedContract, Recording, RecordingError, RecordingSource, Tape,
+        },
     },
-    state::{ChainRules, ForkedState, RpcBackend, StateError},
+    state::{Backend, ChainRules, ForkedState, RecordingBackend, RpcBackend, StateError},
     verdict::Judge,
 };
 use chain::{Chain, Orders};
@@ -130,6 +133,15 @@ pub enum GuardError {
         /// What is missing.
         missing: &'static str,
     },
+    /// A recording holds one chain.
+    #[error("a recording holds one chain, and {configured} are configured")]
+    NotOneChain {
+        /// Chains configured.
+        configured: usize,
+    },
+    /// The recording cannot be written.
+    #[error("the recording: {0}")]
+    Recording(#[from] RecordingError),
     /// The journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -164,6 +176,7 @@ pub struct GuardHandle {
     chains: JoinSet<Result<(), GuardError>>,
     alerts: JoinSet<()>,
     stop_alerts: watch::Sender<bool>,
+    tape: Option<Arc<Tape>>,
 }
 
 /// What a stopped guard leaves.
@@ -173,6 +186,8 @@ pub struct Stopped {
     pub totals: Totals,
     /// How the journal fared; none where there was none.
     pub journal: Option<JournalHealth>,
+    /// Why the recording ended before the guard did; none where it is whole or was not asked for.
+    pub recording_failure: Option<String>,
 }
 
 /// Events as one observer sees them.
@@ -211,6 +226,33 @@ impl Guard {
         settings: GuardSettings,
         parts: Parts,
     ) -> Result<(GuardHandle, GuardEvents), GuardError> {
+        Self::begin(settings, parts, None).await
+    }
+
+    /// As [`Guard::start`], and writes to `path` what [`replay`] needs to come to the same verdicts.
+    ///
+    /// While it records, the guard judges one transaction after the other, in the order in which they are written:
+    /// only then does a replay find each on the state that it was judged on.
+    ///
+    /// # Errors
+    /// As [`Guard::start`]; more chains than one, or a file that cannot be made.
+    pub async fn record(
+        settings: GuardSettings,
+        parts: Parts,
+        path: &Path,
+    ) -> Result<(GuardHandle, GuardEvents), GuardError> {
+        let [chain] = settings.chains.as_slice() else {
+            return Err(GuardError::NotOneChain { configured: settings.chains.len() });
+        };
+        let tape = Arc::new(tape(chain, &settings, path)?);
+        Self::begin(settings, parts, Some(tape)).await
+    }
+
+    async fn begin(
+        settings: GuardSettings,
+        parts: Parts,
+        tape: Option<Arc<Tape>>,
+    ) -> Result<(GuardHandle, GuardEvents), GuardError> {
         check(&settings, parts.key.is_some())?;
         let journal = open_journal(&settings)?;
         let (observers, events) = broadcast::channel(settings.channels.observers.max(1));
@@ -233,6 +275,7 @@ impl Guard {
             chains: JoinSet::new(),
             alerts: JoinSet::new(),
             stop_alerts: watch::Sender::new(false),
+            tape: tape.clone(),
         };
         let deliver = run::deliver(
             alerts,
@@ -251,7 +294,11 @@ impl Guard {
             let source =
                 if chain.flow == Flow::Mempool { source } else { source.without_mempool() };
             let links = source.links();
-            let state = ForkedState::new(rules_of(chain), Arc::new(RpcBackend::new(links.clone())));
+            let mut backend: Arc<dyn Backend> = Arc::new(RpcBackend::new(links.clone()));
+            if let Some(tape) = &tape {
+                backend = Arc::new(RecordingBackend::onto(backend, Arc::clone(tape)));
+            }
+            let state = ForkedState::new(rules_of(chain), backend);
             let rpcs = links.into_iter().map(|link| Arc::new(link) as Arc<dyn Rpc>).collect();
             let hand = engine_hand(chain, &settings, parts.key.as_ref(), rpcs)?;
             let chain_of = Chain::new(
@@ -270,6 +317,7 @@ impl Guard {
                 workers: settings.workers.max(1),
                 ask_every: Duration::from_millis(chain.block_time_ms.clamp(200, 12_000) / 2),
                 stop: handle.stop.subscribe(),
+                tape: tape.clone(),
             };
             handle.chains.spawn(runner.run(Box::new(source)));
         }
@@ -320,8 +368,13 @@ impl GuardHandle {
             tracing::error!(target: "watcher::daemon", "the journal did not take all rows");
         }
         let totals = self.desk.totals();
+        let recorded = self.tape.as_ref().map_or(Ok(()), |tape| tape.end());
         self.desk.tell(GuardEvent::Stopped { totals });
-        Stopped { totals, journal: self.desk.journal_health() }
+        Stopped {
+            totals,
+            journal: self.desk.journal_health(),
+            recording_failure: recorded.err().map(|error| error.to_string()),
+        }
     }
 }
 
@@ -370,10 +423,11 @@ pub async fn replay(
     let ledger = Arc::new(Mutex::new(Ledger::new(limits(settings, &judge))));
     desk.tell(GuardEvent::Started(started(settings, &parts, true)));
     let hand = replay.hand.map(|hand| Arc::new(hand) as Arc<dyn PauseHand>);
+    let flow = chain.flow;
     let chain = Chain::new(chain, settings, state, hand, judge, ledger, Arc::clone(&desk));
     let source = Box::new(RecordingSource::new(replay.recording, replay.pace));
     let (receiver, task) = source.start(settings.channels.source);
-    let player = run::Player { chain: Arc::new(chain), now_ms };
+    let player = run::Player { chain: Arc::new(chain), flow, now_ms };
     let (played, told) = tokio::join!(player.play(receiver), task);
     told?;
     played?;
@@ -498,6 +552,32 @@ fn started(settings: &GuardSettings, parts: &Parts, is_replay: bool) -> Started 
         model: parts.model.as_ref().map(|model| model.hash_hex()),
         is_replay,
     }
+}
+
+/// A recording to come, with the protected contracts under their protocols' names.
+fn tape(
+    chain: &ChainSettings,
+    settings: &GuardSettings,
+    path: &Path,
+) -> Result<Tape, RecordingError> {
+    let rules = rules_of(chain);
+    let recorded = RecordedChain {
+        name: chain.name.to_string(),
+        id: rules.chain_id,
+        hardfork: rules.hardfork,
+        block_time_s: rules.block_time_s,
+    };
+    let protocols = settings.protected.iter().filter(|protected| protected.chain == chain.name);
+    let named = |protected: &ProtectedSettings| {
+        let contract = RecordedContract { name: protected.name.clone(), protected: true };
+        protected.addresses.iter().map(|address| (*address, contract.clone())).collect::<Vec<_>>()
+    };
+    let mut contracts: BTreeMap<_, _> = protocols.flat_map(named).collect();
+    if let Some(guardian) = settings.guardian {
+        let name = "guardian".to_owned();
+        contracts.entry(guardian).or_insert(RecordedContract { name, protected: false });
+    }
+    Tape::create(path, recorded, contracts)
 }
 
 fn rules_of(chain: &ChainSettings) -> ChainRules {

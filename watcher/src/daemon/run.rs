@@ -26,7 +26,7 @@ use super::{
 use crate::{
     act::{Desk, GuardEvent, Pursuit, pursue},
     settings::{ChannelSettings, Flow},
-    source::{BlockRecord, Offered, Source, SourceEvent},
+    source::{BlockRecord, Offered, Source, SourceEvent, recording::Tape},
     state::AdvanceReport,
     verdict::Unjudged,
 };
@@ -44,6 +44,8 @@ pub(super) struct Runner {
     pub(super) workers: usize,
     pub(super) ask_every: Duration,
     pub(super) stop: watch::Receiver<bool>,
+    /// Where the session is recorded; with it, one transaction is judged after the other.
+    pub(super) tape: Option<Arc<Tape>>,
 }
 
 /// What a worker hands back.
@@ -67,6 +69,7 @@ struct Running {
     tasks: JoinSet<Result<(), GuardError>>,
     has_preflight: bool,
     readiness: Arc<Readiness>,
+    tape: Option<Arc<Tape>>,
 }
 
 /// What must be there before a chain is [`GuardEvent::Ready`].
@@ -108,6 +111,7 @@ impl Runner {
             tasks: JoinSet::new(),
             has_preflight: false,
             readiness: Arc::default(),
+            tape: self.tape.clone(),
         };
         let ended: Result<(), GuardError> = loop {
             tokio::select! {
@@ -210,10 +214,11 @@ impl Running {
     async fn take(&mut self, event: SourceEvent) {
         let chain = Arc::clone(&self.chain);
         match event {
-            SourceEvent::Pending(tx) => match chain.pool().insert(Arc::clone(&tx)) {
-                Offered::Known => {}
-                _ => self.enqueue(Job::taken(tx, chain.desk.now_ms())),
-            },
+            SourceEvent::Pending(tx) if self.is_before_recording() => {
+                let job = Job::taken(tx, chain.desk.now_ms());
+                self.wait(job);
+            }
+            SourceEvent::Pending(tx) => self.offer(Job::taken(tx, chain.desk.now_ms())).await,
             SourceEvent::Head(block) => self.advance(block).await,
             SourceEvent::Up { .. } => {
                 tell(&chain, event);
@@ -223,7 +228,28 @@ impl Running {
         }
     }
 
-    fn enqueue(&mut self, job: Job) {
+    /// A recording begins with a head; what was told before it is judged, and written, right after it.
+    fn is_before_recording(&self) -> bool {
+        self.tape.is_some() && self.chain.simulator.state().head().is_none()
+    }
+
+    /// Takes a transaction in that was not seen before.
+    async fn offer(&mut self, job: Job) {
+        if self.chain.pool().insert(Arc::clone(&job.tx)) == Offered::Known {
+            return;
+        }
+        if let Some(tape) = &self.tape {
+            tape.pending(&job.tx);
+        }
+        self.enqueue(job).await;
+    }
+
+    /// Hands a job to the workers; while a session is recorded, waits until it is done.
+    async fn enqueue(&mut self, job: Job) {
+        if self.tape.is_some() {
+            self.judge_now(job).await;
+            return;
+        }
         if let Err(refused) = self.work.try_send(job) {
             let job = refused.into_inner();
             let reason = "no room in the work queue".to_owned();
@@ -232,9 +258,40 @@ impl Running {
         }
     }
 
+    async fn judge_now(&mut self, job: Job) {
+        let chain = Arc::clone(&self.chain);
+        match spawn_blocking(move || chain.work(job)).await {
+            Ok(Done::Settled(pursuits)) => {
+                for pursuit in pursuits {
+                    let pause = carry_out(Arc::clone(&self.chain), pursuit, self.ask_every);
+                    self.tasks.spawn(async move {
+                        pause.await;
+                        Ok(())
+                    });
+                }
+            }
+            Ok(Done::Waiting(job)) => self.wait(job),
+            Err(error) => {
+                tracing::error!(target: "watcher::daemon", %error, "a judgement crashed");
+            }
+        }
+    }
+
     async fn advance(&mut self, block: Arc<BlockRecord>) {
+        let is_first = self.is_before_recording();
+        if let Some(tape) = &self.tape {
+            tape.head(&block);
+        }
+        let judges_block = self.flow != Flow::Mempool;
+        if judges_block && self.tape.is_some() && !is_first {
+            for tx in &block.transactions {
+                if self.chain.pool().insert(Arc::clone(tx)) != Offered::Known {
+                    self.judge_now(Job::taken(Arc::clone(tx), self.chain.desk.now_ms())).await;
+                }
+            }
+        }
         let moved = Arc::clone(&block);
-        let judge = (self.flow != Flow::Mempool).then(|| Worker {
+        let judge = (judges_block && self.tape.is_none()).then(|| Worker {
             chain: Arc::clone(&self.chain),
             ask_every: self.ask_every,
             done: self.finished.clone(),
@@ -253,7 +310,11 @@ impl Running {
         self.readiness.note(&self.chain, &self.readiness.has_head);
         self.chain.pool().mined(&block);
         for job in std::mem::take(&mut self.waiting) {
-            self.enqueue(job);
+            if is_first {
+                self.offer(job).await;
+            } else {
+                self.enqueue(job).await;
+            }
         }
         if let Some(hand) = self.chain.hand.clone() {
             self.tasks.spawn(async move {
@@ -276,14 +337,16 @@ impl Running {
                     Ok(())
                 });
             }
-            Finished::Waiting(job) => {
-                self.waiting.push_back(job);
-                if self.waiting.len() > WAITING_LIMIT
-                    && let Some(oldest) = self.waiting.pop_front()
-                {
-                    too_many_wait(&self.chain, &oldest);
-                }
-            }
+            Finished::Waiting(job) => self.wait(job),
+        }
+    }
+
+    fn wait(&mut self, job: Job) {
+        self.waiting.push_back(job);
+        if self.waiting.len() > WAITING_LIMIT
+            && let Some(oldest) = self.waiting.pop_front()
+        {
+            too_many_wait(&self.chain, &oldest);
         }
     }
 
@@ -344,6 +407,7 @@ impl Running {
 /// Plays a recording: one event after the other, each finished before the next.
 pub(super) struct Player {
     pub(super) chain: Arc<Chain>,
+    pub(super) flow: Flow,
     /// The recording's time, milliseconds since the epoch.
     pub(super) now_ms: Arc<AtomicU64>,
 }
@@ -366,6 +430,13 @@ impl Player {
                 }
                 SourceEvent::Head(block) => {
                     self.set_clock(block.seen_at_ms);
+                    if self.flow != Flow::Mempool && chain.simulator.state().head().is_some() {
+                        for tx in &block.transactions {
+                            if chain.pool().insert(Arc::clone(tx)) != Offered::Known {
+                                self.work(Job::replayed(Arc::clone(tx)), &mut waiting).await?;
+                            }
+                        }
+                    }
                     let moved = Arc::clone(&block);
                     self.blocking(move |chain| advance(chain, &moved)).await?;
                     chain.pool().mined(&block);

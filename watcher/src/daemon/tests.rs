@@ -760,6 +760,7 @@ impl Live {
             workers: 1,
             ask_every: Duration::ZERO,
             stop: stop.subscribe(),
+            tape: None,
         };
         let ended = tokio::spawn(runner.run(Box::new(Script { events, failure })));
         Self { hand, events: receiver, alerts, stop, ended }

@@ -2,8 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fmt,
-    io::Write,
+    fmt, io,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -11,7 +10,8 @@ use alloy::primitives::{Address, B256, U256};
 
 use super::{AccountState, Backend, ChainRules, ForkedState, Head, Item, StateError};
 use crate::source::recording::{
-    AccountEntry, BlockHashEntry, Entry, RecordedAccount, Recording, RecordingWriter, SlotEntry,
+    AccountEntry, BlockHashEntry, Entry, RecordedAccount, Recording, RecordingError,
+    RecordingWriter, SlotEntry, Tape,
 };
 
 impl ForkedState {
@@ -93,23 +93,40 @@ impl Backend for RecordedBackend {
     }
 }
 
+/// Where fetched state is written.
+type Write = Box<dyn Fn(&Entry) -> Result<(), RecordingError> + Send + Sync>;
+
 /// Passes fetches on, and writes what they brought into a recording.
-///
-/// A line that cannot be written fails the fetch: a recording with a hole in it would not replay.
-pub struct RecordingBackend<W: Write + Send> {
+pub struct RecordingBackend {
     inner: Arc<dyn Backend>,
-    writer: Arc<Mutex<RecordingWriter<W>>>,
+    write: Write,
 }
 
-impl<W: Write + Send> RecordingBackend<W> {
-    /// Fetches from `inner` and records into `writer`.
-    pub fn new(inner: Arc<dyn Backend>, writer: Arc<Mutex<RecordingWriter<W>>>) -> Self {
-        Self { inner, writer }
+impl RecordingBackend {
+    /// Fetches from `inner` and records into `writer`. A line that cannot be written fails the fetch: a recording
+    /// with a hole in it would not replay.
+    pub fn new<W: io::Write + Send + 'static>(
+        inner: Arc<dyn Backend>,
+        writer: Arc<Mutex<RecordingWriter<W>>>,
+    ) -> Self {
+        let write: Write = Box::new(move |entry| {
+            writer.lock().unwrap_or_else(PoisonError::into_inner).entry(entry)
+        });
+        Self { inner, write }
+    }
+
+    /// Fetches from `inner` and records onto `tape`. A tape that fails ends the recording and no fetch: whoever
+    /// guards must not go blind because a disk is full.
+    pub fn onto(inner: Arc<dyn Backend>, tape: Arc<Tape>) -> Self {
+        let write: Write = Box::new(move |entry| {
+            tape.entry(entry);
+            Ok(())
+        });
+        Self { inner, write }
     }
 
     fn record(&self, what: Item, at: &Head, entry: &Entry) -> Result<(), StateError> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.entry(entry).map_err(|error| StateError::Fetch {
+        (self.write)(entry).map_err(|error| StateError::Fetch {
             what,
             block: at.number,
             reason: error.to_string(),
@@ -117,13 +134,13 @@ impl<W: Write + Send> RecordingBackend<W> {
     }
 }
 
-impl<W: Write + Send> fmt::Debug for RecordingBackend<W> {
+impl fmt::Debug for RecordingBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecordingBackend").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
 
-impl<W: Write + Send> Backend for RecordingBackend<W> {
+impl Backend for RecordingBackend {
     fn account(&self, at: &Head, address: Address) -> Result<Option<AccountState>, StateError> {
         let found = self.inner.account(at, address)?;
         let account = found.as_ref().map(RecordedAccount::from);

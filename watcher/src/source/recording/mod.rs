@@ -6,6 +6,7 @@
 
 mod read;
 mod replay;
+mod tape;
 mod write;
 
 #[cfg(test)]
@@ -21,6 +22,7 @@ use super::{Hardfork, Head, Withdrawal};
 
 pub use read::Recording;
 pub use replay::{Pace, RecordingSource};
+pub use tape::Tape;
 pub use write::RecordingWriter;
 
 /// What the `format` member of a header says.

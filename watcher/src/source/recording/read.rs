@@ -83,7 +83,7 @@ impl Recording {
     }
 
     /// The head that the recording begins on, as a block without transactions.
-    pub(super) fn first_block(&self) -> BlockRecord {
+    pub fn first_block(&self) -> BlockRecord {
         let Head {
             number,
             hash,
