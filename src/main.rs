@@ -22,6 +22,8 @@ mod init;
 mod journal;
 #[cfg(feature = "guard")]
 mod models;
+#[cfg(feature = "guard")]
+mod notify;
 mod platform;
 mod rules;
 mod schema;
@@ -60,6 +62,9 @@ enum Command {
     /// List, show, count and export what was judged
     #[cfg(feature = "guard")]
     Journal(journal::JournalArgs),
+    /// Try out the channels that tell people
+    #[cfg(feature = "guard")]
+    Notify(notify::NotifyArgs),
     /// Write a commented example configuration
     #[cfg(feature = "guard")]
     Init(init::InitArgs),
@@ -95,6 +100,8 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         #[cfg(feature = "guard")]
         Command::Journal(args) => journal::run(args),
+        #[cfg(feature = "guard")]
+        Command::Notify(args) => notify::run(args),
         #[cfg(feature = "guard")]
         Command::Init(args) => init::run(args),
         #[cfg(feature = "guard")]

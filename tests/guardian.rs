@@ -1,6 +1,7 @@
 //! `portcullis guardian` on a real node: from nothing to a guardian that could pause, and every step that is missing.
 
 #![cfg(feature = "guard")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

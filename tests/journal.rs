@@ -1,6 +1,7 @@
 //! `portcullis journal` over a journal written here.
 
 #![cfg(feature = "guard")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -19,7 +20,7 @@ const DAYS_MS: [u64; 2] = [1_749_988_800_000, 1_750_075_200_000];
 fn verdict(n: u8) -> VerdictRow {
     let is_attack = n == 9;
     VerdictRow {
-        chain: if n % 2 == 0 { "even" } else { "odd" }.into(),
+        chain: if n.is_multiple_of(2) { "even" } else { "odd" }.into(),
         chain_id: 31_337,
         block: 100 + u64::from(n),
         tx_hash: B256::repeat_byte(n),

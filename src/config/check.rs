@@ -64,9 +64,14 @@ fn find_problem(config: &Config) -> Option<(String, String)> {
             return Some((field.to_owned(), "expected a probability from 0 to 1".to_owned()));
         }
     }
-    for (i, hook) in config.notify.iter().enumerate() {
-        if hook.webhook.is_keyed_literal() {
-            return Some((format!("notify[{i}].webhook"), keyed("address")));
+    let mut channels = BTreeSet::new();
+    for (i, channel) in config.notify.iter().enumerate() {
+        if !channels.insert(channel.name()) {
+            let problem = format!("a channel named `{}` stands above", channel.name());
+            return Some((format!("notify[{i}].name"), problem));
+        }
+        if channel.has_keyed_literal() {
+            return Some((format!("notify[{i}].url"), keyed("address")));
         }
     }
     None

@@ -4,6 +4,7 @@
 //! and every error names the file and the key. [`load`] returns a checked configuration.
 
 mod check;
+mod notify;
 mod presets;
 mod secret;
 
@@ -13,6 +14,7 @@ use alloy::primitives::{Address, Bytes};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(crate) use notify::Notify;
 pub(crate) use presets::Preset;
 pub(crate) use secret::{Secret, SecretOr};
 
@@ -75,7 +77,7 @@ pub(crate) struct Config {
     pub journal: Journal,
     /// Who is told.
     #[serde(default)]
-    pub notify: Vec<Webhook>,
+    pub notify: Vec<Notify>,
 }
 
 /// The names of the modes, for the schema.
@@ -283,18 +285,6 @@ impl Default for Journal {
     fn default() -> Self {
         Self { path: PathBuf::from("portcullis.db"), evidence_floor: 0.2 }
     }
-}
-
-/// One webhook that is told of alerts and pauses.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Webhook {
-    /// Name in logs and in the journal.
-    pub name: String,
-    /// Address; one that holds a token is a secret.
-    pub webhook: SecretOr,
-    /// Secret that signs the body (HMAC-SHA256).
-    pub signing_key: Secret,
 }
 
 /// Reads and checks a configuration.

@@ -86,3 +86,32 @@ fn a_key_has_one_place() {
     );
     assert!(refusal(&text).contains("guardian.key: expected exactly one of"));
 }
+
+#[test]
+fn a_channel_is_told_apart_by_its_kind() {
+    let text = format!(
+        "version = 1\n{CHAIN}[[notify]]\nkind = 'slack'\nname = 'team'\nurl = {{ env = 'A' }}\n\
+         [[notify]]\nkind = 'pagerduty'\nname = 'pager'\nrouting_key = {{ env = 'B' }}\nmin_severity = 'high'\n"
+    );
+    let config = read(&text).unwrap();
+    let told: Vec<_> = config.notify.iter().map(|one| (one.name(), one.min_severity())).collect();
+    use portcullis_alerting::notify::Severity;
+    assert_eq!(told, [("team", Severity::Info), ("pager", Severity::High)]);
+}
+
+#[test]
+fn a_channel_that_cannot_be_is_refused() {
+    for (channel, words) in [
+        ("kind = 'pigeon'\nname = 'p'", "pigeon"),
+        ("kind = 'slack'\nname = 's'\nurl = { env = 'A' }\ntoken = 'x'", "token"),
+        ("kind = 'slack'\nname = 's'\nurl = 'https://hooks.example/T0/B0/s3cret'", "notify[0].url"),
+        ("kind = 'pagerduty'\nname = 'p'\nrouting_key = 'key'", "expected `env` or `file`"),
+        (
+            "kind = 'slack'\nname = 's'\nurl = { env = 'A' }\n[[notify]]\nkind = 'slack'\nname = 's'\nurl = { env = 'A' }",
+            "notify[1].name: a channel named `s` stands above",
+        ),
+    ] {
+        let message = refusal(&format!("version = 1\n{CHAIN}[[notify]]\n{channel}\n"));
+        assert!(message.contains(words), "`{words}` is missing in: {message}");
+    }
+}

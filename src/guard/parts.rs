@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use portcullis_alerting::guardian::{FeeBudget, Key};
-use portcullis_alerting::notify::{
-    Dispatcher, RetryPolicy, Severity, SinkSettings, WebhookSettings,
-};
+use portcullis_alerting::notify::{Dispatcher, RetryPolicy};
 use portcullis_alerting::secret::Secret;
 use portcullis_models::schema::TRANSACTION;
 use portcullis_models::{Engine, Model, shipped};
@@ -231,19 +229,10 @@ pub(crate) fn key_at(place: &config::Key, base: &Path) -> anyhow::Result<Key> {
 fn dispatcher(config: &Config, base: &Path) -> anyhow::Result<Dispatcher> {
     let clock = Arc::new(platform::now_ms) as _;
     let mut routes = Vec::new();
-    for hook in &config.notify {
-        let read = |secret: Result<String, String>| {
-            secret
-                .map(Secret::new)
-                .map_err(anyhow::Error::msg)
-                .with_context(|| format!("notify `{}`", hook.name))
-        };
-        let settings = WebhookSettings {
-            name: hook.name.clone(),
-            url: read(hook.webhook.reveal(base))?,
-            signing_key: read(hook.signing_key.reveal(base))?,
-        };
-        routes.push((Severity::Info, SinkSettings::Webhook(settings).build(&clock)?));
+    for channel in &config.notify {
+        routes.push((channel.min_severity(), channel.settings(base)?.build(&clock)?));
     }
-    Ok(Dispatcher::new(routes, RetryPolicy::default()))
+    // Any number does: guards that failed together were not started in the same millisecond.
+    let policy = RetryPolicy { seed: platform::now_ms(), ..RetryPolicy::default() };
+    Ok(Dispatcher::new(routes, policy))
 }

@@ -1,0 +1,172 @@
+//! `[[notify]]`: one entry per channel, told apart by `kind`.
+
+use std::path::Path;
+
+use anyhow::Context;
+use portcullis_alerting::notify::{
+    AlertmanagerSettings, DiscordSettings, PagerDutySettings, Severity, SinkSettings,
+    SlackSettings, TelegramSettings, WebhookSettings,
+};
+use portcullis_alerting::secret;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Secret, SecretOr};
+
+/// One channel that is told of alerts and pauses.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub(crate) enum Notify {
+    /// Any HTTP server, with a signature that it can verify.
+    Webhook(Webhook),
+    /// A Slack channel, by an incoming webhook.
+    Slack(ByAddress),
+    /// A Discord channel, by its webhook.
+    Discord(ByAddress),
+    /// PagerDuty, Events API v2.
+    PagerDuty(PagerDuty),
+    /// A Telegram chat, by a bot.
+    Telegram(Telegram),
+    /// Prometheus Alertmanager.
+    Alertmanager(ByAddress),
+}
+
+/// A server of one's own.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Webhook {
+    /// Name in logs and in the journal.
+    pub name: String,
+    /// Lowest severity that it is told of: `info` (default), `low`, `medium`, `high`, `critical`.
+    #[serde(default)]
+    pub min_severity: Severity,
+    /// Address; one that holds a token is a secret.
+    #[serde(alias = "webhook")]
+    pub url: SecretOr,
+    /// Secret that signs the body (HMAC-SHA256).
+    pub signing_key: Secret,
+}
+
+/// A channel that its address alone gives access to.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ByAddress {
+    /// Name in logs and in the journal.
+    pub name: String,
+    /// Lowest severity that it is told of: `info` (default), `low`, `medium`, `high`, `critical`.
+    #[serde(default)]
+    pub min_severity: Severity,
+    /// Address; one that holds a token is a secret.
+    pub url: SecretOr,
+}
+
+/// A PagerDuty service.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PagerDuty {
+    /// Name in logs and in the journal.
+    pub name: String,
+    /// Lowest severity that it is told of: `info` (default), `low`, `medium`, `high`, `critical`.
+    #[serde(default)]
+    pub min_severity: Severity,
+    /// Integration key of the service.
+    pub routing_key: Secret,
+    /// Where events are taken; default: `https://events.pagerduty.com/v2/enqueue`.
+    pub url: Option<String>,
+}
+
+/// A Telegram bot and a chat that it may write to.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Telegram {
+    /// Name in logs and in the journal.
+    pub name: String,
+    /// Lowest severity that it is told of: `info` (default), `low`, `medium`, `high`, `critical`.
+    #[serde(default)]
+    pub min_severity: Severity,
+    /// Token of the bot.
+    pub token: Secret,
+    /// The chat: its number, or `@name` of a public channel.
+    pub chat_id: String,
+    /// Where the bot API is served; default: `https://api.telegram.org`.
+    pub url: Option<String>,
+}
+
+impl Notify {
+    /// Its name in logs and in the journal.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Webhook(channel) => &channel.name,
+            Self::Slack(channel) | Self::Discord(channel) | Self::Alertmanager(channel) => {
+                &channel.name
+            }
+            Self::PagerDuty(channel) => &channel.name,
+            Self::Telegram(channel) => &channel.name,
+        }
+    }
+
+    /// Lowest severity that it is told of.
+    pub(crate) fn min_severity(&self) -> Severity {
+        match self {
+            Self::Webhook(channel) => channel.min_severity,
+            Self::Slack(channel) | Self::Discord(channel) | Self::Alertmanager(channel) => {
+                channel.min_severity
+            }
+            Self::PagerDuty(channel) => channel.min_severity,
+            Self::Telegram(channel) => channel.min_severity,
+        }
+    }
+
+    /// Whether a literal address carries what is usually a key.
+    pub(super) fn has_keyed_literal(&self) -> bool {
+        match self {
+            Self::Webhook(channel) => channel.url.is_keyed_literal(),
+            Self::Slack(channel) | Self::Discord(channel) | Self::Alertmanager(channel) => {
+                channel.url.is_keyed_literal()
+            }
+            Self::PagerDuty(_) | Self::Telegram(_) => false,
+        }
+    }
+
+    /// What the channel is built from, secrets read from their places; `base` is the configuration's folder.
+    ///
+    /// # Errors
+    /// A secret that cannot be had: its place, never its value.
+    pub(crate) fn settings(&self, base: &Path) -> anyhow::Result<SinkSettings> {
+        let read = |value: Result<String, String>| {
+            let value = value.map(secret::Secret::new).map_err(anyhow::Error::msg);
+            value.with_context(|| format!("notify `{}`", self.name()))
+        };
+        let name = self.name().to_owned();
+        let or = |url: &Option<String>, usual: &str| url.clone().unwrap_or_else(|| usual.into());
+        Ok(match self {
+            Self::Webhook(channel) => SinkSettings::Webhook(WebhookSettings {
+                name,
+                url: read(channel.url.reveal(base))?,
+                signing_key: read(channel.signing_key.reveal(base))?,
+            }),
+            Self::Slack(channel) => {
+                SinkSettings::Slack(SlackSettings { name, url: read(channel.url.reveal(base))? })
+            }
+            Self::Discord(channel) => {
+                let url = read(channel.url.reveal(base))?;
+                SinkSettings::Discord(DiscordSettings { name, url })
+            }
+            Self::Alertmanager(channel) => {
+                let url = read(channel.url.reveal(base))?;
+                SinkSettings::Alertmanager(AlertmanagerSettings { name, url })
+            }
+            Self::PagerDuty(channel) => SinkSettings::PagerDuty(PagerDutySettings {
+                name,
+                routing_key: read(channel.routing_key.reveal(base))?,
+                url: or(&channel.url, "https://events.pagerduty.com/v2/enqueue"),
+            }),
+            Self::Telegram(channel) => SinkSettings::Telegram(TelegramSettings {
+                name,
+                token: read(channel.token.reveal(base))?,
+                chat_id: channel.chat_id.clone(),
+                api: or(&channel.url, "https://api.telegram.org"),
+            }),
+        })
+    }
+}
