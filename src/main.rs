@@ -27,6 +27,8 @@ mod notify;
 mod platform;
 mod rules;
 mod schema;
+#[cfg(feature = "guard")]
+mod simulate;
 mod terminal;
 
 use std::process::ExitCode;
@@ -56,6 +58,9 @@ enum Command {
     /// Set a guardian contract up, and see whether it could pause right now
     #[cfg(feature = "guard")]
     Guardian(guardian::GuardianArgs),
+    /// Judge one transaction and draw its call tree
+    #[cfg(feature = "guard")]
+    Simulate(simulate::SimulateArgs),
     /// Show the main job on an embedded default: audit a vault, then watch it being attacked
     #[cfg(feature = "guard")]
     Demo(demo::DemoArgs),
@@ -96,6 +101,8 @@ fn main() -> ExitCode {
         Command::Guard(args) => guard::run(args),
         #[cfg(feature = "guard")]
         Command::Guardian(args) => guardian::run(args),
+        #[cfg(feature = "guard")]
+        Command::Simulate(args) => simulate::run(args),
         #[cfg(feature = "guard")]
         Command::Demo(args) => demo::run(args),
         #[cfg(feature = "guard")]

@@ -297,7 +297,7 @@ fn status(result: &ExecutionResult) -> Status {
 }
 
 /// `Error(string)` and `Panic(uint256)` in words, anything else as hex, cut at 256 bytes.
-fn revert_reason(data: &Bytes) -> String {
+pub fn revert_reason(data: &Bytes) -> String {
     use alloy::sol_types::{Panic, Revert, SolError as _};
     if let Ok(revert) = Revert::abi_decode(data) {
         return revert.reason.chars().take(1024).collect();

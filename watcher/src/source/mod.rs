@@ -7,6 +7,7 @@
 mod block;
 mod guardian;
 mod link;
+pub mod lookup;
 mod node;
 mod pool;
 pub mod recording;
