@@ -48,6 +48,9 @@ pub(crate) struct AuditArgs {
     /// Do not report on files that match
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
+    /// Ask the function rules of this pack too: a file, or the name of a pack that ships
+    #[arg(long, value_name = "PACK")]
+    rules: Vec<PathBuf>,
     /// Colour of the terminal format; `auto` follows the terminal and NO_COLOR
     #[arg(long, value_enum, default_value = "auto")]
     color: Colour,
@@ -88,6 +91,7 @@ pub(crate) fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
         paths: args.paths,
         include: args.include,
         exclude: args.exclude,
+        rules: crate::rules::for_audit(&args.rules)?,
     })?;
     if let Some(baseline) = &baseline {
         report.leave_out_known(baseline);

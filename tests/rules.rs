@@ -1,5 +1,7 @@
 //! `portcullis rules` as a user runs it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -7,9 +9,13 @@ use serde_json::Value;
 
 /// Runs the program in the folder of the project.
 fn portcullis(arguments: &[&str]) -> Output {
+    portcullis_in(Path::new(env!("CARGO_MANIFEST_DIR")), arguments)
+}
+
+fn portcullis_in(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_portcullis"))
         .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(folder)
         .output()
         .unwrap()
 }
@@ -39,9 +45,72 @@ fn the_packs_that_ship_pass_in_every_build_and_what_is_skipped_is_said() {
     assert!(text.ends_with("0 failed\n"), "{text}");
 }
 
+#[test]
+fn a_new_pack_passes_its_check_and_its_tests_and_is_not_written_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    for (subject, is_known) in
+        [("transaction", cfg!(feature = "guard")), ("function", cfg!(feature = "audit"))]
+    {
+        let (name, file) = (format!("my-{subject}"), format!("my-{subject}.yaml"));
+        let run = |arguments: &[&str]| portcullis_in(folder.path(), arguments);
+        check_code(&run(&["rules", "new", &name, "--subject", subject]), 0);
+        if is_known {
+            check_code(&run(&["rules", "check", &file]), 0);
+            let text = check_code(&run(&["rules", "test", &file]), 0);
+            assert!(text.contains("1 firing, 1 silent, 0 unknown; 0 failed"), "{text}");
+        }
+        check_code(&run(&["rules", "new", &name]), 2);
+    }
+    check_code(&portcullis_in(folder.path(), &["rules", "new", "../escape"]), 2);
+    check_code(&portcullis_in(folder.path(), &["rules", "new", "My Pack"]), 2);
+}
+
+#[cfg(feature = "audit")]
+#[test]
+fn an_audit_asks_function_rules_and_reports_them_with_their_severity() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = "contract Wallet {
+    address immutable owner = msg.sender;
+    function execute(address code, bytes calldata data) external {
+        (bool done, ) = code.delegatecall(data);
+        require(done);
+    }
+    function executeAsOwner(address code, bytes calldata data) external {
+        require(msg.sender == owner);
+        (bool done, ) = code.delegatecall(data);
+        require(done);
+    }
+}
+";
+    std::fs::write(folder.path().join("Wallet.sol"), source).unwrap();
+    let run = |arguments: &[&str]| portcullis_in(folder.path(), arguments);
+    let findings = |output: &Output, code: i32| -> Vec<(String, String, String)> {
+        let report: Value = serde_json::from_str(&check_code(output, code)).unwrap();
+        let findings = report["findings"].as_array().unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let found = findings.iter().filter(|finding| text(&finding["detector"]).contains('/'));
+        found.map(|f| (text(&f["detector"]), text(&f["severity"]), text(&f["message"]))).collect()
+    };
+    let plain = run(&["audit", "Wallet.sol", "--format", "json", "--fail-on", "critical"]);
+    assert_eq!(findings(&plain, 0), []);
+    let asked = run(&["audit", "Wallet.sol", "--format", "json", "--rules", "foreign-code"]);
+    let expected = (
+        "foreign-code/delegatecall-to-a-strangers-choice".to_owned(),
+        "critical".to_owned(),
+        "`execute` runs code that a stranger chooses on the storage of `Wallet`".to_owned(),
+    );
+    assert_eq!(findings(&asked, 1), [expected]);
+    let text = check_code(&run(&["audit", "Wallet.sol", "--rules", "foreign-code"]), 1);
+    assert!(text.contains("--> Wallet.sol:3:14 in `Wallet.execute(address,bytes)`"), "{text}");
+    let sarif = run(&["audit", "Wallet.sol", "--rules", "foreign-code", "--format", "sarif"]);
+    assert!(check_code(&sarif, 1).contains("foreign-code/delegatecall-to-a-strangers-choice"));
+    check_code(&run(&["audit", "Wallet.sol", "--rules", "no-such-pack.yaml"]), 2);
+    check_code(&run(&["audit", "Wallet.sol", "--rules", "reentrancy"]), 2);
+}
+
 #[cfg(feature = "guard")]
 mod over_recordings {
-    use super::{Path, check_code, portcullis};
+    use super::{Path, Value, check_code, portcullis};
 
     const HEAD: &str = "pack: mine\nversion: 1.0.0\nengine: 1\nauthor: me\nrules:\n  - id: big-outflow\n    subject: \
                         transaction\n    severity: high\n    maturity: stable\n    class: drain\n    why: to be seen\n    \
@@ -76,7 +145,10 @@ mod over_recordings {
         let path = pack(folder.path(), &[(6, "fires"), (33, "silent")]);
         let text = check_code(&portcullis(&["rules", "test", &path]), 1);
         assert!(text.contains("tx 6: expected it to fire, but it stays silent"), "{text}");
-        assert!(text.contains("tx 33: expected silence, but it fires: touches_protected"), "{text}");
+        assert!(
+            text.contains("tx 33: expected silence, but it fires: touches_protected"),
+            "{text}"
+        );
         assert!(text.contains("outflow_wei >= eth(90) (outflow_wei = 90 ether)"), "{text}");
     }
 
@@ -89,5 +161,104 @@ mod over_recordings {
         std::fs::remove_file(folder.path().join("copy.jsonl")).unwrap();
         let text = check_code(&portcullis(&["rules", "test", &path]), 1);
         assert!(text.contains("copy.jsonl"), "{text}");
+    }
+
+    const RECORDING: &str = "fixtures/recordings/vault-attack.jsonl";
+
+    fn backtest(arguments: &[&str], code: i32) -> Value {
+        let mut all = vec!["rules", "backtest", "--format", "json"];
+        all.extend(arguments);
+        serde_json::from_str(&check_code(&portcullis(&all), code)).unwrap()
+    }
+
+    #[test]
+    fn a_backtest_over_a_recording_finds_the_attack_and_tries_the_pause() {
+        let report = backtest(&["reentrancy", "--from", RECORDING], 0);
+        assert_eq!((&report["transactions"], &report["fired"]), (&51.into(), &1.into()));
+        let firing = &report["firings"][0];
+        assert_eq!(firing["label"], "the attack");
+        assert_eq!((&firing["would_pause"], &firing["pause_helps"]), (&true.into(), &true.into()));
+        assert_eq!(firing["outflow_wei"], "90000000000000000000");
+        let drawn = report["picture"].as_array().unwrap().iter().filter_map(Value::as_u64);
+        assert_eq!(drawn.sum::<u64>(), 1);
+        let text =
+            check_code(&portcullis(&["rules", "backtest", "reentrancy", "--from", RECORDING]), 0);
+        assert!(text.contains("the pause would have helped") && text.contains('█'), "{text}");
+    }
+
+    #[test]
+    fn the_number_of_alerts_decides_the_exit_code() {
+        backtest(&["reentrancy", "--from", RECORDING, "--max-alerts-per-day", "1"], 0);
+        backtest(&["reentrancy", "--from", RECORDING, "--max-alerts-per-day", "0"], 1);
+        for pack in ["takeover", "drain"] {
+            let report = backtest(&[pack, "--from", RECORDING], 0);
+            let firings = report["firings"].as_array().unwrap();
+            assert!(firings.iter().all(|firing| firing["label"] == "the attack"), "{report}");
+        }
+        check_code(&portcullis(&["rules", "backtest", "reentrancy", "--from", "gone.jsonl"]), 2);
+        check_code(&portcullis(&["rules", "backtest", "reentrancy", "--from", "README.md"]), 2);
+    }
+
+    #[test]
+    fn a_backtest_over_a_journal_says_what_it_could_judge() {
+        use portcullis_alerting::journal::Journal;
+        use portcullis_alerting::record::{Decision, Evidence, Mode, Outcome, VerdictRow};
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let journal = Journal::open(&path).unwrap();
+        for number in 0..4_u8 {
+            let tx_hash = [number; 32].into();
+            let row = VerdictRow {
+                chain: "toy".to_owned(),
+                chain_id: 31_337,
+                block: u64::from(number),
+                tx_hash,
+                from: [1; 20].into(),
+                to: Some([2; 20].into()),
+                seen_at_ms: 1_700_000_000_000 + u64::from(number) * 1_000,
+                latency_us: 1,
+                outcome: Outcome::Clear,
+                decision: Decision::None,
+                would_decide: Decision::None,
+                mode: Mode::Observe,
+                score: None,
+                reason: "r".to_owned(),
+            };
+            journal.append_verdict(&row).unwrap();
+            let facts = match number {
+                0 => serde_json::json!({ "touches_protected": true, "outflow_wei": eth(100) }),
+                1 => serde_json::json!({ "touches_protected": true, "outflow_wei": eth(1) }),
+                2 => serde_json::json!({ "touches_protected": true, "outflow_wei": null }),
+                _ => continue,
+            };
+            let evidence = Evidence {
+                tx_hash,
+                facts: serde_json::from_value(facts).unwrap(),
+                features: Vec::new(),
+                schema_hash: String::new(),
+                rules: Vec::new(),
+                model: None,
+                call_tree: Value::Null,
+                counterfactual: None,
+            };
+            journal.append_evidence(&evidence).unwrap();
+        }
+        drop(journal);
+        let pack = pack(folder.path(), &[(33, "fires"), (6, "silent")]);
+        let report = backtest(&[&pack, "--from", path.to_str().unwrap()], 0);
+        assert_eq!(report["kind"], "journal");
+        assert_eq!((&report["transactions"], &report["judged"]), (&4.into(), &3.into()));
+        let rule = &report["rules"][0];
+        assert_eq!((&rule["fired"], &rule["unknown"]), (&1.into(), &1.into()), "{report}");
+        let text = check_code(
+            &portcullis(&["rules", "backtest", &pack, "--from", path.to_str().unwrap()]),
+            0,
+        );
+        assert!(text.contains("3 (75.0 %); 1 without stored facts"), "{text}");
+    }
+
+    fn eth(amount: u64) -> String {
+        format!("{amount}000000000000000000")
     }
 }

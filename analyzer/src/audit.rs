@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use portcullis_rules::RuleSet;
+
+use crate::detectors::function_rules::{self, RuleDraft};
 use crate::detectors::{self, Detector, Draft, Page};
 use crate::facts::Facts;
 use crate::hir::{Program, Source};
@@ -24,6 +27,9 @@ pub struct AuditOptions {
     pub include: Vec<String>,
     /// Globs over paths in the report; files that match one are not reported on.
     pub exclude: Vec<String>,
+    /// Rules whose function rules are asked beside the detectors, checked against
+    /// [`crate::facts::dictionary`].
+    pub rules: Option<Arc<RuleSet>>,
 }
 
 /// What an audit found: plain data.
@@ -74,7 +80,7 @@ pub fn audit(options: &AuditOptions) -> Result<AuditReport, AuditError> {
         include: options.include.clone(),
         exclude: options.exclude.clone(),
     })?;
-    Ok(audit_project(project, &detectors::all().collect::<Vec<_>>()))
+    Ok(audit_with(project, &detectors::all().collect::<Vec<_>>(), options.rules.as_deref()))
 }
 
 /// Audits one text that was not read from a file, under the given path.
@@ -93,11 +99,21 @@ pub fn audit_text(path: &str, text: &str) -> AuditReport {
 
 /// Runs `detectors` over a project that was read.
 pub(crate) fn audit_project(project: Project, detectors: &[&dyn Detector]) -> AuditReport {
+    audit_with(project, detectors, None)
+}
+
+/// Runs `detectors` and function rules over a project that was read.
+fn audit_with(
+    project: Project,
+    detectors: &[&dyn Detector],
+    rules: Option<&RuleSet>,
+) -> AuditReport {
     let reading = Reading::new(&project);
     let mut diagnostics: Vec<Diagnostic> =
         project.problems.iter().map(|problem| reading.problem(problem)).collect();
     let mut stats = reading.stats(&project);
     let mut drafts = Vec::new();
+    let mut of_rules = Vec::new();
 
     let sources = sources(&project);
     match detectors::contained(move || Program::build(sources)) {
@@ -125,6 +141,16 @@ pub(crate) fn audit_project(project: Project, detectors: &[&dyn Detector]) -> Au
                             )),
                         }
                     }
+                    if let Some(rules) = rules {
+                        match detectors::contained(|| function_rules::ask(rules, &facts)) {
+                            Ok(found) => of_rules = found,
+                            Err(panic) => diagnostics.push(crash(
+                                DiagnosticKind::DetectorCrashed,
+                                "the function rules crashed: their findings are missing".to_owned(),
+                                panic,
+                            )),
+                        }
+                    }
                 }
                 Err(panic) => diagnostics.push(crash(
                     DiagnosticKind::AnalysisCrashed,
@@ -139,7 +165,7 @@ pub(crate) fn audit_project(project: Project, detectors: &[&dyn Detector]) -> Au
             panic,
         )),
     }
-    let mut findings = reading.findings(drafts);
+    let mut findings = reading.findings(drafts, of_rules);
     for (file, lines) in reading.files.iter().filter(|(file, _)| file.is_reported) {
         stats.suppressed += suppress(&file.shown, lines, &mut findings, &mut diagnostics);
     }
@@ -220,7 +246,11 @@ impl<'p> Reading<'p> {
         }
     }
 
-    fn findings(&self, drafts: Vec<(&dyn Detector, Draft)>) -> Vec<Finding> {
+    fn findings(
+        &self,
+        drafts: Vec<(&dyn Detector, Draft)>,
+        of_rules: Vec<RuleDraft>,
+    ) -> Vec<Finding> {
         let mut drafts: Vec<_> = drafts
             .into_iter()
             .filter(|(_, draft)| self.file(draft.span.file).0.is_reported)
@@ -241,9 +271,24 @@ impl<'p> Reading<'p> {
             .into_iter()
             .map(|(detector, draft)| self.finding(detector, draft, &mut fingerprints))
             .collect();
+        findings.extend(self.rule_findings(of_rules, &mut fingerprints));
         // Stable, so findings of one weight stay in source order.
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         findings
+    }
+
+    fn rule_findings(
+        &self,
+        mut of_rules: Vec<RuleDraft>,
+        fingerprints: &mut Fingerprints,
+    ) -> Vec<Finding> {
+        of_rules.retain(|found| self.file(found.draft.span.file).0.is_reported);
+        of_rules.sort_by(|a, b| (a.draft.span, &a.id).cmp(&(b.draft.span, &b.id)));
+        of_rules.dedup_by(|a, b| a.draft.span == b.draft.span && a.id == b.id);
+        let finding = |found: RuleDraft| {
+            self.place(&found.id, found.severity, found.draft, String::new(), fingerprints)
+        };
+        of_rules.into_iter().map(finding).collect()
     }
 
     fn finding(
@@ -253,24 +298,34 @@ impl<'p> Reading<'p> {
         fingerprints: &mut Fingerprints,
     ) -> Finding {
         let metadata = detector.metadata();
+        let help = Page::parse(metadata.doc)
+            .ok()
+            .and_then(|page| page.section("How to fix").map(|help| help.replace('\n', " ")));
+        self.place(metadata.id, metadata.severity, draft, help.unwrap_or_default(), fingerprints)
+    }
+
+    /// A draft with its place in words; `help` is what stands where the draft brings none.
+    fn place(
+        &self,
+        id: &str,
+        severity: detectors::Severity,
+        draft: Draft,
+        help: String,
+        fingerprints: &mut Fingerprints,
+    ) -> Finding {
         let (file, _) = self.file(draft.span.file);
         let contract = draft.contract.as_deref().unwrap_or_default();
         let function = draft.function.as_deref().unwrap_or_default();
         let fingerprint = fingerprints.of(
             &file.shown,
-            metadata.id,
+            id,
             contract,
             function,
             draft.span.text(&file.text),
         );
-        let page_help = || {
-            Page::parse(metadata.doc)
-                .ok()
-                .and_then(|page| page.section("How to fix").map(|help| help.replace('\n', " ")))
-        };
         Finding {
-            detector: metadata.id.to_owned(),
-            severity: metadata.severity,
+            detector: id.to_owned(),
+            severity,
             confidence: draft.confidence,
             message: draft.message,
             location: self.location(draft.span),
@@ -279,7 +334,7 @@ impl<'p> Reading<'p> {
                 .into_iter()
                 .map(|(span, message)| Step { location: self.location(span), message })
                 .collect(),
-            help: draft.help.or_else(page_help).unwrap_or_default(),
+            help: draft.help.unwrap_or(help),
             contract: draft.contract,
             function: draft.function,
             fingerprint,

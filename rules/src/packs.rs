@@ -43,7 +43,12 @@ pub fn shipped(dictionaries: &[Dictionary]) -> Result<Shipped, PackError> {
 
 /// Name and text of every shipped pack, one line per file in `rules/packs/`.
 pub fn embedded() -> &'static [(&'static str, &'static str)] {
-    &[("reentrancy", include_str!("../packs/reentrancy.yaml"))]
+    &[
+        ("drain", include_str!("../packs/drain.yaml")),
+        ("foreign-code", include_str!("../packs/foreign-code.yaml")),
+        ("reentrancy", include_str!("../packs/reentrancy.yaml")),
+        ("takeover", include_str!("../packs/takeover.yaml")),
+    ]
 }
 
 #[cfg(test)]

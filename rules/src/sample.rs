@@ -55,6 +55,13 @@ const SPECS: &[FactSpec] = &[
     fact("name", Subject::Function, FactType::Text, "", false),
     fact("visibility", Subject::Function, FactType::Text, "", false),
     fact("guarded", Subject::Function, FactType::Bool, "", false),
+    fact("contract", Subject::Function, FactType::Text, "", false),
+    fact("function", Subject::Function, FactType::Text, "", false),
+    fact("locked", Subject::Function, FactType::Bool, "", false),
+    fact("fully_read", Subject::Function, FactType::Bool, "", false),
+    fact("external_calls", Subject::Function, FactType::Uint, "count", false),
+    fact("stranger_calls", Subject::Function, FactType::Uint, "count", false),
+    fact("delegate_calls", Subject::Function, FactType::Uint, "count", false),
 ];
 
 pub(crate) fn transaction() -> Dictionary {

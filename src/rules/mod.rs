@@ -1,15 +1,22 @@
-//! `portcullis rules`: check, test and explain rule packs.
+//! `portcullis rules`: write, check, test, backtest and explain rule packs.
 
 #[cfg(feature = "guard")]
+mod backtest;
+#[cfg(feature = "guard")]
 mod recorded;
+mod template;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+#[cfg(feature = "audit")]
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
+#[cfg(feature = "audit")]
+use portcullis_rules::Subject;
 use portcullis_rules::packs::{self, Shipped};
 use portcullis_rules::testing::{self, TestReport};
 use portcullis_rules::{Dictionary, MAX_PACK_BYTES, Pack, Rule, RuleSet};
@@ -62,6 +69,22 @@ enum RulesCommand {
         #[arg(long = "pack", value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Say how often a pack would have fired in the past, on what, and whether a pause would have helped
+    #[cfg(feature = "guard")]
+    #[command(
+        after_help = "Exit codes: 0 done; 1 more alerts within 24 hours than --max-alerts-per-day; 2 the pack or the \
+                      source cannot be used."
+    )]
+    Backtest(backtest::BacktestArgs),
+    /// Write a commented pack to start from
+    New {
+        /// Name of the pack, lower case words joined by `-`; `NAME.yaml` is written
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// What its rule is asked about
+        #[arg(long, value_enum, default_value = "transaction")]
+        subject: template::TemplateSubject,
+    },
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -90,6 +113,12 @@ pub(crate) fn run(args: RulesArgs) -> anyhow::Result<ExitCode> {
             known.packs.extend(load(&files, &dictionaries)?);
             explain(&rule, &known)
         }
+        #[cfg(feature = "guard")]
+        RulesCommand::Backtest(args) => {
+            let pack = named(&args.pack, &dictionaries)?;
+            backtest::run(&args, pack)
+        }
+        RulesCommand::New { name, subject } => template::write(&name, subject),
     }
 }
 
@@ -218,6 +247,36 @@ fn rule_page(pack: &Pack, rule: &Rule) -> String {
         rule.evidence(),
         rule.tests().len()
     )
+}
+
+/// The packs that an audit is told to ask: files, or names of packs that ship; none where none is named.
+///
+/// # Errors
+/// A pack that cannot be used, or in which no rule is about functions.
+#[cfg(feature = "audit")]
+pub(crate) fn for_audit(named: &[PathBuf]) -> anyhow::Result<Option<Arc<RuleSet>>> {
+    if named.is_empty() {
+        return Ok(None);
+    }
+    let dictionaries = dictionaries();
+    let mut chosen = Vec::new();
+    for name in named {
+        let pack = self::named(name, &dictionaries)?;
+        if pack.rules().iter().all(|rule| rule.subject() != Subject::Function) {
+            bail!("{}: no rule in it has the subject `function`", name.display());
+        }
+        chosen.push(pack);
+    }
+    Ok(Some(Arc::new(RuleSet::new(chosen)?)))
+}
+
+/// The shipped pack of that name, or the pack in that file.
+fn named(name: &Path, dictionaries: &[Dictionary]) -> anyhow::Result<Pack> {
+    let shipped = packs::shipped(dictionaries)?.packs;
+    match shipped.into_iter().find(|pack| Path::new(pack.name()) == name) {
+        Some(pack) => Ok(pack),
+        None => Ok(Pack::parse(&read(name)?, &name.display().to_string(), dictionaries)?),
+    }
 }
 
 fn load(files: &[PathBuf], dictionaries: &[Dictionary]) -> anyhow::Result<Vec<Pack>> {

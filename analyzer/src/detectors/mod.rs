@@ -5,6 +5,7 @@
 //! name it in the list below. A detector that starts to walk statements is asking for a new fact.
 
 mod findings;
+pub(crate) mod function_rules;
 mod metadata;
 mod page;
 
