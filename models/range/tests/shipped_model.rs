@@ -22,27 +22,29 @@ fn the_model_was_trained_on_the_features_of_today() {
 
 /// Highest benign score, and the score of the attack.
 fn scores(options: &StoryOptions) -> (f32, f32) {
-    let model =
-        Model::from_bytes(shipped::TRANSACTION, &schema::TRANSACTION, Engine::Native).unwrap();
+    let model = Model::from_bytes(shipped::TRANSACTION, &schema::TRANSACTION, Engine::Native)
+        .expect("it ships");
     let story = Story::tell(options);
-    let state =
-        ForkedState::in_memory(play::rules(options.chain_id), play::genesis(&story)).unwrap();
+    let state = ForkedState::in_memory(play::rules(options.chain_id), play::genesis(&story))
+        .expect("it has no code");
     let simulator = Simulator::new(state.clone());
     let protected = Protected::new([("vault".to_owned(), vec![story.vault])]);
     let (mut benign, mut attack) = (0.0_f32, None);
     for step in &story.steps {
-        let tx = decode_raw(&step.raw).unwrap();
+        let tx = decode_raw(&step.raw).expect("a story is signed");
         if step.role != Role::Setup {
-            let execution = simulator.simulate(&tx, &[]).unwrap();
-            let score = model.score(&observe(&execution, &protected).vector).unwrap();
+            let execution = simulator.simulate(&tx, &[]).expect("it may run");
+            let score = model
+                .score(&observe(&execution, &protected).vector)
+                .expect("the schema is the same");
             match step.role {
                 Role::Attack => attack = Some(score.probability),
                 _ => benign = benign.max(score.probability),
             }
         }
-        state.apply(&tx).unwrap();
+        state.apply(&tx).expect("it may run");
     }
-    (benign, attack.unwrap())
+    (benign, attack.expect("every story has an attack"))
 }
 
 #[test]
