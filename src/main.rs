@@ -4,6 +4,8 @@
 
 #[cfg(feature = "audit")]
 mod audit;
+#[cfg(feature = "guard")]
+mod bench;
 mod completions;
 #[cfg(feature = "guard")]
 mod config;
@@ -61,6 +63,9 @@ enum Command {
     /// Judge one transaction and draw its call tree
     #[cfg(feature = "guard")]
     Simulate(simulate::SimulateArgs),
+    /// Measure simulation and judgement on a recording, side by side with the bare machine
+    #[cfg(feature = "guard")]
+    Bench(bench::BenchArgs),
     /// Show the main job on an embedded default: audit a vault, then watch it being attacked
     #[cfg(feature = "guard")]
     Demo(demo::DemoArgs),
@@ -103,6 +108,8 @@ fn main() -> ExitCode {
         Command::Guardian(args) => guardian::run(args),
         #[cfg(feature = "guard")]
         Command::Simulate(args) => simulate::run(args),
+        #[cfg(feature = "guard")]
+        Command::Bench(args) => bench::run(args),
         #[cfg(feature = "guard")]
         Command::Demo(args) => demo::run(args),
         #[cfg(feature = "guard")]

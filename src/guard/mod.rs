@@ -16,8 +16,9 @@ use portcullis_watcher::source::recording::{Pace, Recording};
 
 pub(crate) use stream::{Show, StreamView, ether};
 
+use crate::config::{self, Config};
+use crate::platform;
 use crate::terminal::{self, Paint};
-use crate::{config, platform};
 use parts::Parts;
 
 /// Gas limit that a shown pause is priced with; a guardian that pauses one contract uses about 55,000.
@@ -212,11 +213,22 @@ fn check(path: &Path) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// Whatever in it cannot be used.
 pub(crate) fn load(path: &Path) -> anyhow::Result<(GuardSettings, daemon::Parts)> {
-    let config = config::load(path)?;
-    for line in parts::unread(&config) {
+    prepare(&config::load(path)?, path)
+}
+
+/// As [`load`], of a configuration given as text; `path` stands in errors.
+///
+/// # Errors
+/// Whatever in it cannot be used.
+pub(crate) fn load_text(text: &str, path: &Path) -> anyhow::Result<(GuardSettings, daemon::Parts)> {
+    prepare(&config::parse(text, path)?, path)
+}
+
+fn prepare(config: &Config, path: &Path) -> anyhow::Result<(GuardSettings, daemon::Parts)> {
+    for line in parts::unread(config) {
         terminal::say(&format!("warning: {}: {line}", path.display()));
     }
-    let Parts { settings, rules, model, key, dispatcher } = parts::gather(&config, path)?;
+    let Parts { settings, rules, model, key, dispatcher } = parts::gather(config, path)?;
     let parts = daemon::Parts { rules, model, key, dispatcher, clock: Arc::new(platform::now_ms) };
     Ok((settings, parts))
 }

@@ -1,7 +1,7 @@
 //! `portcullis simulate`: one transaction, judged as the guard would judge it, and drawn.
 
 mod find;
-mod names;
+pub(crate) mod names;
 mod tree;
 
 use std::path::PathBuf;

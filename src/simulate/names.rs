@@ -101,7 +101,7 @@ impl Names {
 }
 
 /// Signature of a well-known call.
-pub(super) fn signature(selector: [u8; 4]) -> Option<&'static str> {
+pub(crate) fn signature(selector: [u8; 4]) -> Option<&'static str> {
     CALLS_BY_SELECTOR.get(&selector).copied()
 }
 

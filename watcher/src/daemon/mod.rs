@@ -12,6 +12,7 @@ mod chain;
 mod run;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::{
     collections::BTreeMap,
@@ -55,6 +56,7 @@ use crate::{
     verdict::Judge,
 };
 use chain::{Chain, Orders};
+pub use trial::Trial;
 
 /// Pending transactions remembered for each chain.
 const POOL_LIMIT: usize = 20_000;
@@ -402,10 +404,7 @@ pub async fn replay(
     observe: impl Fn(&GuardEvent) + Send + Sync + 'static,
 ) -> Result<Vec<GuardEvent>, GuardError> {
     let header = replay.recording.header();
-    let found = settings.chains.iter().find(|chain| *chain.name == *header.chain.name);
-    let chain = found.filter(|chain| chain.chain_id == header.chain.id).ok_or_else(|| {
-        GuardError::NotConfigured { chain: header.chain.name.clone(), chain_id: header.chain.id }
-    })?;
+    let chain = configured(settings, &replay.recording)?;
     let state = ForkedState::from_recording(&replay.recording)?;
     let events = Arc::new(Mutex::new(Vec::new()));
     let collected = Arc::clone(&events);
@@ -441,6 +440,19 @@ pub async fn replay(
     drop(desk);
     let events = std::mem::take(&mut *events.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(events)
+}
+
+/// The configured chain that a recording is of.
+fn configured<'a>(
+    settings: &'a GuardSettings,
+    recording: &Recording,
+) -> Result<&'a ChainSettings, GuardError> {
+    let recorded = &recording.header().chain;
+    let found = settings.chains.iter().find(|chain| *chain.name == *recorded.name);
+    found.filter(|chain| chain.chain_id == recorded.id).ok_or_else(|| GuardError::NotConfigured {
+        chain: recorded.name.clone(),
+        chain_id: recorded.id,
+    })
 }
 
 impl Chain {

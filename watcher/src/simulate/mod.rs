@@ -3,6 +3,7 @@
 //! A [`Simulator`] runs a transaction with its real envelope in a header that the next block could have, on the
 //! head plus the pending transactions that it depends on. The state below is never written.
 
+mod bare;
 mod calls;
 pub mod execution;
 mod inspect;
@@ -32,6 +33,7 @@ use crate::{
     state::{ForkedState, StateError, StateView, evm},
 };
 
+pub use bare::Bare;
 pub use calls::CallOnly;
 
 /// Runs transactions on a chain's state. Cheap to clone; runs on the caller's thread, and blocks on state that

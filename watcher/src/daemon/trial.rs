@@ -1,0 +1,98 @@
+//! The pipeline on the caller's thread, without tasks or journal: for measuring it.
+
+use std::sync::{Arc, Mutex};
+
+use crate::{
+    act::{Desk, DryHand, PauseHand},
+    facts::Protected,
+    policy::Ledger,
+    settings::GuardSettings,
+    simulate::Simulator,
+    source::{BlockRecord, PendingTransaction, recording::Recording},
+    state::{ForkedState, StateError},
+    verdict::Judge,
+};
+
+use super::{
+    GuardError, Parts,
+    chain::{Chain, Done, Job},
+    limits,
+};
+
+/// The pipeline of a recording's chain. Any number of threads may judge at once.
+#[derive(Debug)]
+pub struct Trial {
+    chain: Chain,
+    judge: Judge,
+}
+
+impl Trial {
+    /// Stands on the head that `recording` begins with. What is told goes nowhere; pauses are rehearsed with `hand`
+    /// and not carried out.
+    ///
+    /// # Errors
+    /// As [`super::replay`].
+    pub fn new(
+        settings: &GuardSettings,
+        parts: &Parts,
+        recording: &Recording,
+        hand: Option<DryHand>,
+    ) -> Result<Self, GuardError> {
+        let chain = super::configured(settings, recording)?;
+        let state = ForkedState::from_recording(recording)?;
+        state.advance(&recording.first_block())?;
+        let desk = Desk::new(None, Box::new(drop), None, Arc::clone(&parts.clock));
+        let judge = Judge::new(Arc::clone(&parts.rules), parts.model.clone());
+        let ledger = Arc::new(Mutex::new(Ledger::new(limits(settings, &judge))));
+        let hand = hand.map(|hand| Arc::new(hand) as Arc<dyn PauseHand>);
+        let chain = Chain::new(chain, settings, state, hand, judge.clone(), ledger, Arc::new(desk));
+        Ok(Self { chain, judge })
+    }
+
+    /// Takes a mined block over.
+    ///
+    /// # Errors
+    /// State that the block needs is not in the recording.
+    pub fn advance(&self, block: &BlockRecord) -> Result<(), StateError> {
+        self.simulator().state().advance(block)?;
+        self.chain.pool().mined(block);
+        Ok(())
+    }
+
+    /// Takes a pending transaction into the pool.
+    pub fn offer(&self, tx: Arc<PendingTransaction>) {
+        self.chain.pool().insert(tx);
+    }
+
+    /// What `tx` may depend on among those that were offered.
+    ///
+    /// # Errors
+    /// The sender's nonce is not in the recording.
+    pub fn predecessors(
+        &self,
+        tx: &PendingTransaction,
+    ) -> Result<Vec<Arc<PendingTransaction>>, StateError> {
+        let nonce = self.simulator().state().view()?.nonce(tx.sender)?;
+        Ok(self.chain.pool().predecessors(tx, nonce))
+    }
+
+    /// Judges, from the simulation to the decision and its publication; false where `tx` cannot be mined yet.
+    pub fn judge(&self, tx: Arc<PendingTransaction>) -> bool {
+        matches!(self.chain.work(Job::replayed(tx)), Done::Settled(_))
+    }
+
+    /// The simulator below.
+    pub fn simulator(&self) -> &Simulator {
+        &self.chain.simulator
+    }
+
+    /// The protected contracts.
+    pub fn protected(&self) -> &Protected {
+        &self.chain.protected
+    }
+
+    /// Rules and model.
+    pub fn asks(&self) -> &Judge {
+        &self.judge
+    }
+}
