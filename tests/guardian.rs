@@ -221,3 +221,36 @@ async fn what_cannot_be_done_is_said_with_exit_code_2() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains(&format!("is owned by {elsewhere}")), "{said}");
 }
+
+/// Exit code and report of a drill.
+fn drill(args: &[&str]) -> (Option<i32>, Value) {
+    let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["guardian", "drill", "--local", "--format", "json"])
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("the command starts");
+    let report = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code(), report)
+}
+
+#[test]
+fn a_drill_passes_every_step_in_order() {
+    let (code, report) = drill(&[]);
+    assert_eq!((code, &report["passed"]), (Some(0), &json!(true)), "{report:#}");
+    let steps = report["steps"].as_array().unwrap();
+    let times: Vec<u64> =
+        steps.iter().skip(1).map(|step| step["after_ms"].as_u64().unwrap()).collect();
+    assert_eq!(times.len(), 5);
+    assert!(times.is_sorted(), "{report:#}");
+}
+
+#[test]
+fn a_drill_without_the_role_breaks_before_the_attack() {
+    let (code, report) = drill(&["--without", "role"]);
+    assert_eq!((code, &report["passed"]), (Some(1), &json!(false)), "{report:#}");
+    let first = &report["steps"][0];
+    assert_eq!((&first["name"], &first["passed"]), (&json!("ready"), &json!(false)));
+    assert!(first["detail"].as_str().unwrap().contains("is not a pauser"), "{report:#}");
+}

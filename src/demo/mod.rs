@@ -5,7 +5,7 @@
 //! own.
 
 mod live;
-mod scene;
+pub(crate) mod scene;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -11,7 +11,7 @@ use portcullis_watcher::source::recording::{Entry, Recording};
 
 /// What a configuration is written from.
 #[derive(Debug)]
-pub(super) struct Scene {
+pub(crate) struct Scene {
     folder: Folder,
     recording: PathBuf,
     chain: String,
@@ -37,7 +37,7 @@ impl Scene {
     }
 
     /// The scene of a story on a live chain.
-    pub(super) fn of_story(
+    pub(crate) fn of_story(
         story: &Story,
         chain_id: u64,
         block_time_ms: u64,
@@ -105,7 +105,7 @@ impl Scene {
     }
 
     /// Writes an armed configuration for this scene and returns its path.
-    pub(super) fn write_config(
+    pub(crate) fn write_config(
         &self,
         nodes: &[&str],
         without_model: bool,

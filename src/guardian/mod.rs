@@ -3,6 +3,7 @@
 //! The owner is usually a multisig. Without `--owner-key` the owner's commands therefore send nothing: they print
 //! the call, as JSON, for the multisig to propose.
 
+mod drill;
 mod owner;
 mod site;
 mod status;
@@ -27,8 +28,8 @@ const DAY_S: u64 = 86_400;
 /// Arguments of `guardian`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 done; 1 `status` found something that would keep a pause from working; 2 the command \
-                  failed."
+    after_help = "Exit codes: 0 done; 1 `status` found something that would keep a pause from working, or a step of \
+                  `drill` did not pass; 2 the command failed."
 )]
 pub(crate) struct GuardianArgs {
     #[command(subcommand)]
@@ -45,6 +46,8 @@ enum GuardianCommand {
     Grant(GrantArgs),
     /// Pauser: give up the right of the configured key to pause
     Renounce(On),
+    /// Rehearse the whole chain: an attack seen, judged, paused for and blocked
+    Drill(drill::DrillArgs),
     /// Tell whether a pause would work now, and what would keep it from working
     Status(status::StatusArgs),
 }
@@ -107,6 +110,7 @@ pub(crate) fn run(args: GuardianArgs) -> anyhow::Result<ExitCode> {
             GuardianCommand::Register(args) => register(args).await,
             GuardianCommand::Grant(args) => grant(args).await,
             GuardianCommand::Renounce(on) => renounce(on).await,
+            GuardianCommand::Drill(args) => drill::run(args).await,
             GuardianCommand::Status(args) => status::run(args).await,
         }
     })
