@@ -316,13 +316,8 @@ impl<'p> Reading<'p> {
         let (file, _) = self.file(draft.span.file);
         let contract = draft.contract.as_deref().unwrap_or_default();
         let function = draft.function.as_deref().unwrap_or_default();
-        let fingerprint = fingerprints.of(
-            &file.shown,
-            id,
-            contract,
-            function,
-            draft.span.text(&file.text),
-        );
+        let fingerprint =
+            fingerprints.of(&file.shown, id, contract, function, draft.span.text(&file.text));
         Finding {
             detector: id.to_owned(),
             severity,

@@ -168,8 +168,7 @@ fn hardfork(chain: &config::Chain) -> anyhow::Result<Hardfork> {
 
 fn rules(config: &config::Rules, base: &Path) -> anyhow::Result<RuleSet> {
     let dictionaries = dictionaries();
-    let mut loaded =
-        if config.shipped { packs::shipped(&dictionaries)?.packs } else { Vec::new() };
+    let mut loaded = if config.shipped { packs::shipped(&dictionaries)?.packs } else { Vec::new() };
     for path in &config.packs {
         let path = base.join(path);
         let text = std::fs::read_to_string(&path)
