@@ -80,7 +80,15 @@ async fn a_recorded_session_replays_to_the_same_verdicts() {
     node.wait_blocks(1).await.unwrap();
     let lasted = began.elapsed();
     assert_eq!(guard.interrupt(), Some(0));
-    let live = verdicts(&guard.rest());
+    let events = guard.rest();
+    let live = verdicts(&events);
+    // Whatever was mined had been sent to this node's pool first; its own announcements are all there is.
+    let coverage = events.iter().rfind(|event| event["event"] == "coverage").expect("coverage");
+    let stopped = events.last().unwrap();
+    assert_eq!(stopped["totals"]["mined"], coverage["mined"], "{stopped}");
+    let (mined, seen) = (coverage["mined"].as_u64().unwrap(), coverage["seen"].as_u64().unwrap());
+    assert!(seen * 10 >= mined * 9 && mined > 40, "{coverage}");
+    assert_eq!(coverage["nodes"], serde_json::json!([["local/0", seen]]));
 
     for step in steps() {
         assert!(live.contains_key(&step.hash.to_string()), "{}: no verdict", step.label);

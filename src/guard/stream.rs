@@ -243,6 +243,13 @@ impl StreamView {
             text.push_str(&self.paint.yellow(&lost));
         }
         text.push('\n');
+        if let Some(percent) = (totals.seen_pending * 100).checked_div(totals.mined) {
+            let text_of = format!(
+                "{} of {} mined transactions ({percent} %) had been seen pending",
+                totals.seen_pending, totals.mined
+            );
+            text.push_str(&self.note(&text_of));
+        }
         text
     }
 

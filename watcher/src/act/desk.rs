@@ -150,6 +150,14 @@ impl Desk {
         self.tell(GuardEvent::Dropped { chain: chain.to_owned(), stage: stage.to_owned(), count });
     }
 
+    /// Counts mined transactions, and those of them that had been seen pending.
+    pub(crate) fn cover(&self, mined: u64, seen: u64) {
+        self.count(|totals| {
+            totals.mined += mined;
+            totals.seen_pending += seen;
+        });
+    }
+
     /// What was counted so far.
     pub(crate) fn totals(&self) -> Totals {
         *self.totals.lock().unwrap_or_else(PoisonError::into_inner)

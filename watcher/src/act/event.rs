@@ -62,6 +62,17 @@ pub enum GuardEvent {
         /// `exact`, `known`, or why the state cache was emptied.
         state: String,
     },
+    /// How much of what was mined since the start had been seen pending; told after each block that holds something.
+    Coverage {
+        /// Name of the chain.
+        chain: String,
+        /// Transactions mined after the first head.
+        mined: u64,
+        /// Of them, those that any node had announced before.
+        seen: u64,
+        /// Of them, those that each node had announced before, by its name.
+        nodes: Vec<(String, u64)>,
+    },
     /// A transaction was judged.
     Verdict(Box<Judged>),
     /// A pause was prepared, sent or shown.
@@ -176,6 +187,10 @@ pub struct Totals {
     pub dropped: u64,
     /// Journal rows lost.
     pub journal_lost: u64,
+    /// Transactions mined while public pools were watched.
+    pub mined: u64,
+    /// Of them, those that had been seen pending.
+    pub seen_pending: u64,
 }
 
 impl Totals {

@@ -296,6 +296,7 @@ impl Guard {
             let source =
                 if chain.flow == Flow::Mempool { source } else { source.without_mempool() };
             let links = source.links();
+            let coverage = (chain.flow == Flow::Mempool).then(|| source.coverage());
             let mut backend: Arc<dyn Backend> = Arc::new(RpcBackend::new(links.clone()));
             if let Some(tape) = &tape {
                 backend = Arc::new(RecordingBackend::onto(backend, Arc::clone(tape)));
@@ -320,6 +321,7 @@ impl Guard {
                 ask_every: Duration::from_millis(chain.block_time_ms.clamp(200, 12_000) / 2),
                 stop: handle.stop.subscribe(),
                 tape: tape.clone(),
+                coverage,
             };
             handle.chains.spawn(runner.run(Box::new(source)));
         }

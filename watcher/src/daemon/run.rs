@@ -26,7 +26,7 @@ use super::{
 use crate::{
     act::{Desk, GuardEvent, Pursuit, pursue},
     settings::{ChannelSettings, Flow},
-    source::{BlockRecord, Offered, Source, SourceEvent, recording::Tape},
+    source::{BlockRecord, CoverageMeter, Offered, Source, SourceEvent, recording::Tape},
     state::AdvanceReport,
     verdict::Unjudged,
 };
@@ -46,6 +46,8 @@ pub(super) struct Runner {
     pub(super) stop: watch::Receiver<bool>,
     /// Where the session is recorded; with it, one transaction is judged after the other.
     pub(super) tape: Option<Arc<Tape>>,
+    /// How much of what is mined was seen pending; none where there is no public pool.
+    pub(super) coverage: Option<CoverageMeter>,
 }
 
 /// What a worker hands back.
@@ -70,6 +72,9 @@ struct Running {
     has_preflight: bool,
     readiness: Arc<Readiness>,
     tape: Option<Arc<Tape>>,
+    coverage: Option<CoverageMeter>,
+    /// Mined and seen, as they were told last.
+    covered: (u64, u64),
 }
 
 /// What must be there before a chain is [`GuardEvent::Ready`].
@@ -112,6 +117,8 @@ impl Runner {
             has_preflight: false,
             readiness: Arc::default(),
             tape: self.tape.clone(),
+            coverage: self.coverage.clone(),
+            covered: (0, 0),
         };
         let ended: Result<(), GuardError> = loop {
             tokio::select! {
@@ -308,6 +315,7 @@ impl Running {
             tracing::error!(target: "watcher::daemon", %error, "head not taken over");
         }
         self.readiness.note(&self.chain, &self.readiness.has_head);
+        self.tell_coverage();
         self.chain.pool().mined(&block);
         for job in std::mem::take(&mut self.waiting) {
             if is_first {
@@ -325,6 +333,23 @@ impl Running {
                 Ok(())
             });
         }
+    }
+
+    fn tell_coverage(&mut self) {
+        let Some(meter) = &self.coverage else { return };
+        let figures = meter.figures();
+        let (mined, seen) = self.covered;
+        if figures.mined == mined {
+            return;
+        }
+        self.covered = (figures.mined, figures.seen);
+        self.chain.desk.cover(figures.mined - mined, figures.seen - seen);
+        self.chain.desk.tell(GuardEvent::Coverage {
+            chain: self.chain.name.clone(),
+            mined: figures.mined,
+            seen: figures.seen,
+            nodes: figures.nodes.iter().map(|(node, seen)| (node.to_string(), *seen)).collect(),
+        });
     }
 
     fn finish(&mut self, finished: Finished) {

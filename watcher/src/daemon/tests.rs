@@ -761,6 +761,7 @@ impl Live {
             ask_every: Duration::ZERO,
             stop: stop.subscribe(),
             tape: None,
+            coverage: None,
         };
         let ended = tokio::spawn(runner.run(Box::new(Script { events, failure })));
         Self { hand, events: receiver, alerts, stop, ended }

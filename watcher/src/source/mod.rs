@@ -5,6 +5,7 @@
 //! the channel is full; heads wait.
 
 mod block;
+mod coverage;
 mod guardian;
 mod link;
 pub mod lookup;
@@ -21,6 +22,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use tokio::sync::mpsc;
 
 pub use block::{BlockRecord, Hardfork, Head, Withdrawal};
+pub use coverage::{Coverage, CoverageMeter};
 pub use link::NodeLink;
 pub use node::{Backoff, NodeSettings, NodeSource};
 pub use pool::{Offered, Pool};

@@ -20,7 +20,8 @@ use tokio::{
 };
 
 use super::{
-    BlockRecord, Clock, NodeLink, NodeUrl, Refusal, Source, SourceError, SourceEvent, SourceTask,
+    BlockRecord, Clock, CoverageMeter, NodeLink, NodeUrl, Refusal, Source, SourceError,
+    SourceEvent, SourceTask,
     rpc::{Client, Notifications, RpcError, RpcLimits},
     wire,
 };
@@ -73,6 +74,7 @@ pub struct NodeSource {
     backoff: Backoff,
     clock: Clock,
     nodes: Vec<(NodeSettings, watch::Sender<Option<Client>>, NodeLink)>,
+    coverage: CoverageMeter,
 }
 
 impl fmt::Debug for NodeSource {
@@ -88,6 +90,7 @@ impl fmt::Debug for NodeSource {
 impl NodeSource {
     /// Nodes that all serve `chain_id`. `clock` gives milliseconds since the epoch.
     pub fn new(chain: Arc<str>, chain_id: u64, nodes: Vec<NodeSettings>, clock: Clock) -> Self {
+        let coverage = CoverageMeter::new(nodes.iter().map(|node| Arc::clone(&node.name)));
         let nodes = nodes
             .into_iter()
             .map(|node| {
@@ -103,6 +106,7 @@ impl NodeSource {
             backoff: Backoff::default(),
             clock,
             nodes,
+            coverage,
         }
     }
 
@@ -127,6 +131,11 @@ impl NodeSource {
         self
     }
 
+    /// How much of what is mined was seen pending; it counts while the stream runs.
+    pub fn coverage(&self) -> CoverageMeter {
+        self.coverage.clone()
+    }
+
     /// Handles to the nodes, in configured order; they answer while the stream runs.
     pub fn links(&self) -> Vec<NodeLink> {
         self.nodes.iter().map(|(_, _, link)| link.clone()).collect()
@@ -148,8 +157,11 @@ impl Source for NodeSource {
         let tasks: Vec<_> = self
             .nodes
             .into_iter()
-            .map(|(settings, link, _)| {
+            .enumerate()
+            .map(|(place, (settings, link, _))| {
                 NodeTask {
+                    place,
+                    coverage: self.coverage.clone(),
                     chain: Arc::clone(&self.chain),
                     chain_id: self.chain_id,
                     follows_mempool: self.follows_mempool,
@@ -179,15 +191,15 @@ struct Shared {
 }
 
 /// The last so many values of a kind.
-#[derive(Default)]
-struct Recent<T> {
+#[derive(Debug, Default)]
+pub(super) struct Recent<T> {
     set: HashSet<T>,
     order: VecDeque<T>,
 }
 
 impl<T: Eq + Hash + Copy> Recent<T> {
     /// False if it was there already.
-    fn insert(&mut self, value: T, limit: usize) -> bool {
+    pub(super) fn insert(&mut self, value: T, limit: usize) -> bool {
         if !self.set.insert(value) {
             return false;
         }
@@ -200,6 +212,10 @@ impl<T: Eq + Hash + Copy> Recent<T> {
         true
     }
 
+    pub(super) fn contains(&self, value: &T) -> bool {
+        self.set.contains(value)
+    }
+
     fn remove(&mut self, value: &T) {
         // Its place in the order stays; leaving it there only forgets another value a little earlier.
         self.set.remove(value);
@@ -207,6 +223,9 @@ impl<T: Eq + Hash + Copy> Recent<T> {
 }
 
 struct NodeTask {
+    /// Its place among the nodes of its chain.
+    place: usize,
+    coverage: CoverageMeter,
     chain: Arc<str>,
     chain_id: u64,
     follows_mempool: bool,
@@ -381,6 +400,10 @@ impl NodeTask {
         }
         self.tell_refused();
         for block in missed.into_iter().rev() {
+            // What the first head holds was mined before anybody listened.
+            if !told.is_empty() {
+                self.coverage.mined(&block);
+            }
             told.push_back(block.hash);
             if told.len() > 4 * BACKFILL_LIMIT {
                 told.pop_front();
@@ -478,6 +501,7 @@ impl NodeTask {
         match told {
             Value::String(_) => match serde_json::from_value::<B256>(told) {
                 Ok(hash) => {
+                    self.coverage.told(self.place, hash);
                     if self.is_new(hash) {
                         hashes.push(hash);
                     }
@@ -489,6 +513,9 @@ impl NodeTask {
                     .get("hash")
                     .and_then(Value::as_str)
                     .and_then(|hash| hash.parse::<B256>().ok());
+                if let Some(hash) = hash {
+                    self.coverage.told(self.place, hash);
+                }
                 if hash.is_none_or(|hash| self.is_new(hash)) {
                     self.tell_pending(whole);
                 }
