@@ -91,6 +91,27 @@ fn contracts_that_go_in_circles_are_survived() {
 }
 
 #[test]
+fn values_made_of_themselves_are_survived() {
+    for step in [
+        "flags = flags >> 1",
+        "flags = flags & (flags >> 1)",
+        "flags = flags & mask; mask = mask & flags",
+    ] {
+        for check_of in ["flags & 1 != 0", "(flags & 1) == 1", "flags >> 1 == mask"] {
+            let report = check(&format!(
+                "contract C {{ function end(uint flags, uint mask) external {{ \
+                 for (uint i; i < 3; i++) {{ {step}; }} require({check_of}); selfdestruct(payable(msg.sender)); }} }}"
+            ));
+            assert_eq!(
+                report.findings.len(),
+                1,
+                "{step}; {check_of}: a caller's own bits are no authority"
+            );
+        }
+    }
+}
+
+#[test]
 fn deep_nesting_is_survived() {
     for (open, close) in
         [("(", ")"), ("{", "}"), ("[", "]"), ("!", ""), ("-(", ")"), ("f(", ")"), ("if (a) {", "}")]

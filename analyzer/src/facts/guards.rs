@@ -339,16 +339,28 @@ impl Question<'_, '_> {
 
     /// Bits of a value that the contract keeps for the sender.
     fn is_bit_of_membership(&self, operand: &Operand, rests_on: &mut BTreeSet<StateKey>) -> bool {
-        let Operand::Local(id) = self.entry.canonical(operand) else { return false };
-        match self.entry.only_definition(id).map(|statement| &statement.kind) {
-            Some(StatementKind::Assign {
+        // Each local is looked at once: what is shifted in a loop is made of itself.
+        let mut seen = BTreeSet::new();
+        let mut open = vec![operand];
+        while let Some(operand) = open.pop() {
+            let Operand::Local(id) = self.entry.canonical(operand) else { continue };
+            let definition = self.entry.only_definition(id).map(|statement| &statement.kind);
+            let Some(StatementKind::Assign {
                 value: Rvalue::Binary(BinaryOp::BitAnd | BinaryOp::Shr, left, right),
                 ..
-            }) => [left, right].into_iter().any(|side| {
-                self.is_member_value(side, rests_on) || self.is_bit_of_membership(side, rests_on)
-            }),
-            _ => false,
+            }) = definition
+            else {
+                continue;
+            };
+            if !seen.insert(id) {
+                continue;
+            }
+            if self.is_member_value(left, rests_on) || self.is_member_value(right, rests_on) {
+                return true;
+            }
+            open.extend([left, right]);
         }
+        false
     }
 
     fn is_keyed_by_sender(&self, place: &Place, rests_on: &mut BTreeSet<StateKey>) -> bool {
