@@ -206,6 +206,7 @@ pub(crate) struct Guardian {
     #[schemars(with = "String")]
     pub address: Address,
     /// The pauser's key.
+    #[serde(default, deserialize_with = "secret::optional_place")]
     pub key: Option<Key>,
 }
 
@@ -216,6 +217,7 @@ pub(crate) struct Key {
     /// An encrypted keystore file (Web3 Secret Storage, version 3).
     pub keystore: Option<PathBuf>,
     /// The keystore's password.
+    #[serde(default, deserialize_with = "secret::optional_place")]
     pub password: Option<Secret>,
     /// Environment variable that holds the private key, hex.
     pub env: Option<String>,
@@ -303,7 +305,7 @@ pub(crate) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     // about keys that this version does not know.
     let malformed = |error: toml::de::Error| ConfigError::Malformed {
         path: path.to_owned(),
-        detail: error.to_string().trim_end().to_owned(),
+        detail: draw(&error, text),
     };
     let probe: VersionProbe = toml::from_str(text).map_err(malformed)?;
     if probe.version != VERSION {
@@ -312,6 +314,23 @@ pub(crate) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let config: Config = toml::from_str(text).map_err(malformed)?;
     check::check(&config, path)?;
     Ok(config)
+}
+
+/// A parse error with its line, of which only the key is shown: the value may be a secret in the wrong place.
+fn draw(error: &toml::de::Error, text: &str) -> String {
+    let message = error.message().trim_end();
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
+        return message.to_owned();
+    };
+    let number = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let line = text.lines().nth(number - 1).unwrap_or_default();
+    let shown = line.split_once('=').map_or(line.to_owned(), |(key, _)| format!("{key}= ****"));
+    let caret = " ".repeat((column - 1).min(shown.chars().count()));
+    let margin = " ".repeat(number.to_string().len());
+    format!(
+        "line {number}, column {column}\n{margin} |\n{number} | {shown}\n{margin} | {caret}^\n{message}"
+    )
 }
 
 #[derive(Deserialize)]

@@ -44,6 +44,7 @@ pub(crate) struct Webhook {
     #[serde(alias = "webhook")]
     pub url: SecretOr,
     /// Secret that signs the body (HMAC-SHA256).
+    #[serde(deserialize_with = "super::secret::place")]
     pub signing_key: Secret,
 }
 
@@ -70,6 +71,7 @@ pub(crate) struct PagerDuty {
     #[serde(default)]
     pub min_severity: Severity,
     /// Integration key of the service.
+    #[serde(deserialize_with = "super::secret::place")]
     pub routing_key: Secret,
     /// Where events are taken; default: `https://events.pagerduty.com/v2/enqueue`.
     pub url: Option<String>,
@@ -85,6 +87,7 @@ pub(crate) struct Telegram {
     #[serde(default)]
     pub min_severity: Severity,
     /// Token of the bot.
+    #[serde(deserialize_with = "super::secret::place")]
     pub token: Secret,
     /// The chat: its number, or `@name` of a public channel.
     pub chat_id: String,

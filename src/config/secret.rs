@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 
 use crate::platform;
 
@@ -25,6 +26,31 @@ pub(crate) enum SecretOr {
     Literal(String),
     /// Where it is found.
     Secret(Secret),
+}
+
+/// Reads the place of a secret. A literal is refused in words of our own, since serde's would repeat it.
+///
+/// # Errors
+/// The deserializer's, for what is neither a literal nor such a place.
+pub(super) fn place<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    match toml::Value::deserialize(deserializer)? {
+        table @ toml::Value::Table(_) => table.try_into().map_err(D::Error::custom),
+        _ => Err(D::Error::custom(
+            "a secret never stands here itself: expected `env` or `file`, as in { env = \"NAME\" }",
+        )),
+    }
+}
+
+/// As [`place`], where there may be none.
+///
+/// # Errors
+/// As [`place`].
+pub(super) fn optional_place<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    place(deserializer).map(Some)
 }
 
 impl Secret {

@@ -115,3 +115,26 @@ fn a_channel_that_cannot_be_is_refused() {
         assert!(message.contains(words), "`{words}` is missing in: {message}");
     }
 }
+
+#[test]
+fn a_literal_where_a_secret_belongs_is_refused_and_not_repeated() {
+    let address = "address='0x00000000000000000000000000000000000000aa'";
+    for entry in [
+        format!("[guardian]\n{address}\nkey = 'hunter2'\n"),
+        format!("[guardian]\n{address}\nkey = ['hunter2']\n"),
+        format!("[guardian]\n{address}\nkey = {{ keystore = 'k', password = 'hunter2' }}\n"),
+        "[[notify]]\nkind='webhook'\nname='n'\nurl={env='U'}\nsigning_key = 'hunter2'\n".to_owned(),
+        "[[notify]]\nkind='pagerduty'\nname='n'\nrouting_key = 'hunter2'\n".to_owned(),
+    ] {
+        let message = refusal(&format!("version = 1\n{CHAIN}{entry}"));
+        assert!(!message.contains("hunter2"), "{message}");
+        assert!(message.contains("a secret never stands here itself"), "{message}");
+    }
+}
+
+#[test]
+fn a_line_that_cannot_be_read_shows_its_key_only() {
+    let message = refusal(&format!("version = 1\n{CHAIN}[guardian]\nkey = 'hunter2\n"));
+    assert!(message.contains("line 8") && message.contains("key = ****"), "{message}");
+    assert!(!message.contains("hunter2"), "{message}");
+}
