@@ -1,6 +1,6 @@
 //! From a checked configuration to the values that the guard is started with.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -185,17 +185,15 @@ fn model(config: &config::Model, base: &Path) -> anyhow::Result<Option<Model>> {
     let runtime = config.runtime.as_ref().map(|path| base.join(path));
     let engine =
         runtime.as_deref().map_or(Engine::Native, |library| Engine::OnnxRuntime { library });
-    let (origin, bytes) = match &config.path {
-        None => (PathBuf::from("the model that ships"), shipped::TRANSACTION.to_vec()),
+    let model = match &config.path {
+        None => Model::from_bytes(shipped::TRANSACTION, &TRANSACTION, engine)
+            .context("the model that ships")?,
         Some(path) => {
             let path = base.join(path);
-            let bytes =
-                std::fs::read(&path).with_context(|| format!("model {}", path.display()))?;
-            (path, bytes)
+            Model::from_file(&path, &TRANSACTION, engine)
+                .with_context(|| format!("model {}", path.display()))?
         }
     };
-    let model = Model::from_bytes(&bytes, &TRANSACTION, engine)
-        .with_context(|| format!("model {}", origin.display()))?;
     Ok(Some(model))
 }
 
