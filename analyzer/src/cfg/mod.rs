@@ -21,4 +21,4 @@ pub(crate) use ir::*;
 pub(crate) use lower::NameCount;
 pub(crate) use lower::lower_function;
 pub(crate) use print::print_body;
-pub(crate) use view::{View, view};
+pub(crate) use view::{Shapes, View, view};

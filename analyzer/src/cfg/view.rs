@@ -1,8 +1,8 @@
 //! What really runs when an entry point of a contract is called: its modifiers and all internal calls
 //! are put in place, with virtual functions as the most derived contract has them.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
@@ -328,18 +328,78 @@ impl<'a> Composer<'a> {
         true
     }
 
-    fn dispatch(&self, id: FunctionId, dispatch: Dispatch) -> FunctionId {
-        let is_inherited = self.program.function(id).contract.is_some_and(|contract| {
-            self.program.contract(self.contract).linearisation.contains(&contract)
-        });
-        match dispatch {
-            Dispatch::Virtual if is_inherited => self.program.dispatch(self.contract, id, None),
-            Dispatch::Super(after) if is_inherited => {
-                self.program.dispatch(self.contract, id, Some(after))
+    fn dispatch(&self, id: FunctionId, how: Dispatch) -> FunctionId {
+        dispatch(self.program, self.contract, id, how)
+    }
+}
+
+/// The function that runs on `contract` where a body names `id`.
+fn dispatch(program: &Program, contract: ContractId, id: FunctionId, how: Dispatch) -> FunctionId {
+    let is_inherited = program
+        .function(id)
+        .contract
+        .is_some_and(|declaring| program.contract(contract).linearisation.contains(&declaring));
+    match how {
+        Dispatch::Virtual if is_inherited => program.dispatch(contract, id, None),
+        Dispatch::Super(after) if is_inherited => program.dispatch(contract, id, Some(after)),
+        _ => id,
+    }
+}
+
+/// What the bodies of a program name, so that views can be compared without composing them.
+pub(crate) struct Shapes<'a> {
+    program: &'a Program,
+    /// The functions and modifiers that each body names, each once.
+    named: Vec<Vec<(FunctionId, Dispatch)>>,
+}
+
+impl<'a> Shapes<'a> {
+    pub(crate) fn new(program: &'a Program, bodies: &[Option<Body>]) -> Self {
+        let named = bodies.iter().map(|body| body.as_ref().map(names).unwrap_or_default());
+        Self { program, named: named.collect() }
+    }
+
+    /// The functions that `function` comes down to on `contract`, in a fixed order. Views of one function
+    /// on two contracts are the same graph where these are the same.
+    pub(crate) fn shape(&self, contract: ContractId, function: FunctionId) -> Vec<FunctionId> {
+        let mut shape = vec![function];
+        let mut seen = BTreeSet::from([function]);
+        let mut open = vec![function];
+        while let Some(function) = open.pop() {
+            for &(id, how) in &self.named[function.index()] {
+                let target = dispatch(self.program, contract, id, how);
+                shape.push(target);
+                if seen.insert(target) {
+                    open.push(target);
+                }
             }
-            _ => id,
+        }
+        shape
+    }
+}
+
+fn names(body: &Body) -> Vec<(FunctionId, Dispatch)> {
+    let mut out = Vec::new();
+    let mut add = |id, how| {
+        if !out.contains(&(id, how)) {
+            out.push((id, how));
+        }
+    };
+    for modifier in &body.modifiers {
+        if let ModifierTarget::Modifier(id) = modifier.target {
+            add(id, Dispatch::Virtual);
         }
     }
+    for block in body.graph.node_weights() {
+        for statement in &block.statements {
+            if let StatementKind::Call(call) = &statement.kind
+                && let CallKind::Internal(id, how) = call.kind
+            {
+                add(id, how);
+            }
+        }
+    }
+    out
 }
 
 fn shift_statement(statement: &Statement, instance: Instance<'_>) -> Statement {

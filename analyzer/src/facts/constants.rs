@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use petgraph::graph::NodeIndex;
 use ruint::aliases::U256;
 
+use super::bits::Bits;
 use super::entry::{AbsolutePlace, At, Entry, overlap};
 use crate::cfg::*;
 use crate::hir::{Program, Type, VariableId};
@@ -37,10 +38,11 @@ pub(crate) struct Constants<'e, 'a> {
     entry: &'e Entry<'a>,
     /// Locals with one definition: `None` until it is seen, `Some(None)` once it varies.
     single: Vec<Option<Option<Known>>>,
-    states: BTreeMap<NodeIndex, State>,
-    reached: BTreeSet<NodeIndex>,
-    /// Edges that can be taken.
-    taken: BTreeSet<(NodeIndex, NodeIndex)>,
+    /// What holds at the start of each block.
+    states: Vec<Option<State>>,
+    reached: Bits,
+    /// The blocks that each block can go on to.
+    taken: Vec<Vec<NodeIndex>>,
     /// Whoever sets an account does not set it to zero.
     assumes_accounts: bool,
 }
@@ -60,13 +62,13 @@ impl<'e, 'a> Constants<'e, 'a> {
         let mut run = Self {
             entry,
             single: vec![None; entry.view.body.locals.len()],
-            states: BTreeMap::new(),
-            reached: BTreeSet::new(),
-            taken: BTreeSet::new(),
+            states: vec![None; entry.view.body.graph.node_count()],
+            reached: Bits::default(),
+            taken: vec![Vec::new(); entry.view.body.graph.node_count()],
             assumes_accounts,
         };
         let start = entry.view.body.entry;
-        run.states.insert(start, State { storage, locals: BTreeMap::new() });
+        run.states[start.index()] = Some(State { storage, locals: BTreeMap::new() });
         let mut open = BTreeSet::from([start]);
         // The lattice is finite and values only fall; the bound guards against a mistake in that reasoning.
         let mut budget = 64 * (entry.view.body.graph.node_count() + 16);
@@ -76,23 +78,25 @@ impl<'e, 'a> Constants<'e, 'a> {
                 run.give_up();
                 break;
             }
-            run.reached.insert(block);
+            run.reached.insert(block.index());
             let mut changed = Vec::new();
             let state = run.through(block, usize::MAX, &mut changed);
             // Uses of a local may stand in blocks that were run before.
             for reader in changed.iter().flat_map(|id| &entry.readers[id.index()]) {
-                if *reader != block && run.reached.contains(reader) {
+                if *reader != block && run.reached.contains(reader.index()) {
                     open.insert(*reader);
                 }
             }
             for next in run.ways(block, &state) {
-                run.taken.insert((block, next));
-                let joined = match run.states.get(&next) {
+                if !run.takes(block, next) {
+                    run.taken[block.index()].push(next);
+                }
+                let joined = match &run.states[next.index()] {
                     None => Some(state.clone()),
                     Some(old) => join(old, &state),
                 };
                 if let Some(joined) = joined {
-                    run.states.insert(next, joined);
+                    run.states[next.index()] = Some(joined);
                     open.insert(next);
                 }
             }
@@ -117,27 +121,26 @@ impl<'e, 'a> Constants<'e, 'a> {
     /// Every block and every edge counts as possible, and nothing as known.
     fn give_up(&mut self) {
         let graph = &self.entry.view.body.graph;
-        self.states.clear();
+        self.states.fill(None);
         for block in graph.node_indices() {
-            self.reached.insert(block);
-            for (_, next) in self.entry.successors(block) {
-                self.taken.insert((block, next));
-            }
+            self.reached.insert(block.index());
+            self.taken[block.index()] =
+                self.entry.successors(block).iter().map(|(_, next)| *next).collect();
         }
     }
 
     /// Whether the way from one block to the next can be taken.
     pub(crate) fn takes(&self, from: NodeIndex, to: NodeIndex) -> bool {
-        self.taken.contains(&(from, to))
+        self.taken[from.index()].contains(&to)
     }
 
     pub(crate) fn reaches(&self, block: NodeIndex) -> bool {
-        self.reached.contains(&block)
+        self.reached.contains(block.index())
     }
 
     /// What storage holds just before a statement.
     pub(crate) fn storage_before(&mut self, block: NodeIndex, index: usize) -> Storage {
-        if !self.states.contains_key(&block) {
+        if self.states[block.index()].is_none() {
             return Storage::new();
         }
         self.through(block, index, &mut Vec::new()).storage
@@ -146,7 +149,7 @@ impl<'e, 'a> Constants<'e, 'a> {
     /// The state after the first `count` statements of a block; locals with one definition whose value
     /// fell are added to `changed`.
     fn through(&mut self, block: NodeIndex, count: usize, changed: &mut Vec<LocalId>) -> State {
-        let mut state = self.states.get(&block).cloned().unwrap_or_default();
+        let mut state = self.states[block.index()].clone().unwrap_or_default();
         let entry = self.entry;
         for (index, statement) in
             entry.view.body.graph[block].statements.iter().take(count).enumerate()
@@ -227,8 +230,9 @@ impl<'e, 'a> Constants<'e, 'a> {
         };
         self.entry
             .successors(block)
+            .iter()
             .filter(|(edge, _)| wanted.is_none_or(|wanted| wanted == *edge))
-            .map(|(_, next)| next)
+            .map(|(_, next)| *next)
             .collect()
     }
 

@@ -91,10 +91,14 @@ pub(crate) struct Entry<'a> {
     /// The loads, by bit.
     pub(crate) loads: Vec<At>,
     load_bits: BTreeMap<At, usize>,
-    /// The places that each load and store means.
-    accesses: BTreeMap<At, Vec<AbsolutePlace>>,
+    /// The places that each load and store means, by block and index.
+    accesses: Vec<Vec<Vec<AbsolutePlace>>>,
     /// The blocks that read each local.
     pub(crate) readers: Vec<Vec<NodeIndex>>,
+    /// The stores of each block, by their indexes.
+    stores: Vec<Vec<usize>>,
+    /// Where each block leads: the graph keeps its edges as lists, which are slow to walk often.
+    successors: Vec<Vec<(Edge, NodeIndex)>>,
 }
 
 /// References are followed no further than this, and to no more places.
@@ -109,17 +113,31 @@ impl<'a> Entry<'a> {
             dependencies: vec![Bits::default(); view.body.locals.len()],
             loads: Vec::new(),
             load_bits: BTreeMap::new(),
-            accesses: BTreeMap::new(),
+            accesses: Vec::new(),
             readers: vec![Vec::new(); view.body.locals.len()],
+            stores: Vec::new(),
+            successors: Vec::new(),
         };
         entry.index();
-        for (at, statement) in entry.statements() {
-            if let StatementKind::Load { place, .. } | StatementKind::Store { place, .. } =
-                &statement.kind
-            {
-                let places = entry.places(place);
-                entry.accesses.insert(at, places);
+        let graph = &view.body.graph;
+        for block in graph.node_indices() {
+            let mut stores = Vec::new();
+            let mut accesses = Vec::with_capacity(graph[block].statements.len());
+            for (index, statement) in graph[block].statements.iter().enumerate() {
+                accesses.push(match &statement.kind {
+                    StatementKind::Load { place, .. } => entry.places(place),
+                    StatementKind::Store { place, .. } => {
+                        stores.push(index);
+                        entry.places(place)
+                    }
+                    _ => Vec::new(),
+                });
             }
+            entry.accesses.push(accesses);
+            entry.stores.push(stores);
+            entry
+                .successors
+                .push(graph.edges(block).map(|edge| (*edge.weight(), edge.target())).collect());
         }
         entry.solve_dependencies();
         entry
@@ -142,7 +160,13 @@ impl<'a> Entry<'a> {
 
     /// The places that the load or store at `at` means; empty where a reference could not be followed.
     pub(crate) fn accessed(&self, at: At) -> &[AbsolutePlace] {
-        self.accesses.get(&at).map(Vec::as_slice).unwrap_or_default()
+        let block = self.accesses.get(at.block.index());
+        block.and_then(|block| block.get(at.index)).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The indexes of the stores of a block, in order.
+    pub(crate) fn stores_in(&self, block: NodeIndex) -> &[usize] {
+        &self.stores[block.index()]
     }
 
     fn index(&mut self) {
@@ -191,7 +215,7 @@ impl<'a> Entry<'a> {
                     StatementKind::Assign { target, value } => {
                         let mut bits = Bits::default();
                         value.each_operand(&mut |operand| {
-                            bits.union(&self.operand_dependencies(operand));
+                            self.add_dependencies(operand, &mut bits);
                         });
                         match value {
                             Rvalue::Pure("ecrecover", _) => bits.insert(source::SIGNATURE),
@@ -218,7 +242,7 @@ impl<'a> Entry<'a> {
                             source::EXTERNAL
                         });
                         for operand in call.args.iter().chain(&call.callee) {
-                            bits.union(&self.operand_dependencies(operand));
+                            self.add_dependencies(operand, &mut bits);
                         }
                         for result in &call.results {
                             changed |= self.dependencies[result.index()].union(&bits);
@@ -234,38 +258,41 @@ impl<'a> Entry<'a> {
     }
 
     pub(crate) fn operand_dependencies(&self, operand: &Operand) -> Bits {
+        let mut bits = Bits::default();
+        self.add_dependencies(operand, &mut bits);
+        bits
+    }
+
+    /// Adds what `operand` depends on to `bits`.
+    pub(crate) fn add_dependencies(&self, operand: &Operand, bits: &mut Bits) {
         match operand {
-            Operand::Local(id) => self.dependencies[id.index()].clone(),
-            Operand::Environment(environment) => {
-                let mut bits = Bits::default();
-                match environment {
-                    Environment::Sender => bits.insert(source::SENDER),
-                    Environment::Origin => bits.insert(source::ORIGIN),
-                    Environment::Value | Environment::Data => bits.insert(source::CALLER),
-                    Environment::Block(_) => bits.insert(source::BLOCK),
-                    Environment::This => {}
-                }
-                bits
+            Operand::Local(id) => {
+                bits.union(&self.dependencies[id.index()]);
             }
-            Operand::Constant(Constant::Unknown) => {
-                let mut bits = Bits::default();
-                bits.insert(source::UNKNOWN);
-                bits
-            }
-            Operand::Constant(_) => Bits::default(),
-            Operand::Storage(place) => self.place_dependencies(place),
+            Operand::Environment(environment) => match environment {
+                Environment::Sender => bits.insert(source::SENDER),
+                Environment::Origin => bits.insert(source::ORIGIN),
+                Environment::Value | Environment::Data => bits.insert(source::CALLER),
+                Environment::Block(_) => bits.insert(source::BLOCK),
+                Environment::This => {}
+            },
+            Operand::Constant(Constant::Unknown) => bits.insert(source::UNKNOWN),
+            Operand::Constant(_) => {}
+            Operand::Storage(place) => self.add_place_dependencies(place, bits),
         }
     }
 
     pub(crate) fn place_dependencies(&self, place: &Place) -> Bits {
         let mut bits = Bits::default();
+        self.add_place_dependencies(place, &mut bits);
+        bits
+    }
+
+    fn add_place_dependencies(&self, place: &Place, bits: &mut Bits) {
         if let Root::Reference(id) = place.root {
             bits.union(&self.dependencies[id.index()]);
         }
-        place.each_operand(&mut |operand| {
-            bits.union(&self.operand_dependencies(operand));
-        });
-        bits
+        place.each_operand(&mut |operand| self.add_dependencies(operand, bits));
     }
 
     /// The one assignment of a local, where there is only one.
@@ -381,11 +408,8 @@ impl<'a> Entry<'a> {
         out
     }
 
-    pub(crate) fn successors(
-        &self,
-        block: NodeIndex,
-    ) -> impl Iterator<Item = (Edge, NodeIndex)> + use<'a> {
-        self.view.body.graph.edges(block).map(|edge| (*edge.weight(), edge.target()))
+    pub(crate) fn successors(&self, block: NodeIndex) -> &[(Edge, NodeIndex)] {
+        &self.successors[block.index()]
     }
 
     /// Blocks reachable from `starts` (included) over edges that `passes` admits.
@@ -401,7 +425,7 @@ impl<'a> Entry<'a> {
                 continue;
             }
             seen.insert(block.index());
-            for (edge, next) in self.successors(block) {
+            for &(edge, next) in self.successors(block) {
                 if passes(block, edge, next) {
                     open.push(next);
                 }

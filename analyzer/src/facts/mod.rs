@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use crate::cfg::{Body, NameCount, View, lower_function, view};
+use crate::cfg::{Body, NameCount, Shapes, View, lower_function, view};
 use crate::hir::{ContractId, FunctionId, Program};
 use crate::syntax::ast::{self, ContractKind, FunctionKind, Mutability, Visibility};
 use crate::syntax::{Span, on_deep_stack};
@@ -197,12 +197,41 @@ impl<'p> Facts<'p> {
     }
 
     pub(crate) fn summaries(&self) -> &[Summary] {
-        self.summaries.get_or_init(|| {
-            self.entries
-                .par_iter()
-                .filter_map(|entry| Some(summarise(self.program, &self.view(*entry)?)))
-                .collect()
-        })
+        self.summaries.get_or_init(|| self.summarise_entries())
+    }
+
+    /// Most entry points of derived contracts run just what they run on a base: those are composed and
+    /// looked at once.
+    fn summarise_entries(&self) -> Vec<Summary> {
+        let shapes = Shapes::new(self.program, &self.bodies);
+        let mut positions = BTreeMap::new();
+        let mut first = Vec::new();
+        let mut same_as = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            // A library is to blame for what it does itself, others for what they do through it.
+            let is_library = self.program.contract(entry.contract).kind == ContractKind::Library;
+            let key = (
+                shapes.shape(entry.contract, entry.function),
+                is_library.then_some(entry.contract),
+            );
+            let position = *positions.entry(key).or_insert_with(|| {
+                first.push(*entry);
+                first.len() - 1
+            });
+            same_as.push(position);
+        }
+        let summaries: Vec<Option<Summary>> = first
+            .par_iter()
+            .map(|entry| Some(summarise(self.program, &self.view(*entry)?)))
+            .collect();
+        self.entries
+            .iter()
+            .zip(same_as)
+            .filter_map(|(entry, position)| {
+                let summary = summaries[position].as_ref()?;
+                Some(Summary { contract: entry.contract, ..summary.clone() })
+            })
+            .collect()
     }
 
     /// Variables that a stranger can set to a value of their choice.

@@ -1,6 +1,8 @@
 //! What one entry point does, as far as questions about the whole program need it.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use petgraph::algo::dominators::{Dominators, simple_fast};
 use petgraph::graph::NodeIndex;
@@ -295,6 +297,15 @@ struct Work<'e, 'a> {
     /// The run that knows nothing of storage; ways that it does not take are not there.
     constants: Constants<'e, 'a>,
     guards: Option<Guards>,
+    /// Where each block leads, and where it is come to from, over edges that can be taken.
+    ways: Vec<Vec<NodeIndex>>,
+    origins: Vec<Vec<NodeIndex>>,
+    /// Blocks from which some way ends without undoing everything.
+    ends_well: Bits,
+    /// The runs that start with what storage holds at a call, by that content.
+    locked_runs: BTreeMap<Storage, Constants<'e, 'a>>,
+    /// The branches that decide about each block.
+    controllers: RefCell<BTreeMap<NodeIndex, Rc<[NodeIndex]>>>,
     /// The run that follows a completed one.
     one_shot: Option<Constants<'e, 'a>>,
     dominators: Dominators<NodeIndex>,
@@ -310,18 +321,42 @@ impl<'e, 'a> Work<'e, 'a> {
             entry,
             constants: Constants::run(entry, Storage::new()),
             guards: None,
+            ways: Vec::new(),
+            origins: vec![Vec::new(); body.graph.node_count()],
+            ends_well: Bits::default(),
+            locked_runs: BTreeMap::new(),
+            controllers: RefCell::default(),
             one_shot: None,
             dominators: simple_fast(&body.graph, body.entry),
             back_edges: BTreeSet::new(),
             in_loop: Bits::default(),
         };
+        for block in body.graph.node_indices() {
+            let mut next: Vec<NodeIndex> =
+                entry.successors(block).iter().map(|(_, next)| *next).collect();
+            next.retain(|next| work.constants.takes(block, *next));
+            for to in &next {
+                work.origins[to.index()].push(block);
+            }
+            work.ways.push(next);
+        }
+        let ends = |block: &NodeIndex| {
+            *block == entry.view.exit || matches!(body.graph[*block].end, End::Stop)
+        };
+        let mut open: Vec<NodeIndex> = body.graph.node_indices().filter(ends).collect();
+        while let Some(block) = open.pop() {
+            if !work.ends_well.contains(block.index()) {
+                work.ends_well.insert(block.index());
+                open.extend(&work.origins[block.index()]);
+            }
+        }
         for component in petgraph::algo::tarjan_scc(&body.graph) {
             if component.len() < 2 {
                 continue;
             }
             for &from in &component {
                 work.in_loop.insert(from.index());
-                for (_, to) in entry.successors(from) {
+                for &(_, to) in entry.successors(from) {
                     if work.is_before(to, from) {
                         work.back_edges.insert((from, to));
                     }
@@ -342,8 +377,17 @@ impl<'e, 'a> Work<'e, 'a> {
     /// second run end before it.
     fn is_locked(&mut self, at: At) -> bool {
         let storage = self.constants.storage_before(at.block, at.index);
-        (!storage.is_empty() && !Constants::run(self.entry, storage).reaches(at.block))
-            || self.is_counted(at)
+        if !storage.is_empty() {
+            let entry = self.entry;
+            let run = self
+                .locked_runs
+                .entry(storage)
+                .or_insert_with_key(|storage| Constants::run(entry, storage.clone()));
+            if !run.reaches(at.block) {
+                return true;
+            }
+        }
+        self.is_counted(at)
     }
 
     /// The lock that counts entries: a counter is raised and kept before the call, and after it
@@ -388,6 +432,9 @@ impl<'e, 'a> Work<'e, 'a> {
             } else {
                 after.contains(fresh.block.index())
             };
+            if !is_earlier(&kept) || !is_same || !is_fresh {
+                return false;
+            }
             let is_raised = entry.statements().any(|(store, statement)| {
                 let is_ahead = if store.block == kept.block {
                     store.index < kept.index
@@ -398,23 +445,19 @@ impl<'e, 'a> Work<'e, 'a> {
                     && is_ahead
                     && entry.accessed(store) == entry.accessed(kept)
             });
-            let is_unavoidable = block == at.block
-                || !self
-                    .reachable(&[at.block], |from, _| from != block)
-                    .contains(entry.view.exit.index());
-            let undoes = self.successors(block).into_iter().any(|next| !self.ends_well(next));
-            is_earlier(&kept) && is_same && is_fresh && is_raised && is_unavoidable && undoes
+            let undoes = self.successors(block).iter().any(|next| !self.ends_well(*next));
+            is_raised
+                && undoes
+                && (block == at.block
+                    || !self
+                        .reachable(&[at.block], |from, _| from != block)
+                        .contains(entry.view.exit.index()))
         })
     }
 
     /// Whether some way from `block` ends without undoing everything.
     fn ends_well(&self, block: NodeIndex) -> bool {
-        let view = self.entry.view;
-        let ways = self.reachable(&[block], |_, _| true);
-        ways.iter().any(|way| {
-            let way = NodeIndex::new(way);
-            way == view.exit || matches!(view.body.graph[way].end, End::Stop)
-        })
+        self.ends_well.contains(block.index())
     }
 
     /// Whether the statement cannot be reached again once a run has ended.
@@ -433,16 +476,20 @@ impl<'e, 'a> Work<'e, 'a> {
         starts: &[NodeIndex],
         passes: impl Fn(NodeIndex, NodeIndex) -> bool,
     ) -> Bits {
-        self.entry
-            .reachable(starts, |from, _, to| self.constants.takes(from, to) && passes(from, to))
+        let mut seen = Bits::default();
+        let mut open = starts.to_vec();
+        while let Some(block) = open.pop() {
+            if seen.contains(block.index()) {
+                continue;
+            }
+            seen.insert(block.index());
+            open.extend(self.successors(block).iter().filter(|next| passes(block, **next)));
+        }
+        seen
     }
 
-    fn successors(&self, block: NodeIndex) -> Vec<NodeIndex> {
-        self.entry
-            .successors(block)
-            .map(|(_, next)| next)
-            .filter(|next| self.constants.takes(block, *next))
-            .collect()
+    fn successors(&self, block: NodeIndex) -> &[NodeIndex] {
+        &self.ways[block.index()]
     }
 
     fn is_before(&self, first: NodeIndex, second: NodeIndex) -> bool {
@@ -457,18 +504,23 @@ impl<'e, 'a> Work<'e, 'a> {
     }
 
     /// Branches that decide whether `target` is reached.
-    fn controllers(&self, target: NodeIndex) -> Vec<NodeIndex> {
+    fn controllers(&self, target: NodeIndex) -> Rc<[NodeIndex]> {
+        if let Some(known) = self.controllers.borrow().get(&target) {
+            return Rc::clone(known);
+        }
+        let found: Rc<[NodeIndex]> = self.find_controllers(target).into();
+        self.controllers.borrow_mut().insert(target, Rc::clone(&found));
+        found
+    }
+
+    fn find_controllers(&self, target: NodeIndex) -> Vec<NodeIndex> {
         let graph = &self.entry.view.body.graph;
         let mut leads = Bits::default();
         let mut open = vec![target];
         while let Some(block) = open.pop() {
             if !leads.contains(block.index()) {
                 leads.insert(block.index());
-                open.extend(
-                    graph
-                        .neighbors_directed(block, petgraph::Direction::Incoming)
-                        .filter(|from| self.constants.takes(*from, block)),
-                );
+                open.extend(&self.origins[block.index()]);
             }
         }
         let mut out = Vec::new();
@@ -539,7 +591,7 @@ impl<'e, 'a> Work<'e, 'a> {
         for operand in call.callee.iter().chain(&call.value).chain(&call.args) {
             bits.union(&entry.operand_dependencies(operand));
         }
-        for block in self.controllers(at.block) {
+        for &block in self.controllers(at.block).iter() {
             bits.union(&self.condition_bits(block));
         }
         let mut out: Vec<Stale> = Vec::new();
@@ -575,11 +627,13 @@ impl<'e, 'a> Work<'e, 'a> {
     fn stands(&self, load: At, at: At, read: &AbsolutePlace) -> bool {
         let entry = self.entry;
         let overwrites = |block: NodeIndex, from: usize, to: usize| {
-            let statements =
-                entry.view.body.graph[block].statements.iter().enumerate().take(to).skip(from);
-            statements.filter(|(_, statement)| matches!(statement.kind, StatementKind::Store { .. })).any(|(index, _)| {
-                matches!(entry.accessed(At { block, index }), [only] if covers(only, read))
-            })
+            entry
+                .stores_in(block)
+                .iter()
+                .filter(|index| (from..to).contains(*index))
+                .any(|&index| {
+                    matches!(entry.accessed(At { block, index }), [only] if covers(only, read))
+                })
         };
         if load.block == at.block && load.index < at.index {
             return !overwrites(at.block, load.index, at.index);
@@ -589,7 +643,7 @@ impl<'e, 'a> Work<'e, 'a> {
         }
         let starts = self.successors(load.block);
         let ways =
-            self.reachable(&starts, |from, _| from != at.block && !overwrites(from, 0, usize::MAX));
+            self.reachable(starts, |from, _| from != at.block && !overwrites(from, 0, usize::MAX));
         ways.contains(at.block.index()) && !overwrites(at.block, 0, at.index)
     }
 
@@ -617,12 +671,12 @@ impl<'e, 'a> Work<'e, 'a> {
         if fresh.is_empty() {
             return false;
         }
-        self.controllers(store.block).into_iter().any(|block| {
+        self.controllers(store.block).iter().any(|&block| {
             let is_after = after.contains(block.index());
             let bits = self.condition_bits(block);
             is_after
                 && fresh.iter().any(|bit| bits.contains(*bit))
-                && self.successors(block).into_iter().any(|next| !self.ends_well(next))
+                && self.successors(block).iter().any(|next| !self.ends_well(*next))
         })
     }
 

@@ -566,3 +566,41 @@ fn functions_fill_the_dictionary() {
     assert_eq!(fact("fully_read"), Value::Bool(true));
     assert!(table.values().iter().all(|value| *value != Value::Unknown));
 }
+
+#[test]
+fn contracts_that_run_the_same_share_an_answer_and_one_that_overrides_has_its_own() {
+    let program = single(
+        "abstract contract Base {
+            mapping(address => uint256) owed;
+            function hook() internal virtual {}
+            function deposit() external payable { owed[msg.sender] += msg.value; }
+            function pay() external {
+                uint256 amount = owed[msg.sender];
+                hook();
+                (bool ok, ) = msg.sender.call{value: amount}(\"\");
+                require(ok);
+                owed[msg.sender] = 0;
+            }
+        }
+        contract First is Base {}
+        contract Second is Base {}
+        contract Clears is Base {
+            bool entered;
+            function hook() internal override { require(!entered); entered = true; }
+        }",
+    );
+    let facts = Facts::new(&program);
+    let pays: Vec<_> = facts
+        .summaries()
+        .iter()
+        .filter(|summary| program.function_name(summary.function) == "Base.pay")
+        .map(|summary| {
+            (
+                program.contract_name(summary.contract),
+                summary.calls[0].is_locked,
+                summary.writes.len(),
+            )
+        })
+        .collect();
+    assert_eq!(pays, [("First", false, 1), ("Second", false, 1), ("Clears", true, 2)]);
+}
