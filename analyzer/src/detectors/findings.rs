@@ -1,5 +1,6 @@
 //! What detectors write into.
 
+use crate::facts::Hazard;
 use crate::hir::{FunctionId, Program};
 use crate::syntax::Span;
 use crate::syntax::ast::FunctionKind;
@@ -51,6 +52,28 @@ impl Findings {
         };
         self.drafts.push(draft);
         self.drafts.last_mut().expect("pushed above")
+    }
+
+    /// Reports a hazard with the way to it; `what` says what happens there.
+    pub fn report_hazard(
+        &mut self,
+        program: &Program,
+        hazard: &Hazard,
+        message: impl Into<String>,
+        what: &str,
+        help: &str,
+    ) {
+        let draft = self.report(hazard.span, message);
+        draft.inside(program, hazard.function).help(help);
+        draft.step(program.function_name_span(hazard.entry), "anyone can call this");
+        for call in &hazard.path {
+            draft.step(*call, "which calls on");
+        }
+        draft.step(hazard.span, what);
+        if hazard.partial {
+            // What could not be read may hold the check.
+            draft.confidence(Confidence::Low);
+        }
     }
 
     /// All drafts, in the order in which they were reported.

@@ -86,9 +86,20 @@ macro_rules! detectors {
 
 // Sorted, so that two branches which add a detector seldom touch the same line.
 detectors! {
+    arbitrary_send_erc20::ArbitrarySendErc20,
+    arbitrary_send_eth::ArbitrarySendEth,
+    controlled_delegatecall::ControlledDelegatecall,
+    delegatecall_loop::DelegatecallLoop,
+    locked_ether::LockedEther,
+    msg_value_loop::MsgValueLoop,
     reentrancy_eth::ReentrancyEth,
     reentrancy_no_eth::ReentrancyNoEth,
     suicidal::Suicidal,
+    tx_origin::TxOrigin,
+    unchecked_lowlevel::UncheckedLowlevel,
+    unchecked_send::UncheckedSend,
+    unchecked_transfer::UncheckedTransfer,
+    unprotected_upgrade::UnprotectedUpgrade,
 }
 
 /// All detectors, by id.

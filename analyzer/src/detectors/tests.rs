@@ -164,8 +164,8 @@ abstract address anonymous as assembly balance block bool break bytes bytes32 ca
 constructor continue contract data default delegatecall delete do else emit encode encodePacked enum error ether
 event external fallback false final for from function gas gwei hex if immutable import in indexed interface internal
 is keccak256 length let library mapping memory modifier msg new origin override pay payable pragma private public
-pure receive require return returns revert selector selfdestruct send sender sig solidity staticcall storage string
-struct super switch this throw timestamp transfer true try tx type uint256 unchecked unicode using value view virtual
+pure receive require return returns revert selector selfdestruct send sender sig sload sstore solidity staticcall storage string
+struct super switch this throw timestamp transfer transferFrom true try tx type uint256 unchecked unicode using value view virtual
 wei while";
 
 /// The text with every name of the author's replaced, line by line as it was.

@@ -4,6 +4,8 @@ mod bits;
 mod constants;
 mod entry;
 mod guards;
+mod hazards;
+mod origin;
 mod summary;
 mod table;
 
@@ -21,6 +23,7 @@ use crate::syntax::ast::{self, ContractKind, FunctionKind, Mutability, Visibilit
 use crate::syntax::{Span, on_deep_stack};
 
 use entry::StateKey;
+pub use hazards::{Hazard, HazardKind};
 use summary::{Callee, Guard, Summary, summarise};
 pub use table::{FUNCTION_FACTS, dictionary};
 
@@ -110,6 +113,7 @@ pub struct Facts<'p> {
     open_variables: OnceLock<BTreeSet<StateKey>>,
     reentrancies: OnceLock<Vec<Reentrancy>>,
     self_destructs: OnceLock<Vec<SelfDestructSite>>,
+    hazards: OnceLock<Vec<Hazard>>,
 }
 
 impl std::fmt::Debug for Facts<'_> {
@@ -149,6 +153,7 @@ impl<'p> Facts<'p> {
             open_variables: OnceLock::new(),
             reentrancies: OnceLock::new(),
             self_destructs: OnceLock::new(),
+            hazards: OnceLock::new(),
         }
     }
 

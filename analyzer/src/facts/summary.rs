@@ -12,10 +12,12 @@ use super::bits::Bits;
 use super::constants::{Constants, Known, Storage, constant_value};
 use super::entry::{AbsolutePlace, AbsoluteRoot, At, Entry, StateKey, covers, overlap, source};
 use super::guards::Guards;
+use super::hazards::{Candidate, Ether};
+use super::origin::Origin;
 use crate::cfg::*;
 use crate::hir::{ContractId, FunctionId, Program, Type};
 use crate::syntax::Span;
-use crate::syntax::ast::{BinaryOp, ContractKind, FunctionKind, Mutability};
+use crate::syntax::ast::{BinaryOp, ContractKind, FunctionKind, Mutability, UnaryOp};
 
 /// Who chooses the account that is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +45,11 @@ pub(crate) struct Write {
     pub(crate) is_one_shot: bool,
     /// The caller has a say in what is written, or where.
     pub(crate) is_callers: bool,
+    /// The caller alone decides what is written, and not in a place that is their own.
+    pub(crate) is_chosen: bool,
+    pub(crate) span: Span,
+    pub(crate) function: FunctionId,
+    pub(crate) path: Vec<Span>,
 }
 
 #[derive(Debug, Clone)]
@@ -88,6 +95,8 @@ pub(crate) struct Summary {
     pub(crate) writes: Vec<Write>,
     pub(crate) calls: Vec<OutCall>,
     pub(crate) destructs: Vec<Destruct>,
+    pub(crate) hazards: Vec<Candidate>,
+    pub(crate) ether: Ether,
     /// Some of what runs could not be read, resolved or put in place.
     pub(crate) is_partial: bool,
     pub(crate) statements: usize,
@@ -105,6 +114,8 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
         writes: Vec::new(),
         calls: Vec::new(),
         destructs: Vec::new(),
+        hazards: Vec::new(),
+        ether: Ether::default(),
         is_partial: view.is_truncated || view.body.is_partial,
         statements: 0,
     };
@@ -141,13 +152,23 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                     .into_iter()
                     .any(|bit| bits.contains(bit));
                 let guard = work.guard(at);
-                let is_one_shot = !guard.is_guarded && is_callers && work.is_one_shot(at);
+                let is_one_shot = !guard.is_guarded
+                    && is_callers
+                    && (work.is_one_shot(at) || work.is_claimed(at));
+                let is_chosen = is_callers
+                    && Origin::of(&entry, value, false).is_callers_choice()
+                    && !entry.place_dependencies(place).contains(source::SENDER);
+                let site = site(program, view, statement);
                 for variable in variables {
                     summary.writes.push(Write {
                         variable,
                         guard: guard.clone(),
                         is_one_shot,
                         is_callers,
+                        is_chosen,
+                        span: site.span,
+                        function: site.function,
+                        path: site.path.clone(),
                     });
                 }
             }
@@ -197,19 +218,20 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
             | StatementKind::Placeholder => {}
         }
     }
+    (summary.hazards, summary.ether) = work.hazards(&summary);
     summary
 }
 
 /// The place in a contract that is to blame.
-struct Site {
-    span: Span,
-    function: FunctionId,
-    path: Vec<Span>,
+pub(super) struct Site {
+    pub(super) span: Span,
+    pub(super) function: FunctionId,
+    pub(super) path: Vec<Span>,
 }
 
 /// Where a statement of a library or a free function was called from a contract, else its own place.
 /// One helper serves many contracts, and each of them is to blame for its own use.
-fn site(program: &Program, view: &View, statement: &Statement) -> Site {
+pub(super) fn site(program: &Program, view: &View, statement: &Statement) -> Site {
     let mut frame = statement.frame;
     let mut span = statement.span;
     loop {
@@ -252,7 +274,7 @@ fn hands_over_control(call: &Call) -> bool {
     }
 }
 
-fn callee(entry: &Entry<'_>, call: &Call) -> Callee {
+pub(super) fn callee(entry: &Entry<'_>, call: &Call) -> Callee {
     let Some(callee) = &call.callee else { return Callee::Stranger };
     match entry.canonical(callee) {
         Operand::Constant(Constant::Unknown) => return Callee::Stranger,
@@ -292,10 +314,10 @@ fn callee(entry: &Entry<'_>, call: &Call) -> Callee {
 }
 
 /// Answers about one view, each computed when first asked.
-struct Work<'e, 'a> {
-    entry: &'e Entry<'a>,
+pub(super) struct Work<'e, 'a> {
+    pub(super) entry: &'e Entry<'a>,
     /// The run that knows nothing of storage; ways that it does not take are not there.
-    constants: Constants<'e, 'a>,
+    pub(super) constants: Constants<'e, 'a>,
     guards: Option<Guards>,
     /// Where each block leads, and where it is come to from, over edges that can be taken.
     ways: Vec<Vec<NodeIndex>>,
@@ -311,7 +333,7 @@ struct Work<'e, 'a> {
     dominators: Dominators<NodeIndex>,
     /// Edges that close a loop.
     back_edges: BTreeSet<(NodeIndex, NodeIndex)>,
-    in_loop: Bits,
+    pub(super) in_loop: Bits,
 }
 
 impl<'e, 'a> Work<'e, 'a> {
@@ -366,7 +388,7 @@ impl<'e, 'a> Work<'e, 'a> {
         work
     }
 
-    fn guard(&mut self, at: At) -> Guard {
+    pub(super) fn guard(&mut self, at: At) -> Guard {
         let guards = self.guards.get_or_insert_with(|| Guards::of(self.entry));
         let is_guarded = guards.guards(at);
         let rests_on = if is_guarded { guards.rests_on.clone() } else { BTreeSet::new() };
@@ -456,18 +478,84 @@ impl<'e, 'a> Work<'e, 'a> {
     }
 
     /// Whether some way from `block` ends without undoing everything.
-    fn ends_well(&self, block: NodeIndex) -> bool {
+    pub(super) fn ends_well(&self, block: NodeIndex) -> bool {
         self.ends_well.contains(block.index())
     }
 
     /// Whether the statement cannot be reached again once a run has ended.
-    fn is_one_shot(&mut self, at: At) -> bool {
+    pub(super) fn is_one_shot(&mut self, at: At) -> bool {
         if self.one_shot.is_none() {
             let mut first = Constants::run_assuming(self.entry, Storage::new(), true);
             let storage = first.storage_before(self.entry.view.exit, usize::MAX);
             self.one_shot = Some(Constants::run_assuming(self.entry, storage, true));
         }
         self.one_shot.as_ref().is_some_and(|run| !run.reaches(at.block))
+    }
+
+    /// Whether the way to the statement asks that some state be still zero, and the same run sets it to a
+    /// value of the caller's: the first who comes takes it, even where foreign code runs in between.
+    pub(super) fn is_claimed(&self, at: At) -> bool {
+        let entry = self.entry;
+        let graph = &entry.view.body.graph;
+        self.controllers(at.block).iter().any(|&block| {
+            let End::Branch { condition, .. } = &graph[block].end else { return false };
+            let Some((asked, taken)) = self.asks_for_zero(condition) else { return false };
+            let undoes = entry
+                .successors(block)
+                .iter()
+                .any(|&(edge, next)| edge == taken && !self.ends_well(next));
+            undoes
+                && Origin::of(entry, &Operand::Local(asked), false).loads.iter().any(|load| {
+                    let read = entry.accessed(*load);
+                    !read.is_empty() && self.is_set_by_caller(read)
+                })
+        })
+    }
+
+    fn is_set_by_caller(&self, places: &[AbsolutePlace]) -> bool {
+        let entry = self.entry;
+        entry.statements().any(|(store, statement)| match &statement.kind {
+            StatementKind::Store { value, .. } => {
+                entry.accessed(store) == places
+                    && Origin::of(entry, value, false).is_callers_choice()
+            }
+            _ => false,
+        })
+    }
+
+    /// The local that a condition compares with zero, and the way that is taken where it is something else.
+    fn asks_for_zero(&self, condition: &Operand) -> Option<(LocalId, Edge)> {
+        let entry = self.entry;
+        let is_zero = |operand: &Operand| match entry.canonical(operand) {
+            Operand::Constant(constant) => {
+                constant_value(entry.program, &constant) == Some(Known::Number(U256::ZERO))
+            }
+            _ => false,
+        };
+        let local = |operand: &Operand| match entry.canonical(operand) {
+            Operand::Local(id) => Some(id),
+            _ => None,
+        };
+        let whole = local(condition)?;
+        let Some(StatementKind::Assign { value, .. }) =
+            entry.only_definition(whole).map(|statement| &statement.kind)
+        else {
+            return Some((whole, Edge::True));
+        };
+        match value {
+            Rvalue::Unary(UnaryOp::Not, asked) => Some((local(asked)?, Edge::False)),
+            Rvalue::Binary(op, asked, zero) if is_zero(zero) => match op {
+                BinaryOp::Eq => Some((local(asked)?, Edge::False)),
+                BinaryOp::Ne | BinaryOp::Gt => Some((local(asked)?, Edge::True)),
+                _ => None,
+            },
+            Rvalue::Binary(op, zero, asked) if is_zero(zero) => match op {
+                BinaryOp::Eq => Some((local(asked)?, Edge::False)),
+                BinaryOp::Ne | BinaryOp::Lt => Some((local(asked)?, Edge::True)),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// Blocks reachable from `starts` (included) over edges that can be taken and that `passes` admits.
@@ -499,12 +587,12 @@ impl<'e, 'a> Work<'e, 'a> {
     }
 
     /// Blocks that run after `block` without going round a loop.
-    fn forward(&self, block: NodeIndex) -> Bits {
+    pub(super) fn forward(&self, block: NodeIndex) -> Bits {
         self.reachable(&[block], |from, to| !self.back_edges.contains(&(from, to)))
     }
 
     /// Branches that decide whether `target` is reached.
-    fn controllers(&self, target: NodeIndex) -> Rc<[NodeIndex]> {
+    pub(super) fn controllers(&self, target: NodeIndex) -> Rc<[NodeIndex]> {
         if let Some(known) = self.controllers.borrow().get(&target) {
             return Rc::clone(known);
         }

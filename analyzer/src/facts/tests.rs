@@ -604,3 +604,65 @@ fn contracts_that_run_the_same_share_an_answer_and_one_that_overrides_has_its_ow
         .collect();
     assert_eq!(pays, [("First", false, 1), ("Second", false, 1), ("Clears", true, 2)]);
 }
+
+#[test]
+fn bits_that_are_made_of_themselves_come_to_an_end() {
+    let text = "contract C { uint s; function f(uint x) external { while (s < 9) { x = x >> 1; if (x & 1 != 0) s = 1; } selfdestruct(payable(msg.sender)); } }";
+    assert_eq!(destructs(text), ["C.f"]);
+}
+
+/// Hazards of a kind as `entry: statement`.
+fn hazards(kind: HazardKind, text: &str) -> Vec<String> {
+    let program = single(text);
+    let facts = Facts::new(&program);
+    facts
+        .hazards(kind)
+        .map(|found| {
+            format!("{}: {}", program.function_name(found.entry), program.text(found.span))
+        })
+        .collect()
+}
+
+#[test]
+fn what_the_contract_knows_of_the_choice_holds_strangers_back() {
+    let run = |check: &str| {
+        format!(
+            "contract C {{ mapping(address => bool) known; uint count; function f(address a) external {{ {check} (bool ok, ) = a.delegatecall(\"\"); require(ok); }} }}"
+        )
+    };
+    let found = ["C.f: a.delegatecall(\"\")"];
+    let kind = HazardKind::DelegateToChosen;
+    assert_eq!(hazards(kind, &run("")), found);
+    assert_eq!(hazards(kind, &run("require(a != address(0));")), found);
+    assert_eq!(hazards(kind, &run("require(count < 5);")), found);
+    assert_eq!(hazards(kind, &run("require(known[a]);")), [""; 0]);
+}
+
+#[test]
+fn what_is_claimed_once_is_no_open_upgrade() {
+    let proxy = |check: &str| {
+        format!(
+            "contract P {{ address code; function set(address a) external {{ {check} code = a; (bool ok, ) = a.delegatecall(\"\"); require(ok); }} fallback() external payable {{ (bool ok, ) = code.delegatecall(msg.data); require(ok); }} }}"
+        )
+    };
+    let kind = HazardKind::OpenUpgrade;
+    assert_eq!(hazards(kind, &proxy("")), ["P.set: code = a"]);
+    assert_eq!(hazards(kind, &proxy("require(code != a);")), ["P.set: code = a"]);
+    assert_eq!(hazards(kind, &proxy("require(code != address(0));")), ["P.set: code = a"]);
+    assert_eq!(hazards(kind, &proxy("require(code == address(0));")), [""; 0]);
+}
+
+#[test]
+fn ether_that_others_keep_a_record_of_is_theirs() {
+    let bank = |body: &str| {
+        format!(
+            "contract B {{ mapping(address => uint) owed; receive() external payable {{}} function f(address payable a, uint n) external {{ {body} }} }}"
+        )
+    };
+    let kind = HazardKind::EtherToChosen;
+    assert_eq!(hazards(kind, &bank("a.transfer(n);")), ["B.f: a.transfer(n)"]);
+    assert_eq!(hazards(kind, &bank("owed[msg.sender] -= n; a.transfer(n);")), [""; 0]);
+    assert_eq!(hazards(kind, &bank("a.transfer(owed[a]);")), [""; 0]);
+    let alone = "contract B { function f(address payable a) external payable { a.transfer(1); } }";
+    assert_eq!(hazards(kind, alone), [""; 0], "nothing else brings ether in");
+}
