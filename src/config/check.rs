@@ -101,6 +101,9 @@ fn chain_problem(chain: &Chain) -> Option<(&'static str, String)> {
             format!("the preset is chain {expected}, not {id}; leave one of them out"),
         ));
     }
+    if let Err(error) = chain.schedule() {
+        return Some(("hardforks", error.to_string()));
+    }
     if chain.nodes.is_empty() {
         return Some(("nodes", "expected at least one WebSocket address".to_owned()));
     }

@@ -11,6 +11,7 @@ mod secret;
 use std::path::{Path, PathBuf};
 
 use alloy::primitives::{Address, Bytes};
+use portcullis_watcher::source::{Hardfork as ForkName, HardforkSchedule, ScheduleError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -106,12 +107,20 @@ pub(crate) struct Chain {
     pub flow: Option<Flow>,
     /// Usual time between blocks, milliseconds; required without a preset.
     pub block_time_ms: Option<u64>,
-    /// Hard forks by first block; the last one at or below a block is in force. Default: prague from 0.
+    /// Hard forks by first block; the last one at or below a block is in force, and below all of them the first.
+    /// Default: prague.
     #[serde(default)]
     pub hardforks: Vec<Hardfork>,
     /// Limits on what a pause may cost.
     #[serde(default)]
     pub fees: Fees,
+}
+
+impl Chain {
+    /// Its hard forks, checked.
+    pub(crate) fn schedule(&self) -> Result<HardforkSchedule, ScheduleError> {
+        HardforkSchedule::new(self.hardforks.iter().map(|fork| (fork.from_block, fork.name)))
+    }
 }
 
 /// Where transactions come from.
@@ -122,7 +131,7 @@ pub(crate) enum Flow {
     Mempool,
     /// No public pool: blocks only.
     Blocks,
-    /// Blocks in slices, read through the `pending` tag.
+    /// Blocks in slices: the block under construction is read through the `pending` tag, five times a second.
     Flashblocks,
 }
 
@@ -130,8 +139,8 @@ pub(crate) enum Flow {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Hardfork {
-    /// `shanghai`, `cancun`, `prague` or `osaka`.
-    pub name: String,
+    /// Its name.
+    pub name: ForkName,
     /// First block under it.
     #[serde(default)]
     pub from_block: u64,

@@ -80,6 +80,22 @@ fn a_preset_and_a_chain_id_must_agree() {
 }
 
 #[test]
+fn hard_forks_are_known_and_follow_one_another() {
+    let text = |forks: &str| format!("version = 1\n{CHAIN}hardforks = [{forks}]\n");
+    let message = refusal(&text("{ name = 'prauge' }"));
+    assert!(message.contains("line 7") && message.contains("`prague`"), "{message}");
+    let message =
+        refusal(&text("{ name = 'prague', from_block = 5 }, { name = 'cancun', from_block = 9 }"));
+    assert_eq!(
+        message,
+        "portcullis.toml: chains[0].hardforks: `cancun` cannot come into force at block 9, after `prague`"
+    );
+    let config = read(&text("{ name = 'osaka', from_block = 9 }, { name = 'cancun' }")).unwrap();
+    let schedule = config.chains[0].schedule().unwrap();
+    assert_eq!([8, 9].map(|block| schedule.at(block).to_string()), ["cancun", "osaka"]);
+}
+
+#[test]
 fn a_key_has_one_place() {
     let text = format!(
         "version = 1\n{CHAIN}[guardian]\naddress='0x00000000000000000000000000000000000000aa'\nkey={{env='A',file='b'}}\n"

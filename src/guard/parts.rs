@@ -15,7 +15,6 @@ use portcullis_watcher::settings::{
     ProtectedSettings,
 };
 use portcullis_watcher::source::{NodeSettings, NodeUrl};
-use portcullis_watcher::state::Hardfork;
 
 use crate::config::{self, Config};
 use crate::{dictionaries, platform};
@@ -143,7 +142,7 @@ pub(crate) fn chain(chain: &config::Chain, base: &Path) -> anyhow::Result<ChainS
             .block_time_ms
             .or(preset.map(|values| values.block_time_ms))
             .context("a block time")?,
-        hardfork: hardfork(chain)?,
+        hardforks: chain.schedule()?,
         flow: match flow {
             config::Flow::Mempool => Flow::Mempool,
             config::Flow::Blocks => Flow::Blocks,
@@ -155,15 +154,6 @@ pub(crate) fn chain(chain: &config::Chain, base: &Path) -> anyhow::Result<ChainS
             max_cost_wei: u128::from(chain.fees.max_cost_milliether) * MILLIETHER,
         },
     })
-}
-
-/// The newest fork listed is the one in force.
-fn hardfork(chain: &config::Chain) -> anyhow::Result<Hardfork> {
-    let Some(last) = chain.hardforks.iter().max_by_key(|fork| fork.from_block) else {
-        return Ok(Hardfork::default());
-    };
-    serde_json::from_value(serde_json::Value::String(last.name.clone()))
-        .with_context(|| format!("chain `{}`: hardforks: `{}`", chain.name, last.name))
 }
 
 fn rules(config: &config::Rules, base: &Path) -> anyhow::Result<RuleSet> {

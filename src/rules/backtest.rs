@@ -309,7 +309,7 @@ fn decisions(recording: &Arc<Recording>, rules: &Arc<RuleSet>) -> anyhow::Result
             chain_id: header.chain.id,
             nodes: Vec::new(),
             block_time_ms: header.chain.block_time_s.saturating_mul(1_000),
-            hardfork: header.chain.hardfork,
+            hardforks: recording.hardforks(),
             flow: Flow::Mempool,
             fees: FeeBudget { max_fee_per_gas_wei: 0, max_tip_wei: 0, max_cost_wei: 0 },
         }],

@@ -231,7 +231,7 @@ async fn on_node(
     };
     let rules = ChainRules {
         chain_id: chain.chain_id,
-        hardfork: chain.hardfork,
+        hardforks: chain.hardforks,
         block_time_s: chain.block_time_ms.div_ceil(1_000).max(1),
     };
     let state = ForkedState::new(rules, Arc::new(RpcBackend::new(links)));

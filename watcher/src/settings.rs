@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use alloy::primitives::{Address, Bytes};
 use portcullis_alerting::{guardian::FeeBudget, record::Mode};
 
-use crate::{source::NodeSettings, state::Hardfork};
+use crate::{source::NodeSettings, state::HardforkSchedule};
 
 /// Everything the guard is told at start.
 #[derive(Debug, Clone)]
@@ -41,8 +41,8 @@ pub struct ChainSettings {
     pub nodes: Vec<NodeSettings>,
     /// Usual time between blocks, milliseconds.
     pub block_time_ms: u64,
-    /// Rules of the chain.
-    pub hardfork: Hardfork,
+    /// Rules of the chain, by block.
+    pub hardforks: HardforkSchedule,
     /// Where transactions come from.
     pub flow: Flow,
     /// What one pause may cost.
@@ -57,7 +57,7 @@ pub enum Flow {
     Mempool,
     /// No public pool: blocks only.
     Blocks,
-    /// Blocks in slices.
+    /// Blocks in slices: the block under construction is read through the `pending` tag.
     Flashblocks,
 }
 

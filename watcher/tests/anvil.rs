@@ -30,8 +30,8 @@ use portcullis_watcher::{
         recording::{Header, Pace, RecordedChain, Recording, RecordingSource, RecordingWriter},
     },
     state::{
-        AdvanceReport, ChainRules, EmptiedBecause, ForkedState, Hardfork, RecordingBackend,
-        RpcBackend,
+        AdvanceReport, ChainRules, EmptiedBecause, ForkedState, Hardfork, HardforkSchedule,
+        RecordingBackend, RpcBackend,
     },
 };
 use serde_json::{Value, json};
@@ -47,8 +47,11 @@ sol! {
     function transfer(address to, uint256 amount) external returns (bool);
 }
 
-const RULES: ChainRules =
-    ChainRules { chain_id: CHAIN_ID, hardfork: Hardfork::Prague, block_time_s: 1 };
+const RULES: ChainRules = ChainRules {
+    chain_id: CHAIN_ID,
+    hardforks: HardforkSchedule::always(Hardfork::Prague),
+    block_time_s: 1,
+};
 
 /// Simulates off the reactor, as the guard does: missing state is fetched over the same connection.
 async fn simulate(
@@ -405,6 +408,7 @@ async fn a_recorded_session_replays_without_the_node_to_the_same_executions() {
             name: "test".into(),
             id: CHAIN_ID,
             hardfork: Hardfork::Prague,
+            later_hardforks: Default::default(),
             block_time_s: 1,
         },
         contracts: Default::default(),
@@ -480,6 +484,44 @@ async fn what_waited_before_the_guard_came_is_seen() {
         *late.pending(tx.hash).await,
         PendingTransaction { seen_at_ms: 7, node: "local".into(), ..(*tx).clone() }
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slices_of_the_block_under_construction_are_read_once_each() {
+    let anvil = Anvil::start(0);
+    let mut stream = Stream::open_as(&[anvil.port], CHAIN_ID, |source| source.with_slices(20));
+    stream.head().await;
+    let mut person = Person::number(0);
+    let mut sent = Vec::new();
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let tx = person.sign(TxKind::Call(Address::repeat_byte(1)), 1, Bytes::new());
+        stream.send(&tx).await;
+        sent.push(tx.hash);
+        let pending = |event| match event {
+            SourceEvent::Pending(tx) => Some(tx.hash),
+            _ => None,
+        };
+        seen.push(stream.find("a slice's transaction", pending).await);
+    }
+    assert_eq!(seen, sent, "each slice holds those before it, and they are told once");
+    stream.mine().await;
+    assert_eq!(stream.head().await.transactions.len(), 3);
+
+    // Without a pool nothing is seen before it is mined.
+    let mut blocks = Stream::open_as(&[anvil.port], CHAIN_ID, |source| source.without_mempool());
+    blocks.head().await;
+    let tx = person.sign(TxKind::Call(Address::repeat_byte(1)), 1, Bytes::new());
+    stream.send(&tx).await;
+    stream.mine().await;
+    let first = blocks
+        .find("a block or a pending transaction", |event| match event {
+            SourceEvent::Head(block) => Some(Ok(block.transactions[0].hash)),
+            SourceEvent::Pending(tx) => Some(Err(tx.hash)),
+            _ => None,
+        })
+        .await;
+    assert_eq!(first, Ok(tx.hash));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -62,6 +62,9 @@ pub use trial::Trial;
 const POOL_LIMIT: usize = 20_000;
 /// Alerts that wait for delivery.
 const ALERTS_LIMIT: usize = 256;
+/// How often the block under construction is read where a chain publishes it in slices, milliseconds: Flashblocks
+/// come five times a second.
+const SLICE_MS: u64 = 200;
 /// Gas limit of a pause.
 const PAUSE_GAS: u64 = 300_000;
 /// How long alerts that wait may take when the guard stops.
@@ -293,10 +296,13 @@ impl Guard {
                 chain.nodes.clone(),
                 Arc::clone(&parts.clock),
             );
-            let source =
-                if chain.flow == Flow::Mempool { source } else { source.without_mempool() };
+            let source = match chain.flow {
+                Flow::Mempool => source,
+                Flow::Blocks => source.without_mempool(),
+                Flow::Flashblocks => source.with_slices(SLICE_MS),
+            };
             let links = source.links();
-            let coverage = (chain.flow == Flow::Mempool).then(|| source.coverage());
+            let coverage = (chain.flow != Flow::Blocks).then(|| source.coverage());
             let mut backend: Arc<dyn Backend> = Arc::new(RpcBackend::new(links.clone()));
             if let Some(tape) = &tape {
                 backend = Arc::new(RecordingBackend::onto(backend, Arc::clone(tape)));
@@ -578,7 +584,8 @@ fn tape(
     let recorded = RecordedChain {
         name: chain.name.to_string(),
         id: rules.chain_id,
-        hardfork: rules.hardfork,
+        hardfork: rules.hardforks.first(),
+        later_hardforks: rules.hardforks.later().collect(),
         block_time_s: rules.block_time_s,
     };
     let protocols = settings.protected.iter().filter(|protected| protected.chain == chain.name);
@@ -597,7 +604,7 @@ fn tape(
 fn rules_of(chain: &ChainSettings) -> ChainRules {
     ChainRules {
         chain_id: chain.chain_id,
-        hardfork: chain.hardfork,
+        hardforks: chain.hardforks,
         block_time_s: chain.block_time_ms.div_ceil(1_000).max(1),
     }
 }

@@ -29,7 +29,7 @@ use crate::{
             FORMAT, Header, RecordedAccount, RecordedChain, RecordedState, RecordingWriter, VERSION,
         },
     },
-    state::{AccountState, Hardfork, Head},
+    state::{AccountState, Hardfork, HardforkSchedule, Head},
 };
 
 sol! {
@@ -41,8 +41,11 @@ sol! {
 }
 
 const ETHER: u128 = 1_000_000_000_000_000_000;
-const RULES: ChainRules =
-    ChainRules { chain_id: 31337, hardfork: Hardfork::Prague, block_time_s: 12 };
+const RULES: ChainRules = ChainRules {
+    chain_id: 31337,
+    hardforks: HardforkSchedule::always(Hardfork::Prague),
+    block_time_s: 12,
+};
 const FEES: FeeBudget = FeeBudget {
     max_fee_per_gas_wei: 1_000_000_000_000,
     max_tip_wei: 1_000_000_000_000,
@@ -196,7 +199,8 @@ impl World {
             chain: RecordedChain {
                 name: "test".into(),
                 id: RULES.chain_id,
-                hardfork: RULES.hardfork,
+                hardfork: RULES.hardforks.first(),
+                later_hardforks: Default::default(),
                 block_time_s: 12,
             },
             contracts: Default::default(),
@@ -235,7 +239,7 @@ impl World {
                 chain_id: RULES.chain_id,
                 nodes: Vec::new(),
                 block_time_ms: 12_000,
-                hardfork: RULES.hardfork,
+                hardforks: RULES.hardforks,
                 flow: Flow::Mempool,
                 fees: FEES,
             }],

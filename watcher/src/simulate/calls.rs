@@ -42,7 +42,7 @@ impl Simulator {
         let view = self.view(then.hash)?;
         let mut bench = Bench::new(&view, &self.state, self.limits, then, predecessors);
         bench.prepare(then, predecessors)?;
-        let cfg = evm::unsigned_cfg(self.state.rules());
+        let cfg = evm::unsigned_cfg(self.state.rules(), view.head().number.saturating_add(1));
         let mut executions = Vec::with_capacity(calls.len());
         for call in calls {
             let tx_hash = call.pseudo_hash();

@@ -181,7 +181,7 @@ impl<'a> Bench<'a> {
         Self {
             layer: CacheDB::new(view),
             head: view.head().number,
-            cfg: evm::cfg(state.rules()),
+            cfg: evm::cfg(state.rules(), view.head().number.saturating_add(1)),
             block,
             limits,
         }

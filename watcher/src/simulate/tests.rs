@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     source::{PendingTransaction, decode_raw},
-    state::{AccountState, ChainRules, ForkedState, Hardfork},
+    state::{AccountState, ChainRules, ForkedState, Hardfork, HardforkSchedule},
 };
 
 sol! {
@@ -28,8 +28,11 @@ sol! {
 }
 
 const ETHER: u128 = 1_000_000_000_000_000_000;
-const RULES: ChainRules =
-    ChainRules { chain_id: 31337, hardfork: Hardfork::Prague, block_time_s: 12 };
+const RULES: ChainRules = ChainRules {
+    chain_id: 31337,
+    hardforks: HardforkSchedule::always(Hardfork::Prague),
+    block_time_s: 12,
+};
 
 fn ether(n: u128) -> U256 {
     U256::from(n * ETHER)

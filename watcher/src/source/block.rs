@@ -104,30 +104,3 @@ impl From<&BlockRecord> for Head {
         }
     }
 }
-
-/// A hard fork of the execution layer.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the forks' own names")]
-pub enum Hardfork {
-    London,
-    Paris,
-    Shanghai,
-    Cancun,
-    #[default]
-    Prague,
-    Osaka,
-}

@@ -7,6 +7,7 @@
 mod block;
 mod coverage;
 mod guardian;
+mod hardfork;
 mod link;
 pub mod lookup;
 mod node;
@@ -21,8 +22,9 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use tokio::sync::mpsc;
 
-pub use block::{BlockRecord, Hardfork, Head, Withdrawal};
+pub use block::{BlockRecord, Head, Withdrawal};
 pub use coverage::{Coverage, CoverageMeter};
+pub use hardfork::{Hardfork, HardforkSchedule, ScheduleError};
 pub use link::NodeLink;
 pub use node::{Backoff, NodeSettings, NodeSource};
 pub use pool::{Offered, Pool};

@@ -33,6 +33,17 @@ const SEEN_LIMIT: usize = 65_536;
 /// Hashes that are asked for in one message.
 const FETCH_BATCH: usize = 100;
 
+/// Where a chain's transactions can be seen before they are mined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Announced {
+    /// In a public pool that nodes tell of.
+    InPool,
+    /// In the block under construction, which is read at this interval.
+    InSlices { every_ms: u64 },
+    /// Nowhere.
+    Nowhere,
+}
+
 /// One node as configured.
 #[derive(Debug, Clone)]
 pub struct NodeSettings {
@@ -69,7 +80,7 @@ impl Backoff {
 pub struct NodeSource {
     chain: Arc<str>,
     chain_id: u64,
-    follows_mempool: bool,
+    pending: Announced,
     limits: RpcLimits,
     backoff: Backoff,
     clock: Clock,
@@ -101,7 +112,7 @@ impl NodeSource {
         Self {
             chain,
             chain_id,
-            follows_mempool: true,
+            pending: Announced::InPool,
             limits: RpcLimits::default(),
             backoff: Backoff::default(),
             clock,
@@ -127,7 +138,15 @@ impl NodeSource {
     /// Heads alone, for chains without a public pool.
     #[must_use]
     pub fn without_mempool(mut self) -> Self {
-        self.follows_mempool = false;
+        self.pending = Announced::Nowhere;
+        self
+    }
+
+    /// Heads, and the block under construction read through the `pending` tag every so many milliseconds, for chains
+    /// whose sequencer publishes its blocks in slices (Flashblocks: every 200 ms).
+    #[must_use]
+    pub fn with_slices(mut self, every_ms: u64) -> Self {
+        self.pending = Announced::InSlices { every_ms: every_ms.max(1) };
         self
     }
 
@@ -164,7 +183,7 @@ impl Source for NodeSource {
                     coverage: self.coverage.clone(),
                     chain: Arc::clone(&self.chain),
                     chain_id: self.chain_id,
-                    follows_mempool: self.follows_mempool,
+                    pending: self.pending,
                     limits: self.limits,
                     backoff: self.backoff,
                     clock: Arc::clone(&self.clock),
@@ -228,7 +247,7 @@ struct NodeTask {
     coverage: CoverageMeter,
     chain: Arc<str>,
     chain_id: u64,
-    follows_mempool: bool,
+    pending: Announced,
     limits: RpcLimits,
     backoff: Backoff,
     clock: Clock,
@@ -313,7 +332,7 @@ impl NodeTask {
                 return Ok(Some(found));
             }
             client.request("eth_subscribe", json!(["newHeads"])).await?;
-            if self.follows_mempool {
+            if self.pending == Announced::InPool {
                 self.subscribe_pending(client).await?;
             }
             Ok::<_, RpcError>(None)
@@ -340,9 +359,29 @@ impl NodeTask {
             return Ended::Unheard;
         }
         let Notifications { heads, pending, dropped } = told;
+        let follow_pending = async {
+            match self.pending {
+                Announced::InPool => self.follow_pending(client, pending, &dropped).await,
+                Announced::InSlices { every_ms } => self.follow_slices(client, every_ms).await,
+                Announced::Nowhere => std::future::pending().await,
+            }
+        };
         tokio::select! {
             ended = self.follow_heads(client, heads) => ended,
-            ended = self.follow_pending(client, pending, &dropped) => ended,
+            ended = follow_pending => ended,
+        }
+    }
+
+    /// Reads the block under construction again and again; ends only when the node is lost or refuses to show it.
+    async fn follow_slices(&self, client: &Client, every_ms: u64) -> Ended {
+        loop {
+            let slice = client.request("eth_getBlockByNumber", json!(["pending", true])).await;
+            match slice {
+                Ok(block) => self.take_slice(block),
+                Err(reason) => return Ended::Lost { reason, was_up: true },
+            }
+            self.tell_refused();
+            sleep(Duration::from_millis(every_ms)).await;
         }
     }
 
@@ -481,12 +520,17 @@ impl NodeTask {
     /// What waited before we listened, as far as the node would mine it next. A whole pool may be larger than any
     /// message should be, so it is not asked for.
     async fn catch_up(&self, client: &Client) -> Result<(), RpcError> {
-        let mut block = match client.request("eth_getBlockByNumber", json!(["pending", true])).await
-        {
+        let block = match client.request("eth_getBlockByNumber", json!(["pending", true])).await {
             Ok(block) => block,
             Err(RpcError::Refused { .. }) => return Ok(()),
             Err(reason) => return Err(reason),
         };
+        self.take_slice(block);
+        Ok(())
+    }
+
+    /// Whole transactions of a block under construction.
+    fn take_slice(&self, mut block: Value) {
         let waiting =
             block.get_mut("transactions").and_then(Value::as_array_mut).map(std::mem::take);
         for whole in waiting.unwrap_or_default() {
@@ -494,7 +538,6 @@ impl NodeTask {
                 self.take_pending(whole, &mut Vec::new());
             }
         }
-        Ok(())
     }
 
     fn take_pending(&self, told: Value, hashes: &mut Vec<B256>) {

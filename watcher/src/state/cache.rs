@@ -237,9 +237,9 @@ impl ForkedState {
     fn run_block(&self, block: &BlockRecord) -> Result<Ran, StateError> {
         let view = self.view()?;
         let mut layer = CacheDB::new(&view);
-        let cfg = evm::cfg(&self.rules);
+        let cfg = evm::cfg(&self.rules, block.number);
         let env = evm::mined_block(&self.rules, block);
-        let spec = self.rules.spec();
+        let spec = self.rules.spec(block.number);
 
         if let Some(root) = block.parent_beacon_block_root
             && spec.is_enabled_in(SpecId::CANCUN)

@@ -59,17 +59,18 @@ where
         .inspect_tx(tx)
 }
 
-/// The chain's configuration for signed transactions.
-pub(crate) fn cfg(rules: &ChainRules) -> CfgEnv {
-    let mut cfg = CfgEnv::new_with_spec(rules.spec());
-    cfg.set_spec_and_mainnet_gas_params(rules.spec());
+/// The chain's configuration for signed transactions of the block of this number.
+pub(crate) fn cfg(rules: &ChainRules, block: u64) -> CfgEnv {
+    let spec = rules.spec(block);
+    let mut cfg = CfgEnv::new_with_spec(spec);
+    cfg.set_spec_and_mainnet_gas_params(spec);
     cfg.chain_id = rules.chain_id;
     cfg
 }
 
 /// The chain's configuration for calls that nobody signed: no nonce, balance or fee is checked.
-pub(crate) fn unsigned_cfg(rules: &ChainRules) -> CfgEnv {
-    let mut cfg = cfg(rules);
+pub(crate) fn unsigned_cfg(rules: &ChainRules, block: u64) -> CfgEnv {
+    let mut cfg = cfg(rules, block);
     cfg.disable_nonce_check = true;
     cfg.disable_balance_check = true;
     cfg.disable_base_fee = true;
@@ -89,7 +90,8 @@ pub(crate) fn next_block(rules: &ChainRules, head: &Head) -> BlockEnv {
             BaseFeeParams::ethereum(),
         )
     };
-    let blob_params = match rules.spec() {
+    let number = head.number.saturating_add(1);
+    let blob_params = match rules.spec(number) {
         spec if spec.is_enabled_in(SpecId::OSAKA) => BlobParams::osaka(),
         spec if spec.is_enabled_in(SpecId::PRAGUE) => BlobParams::prague(),
         _ => BlobParams::cancun(),
@@ -100,13 +102,13 @@ pub(crate) fn next_block(rules: &ChainRules, head: &Head) -> BlockEnv {
         head.base_fee_wei,
     );
     BlockEnv {
-        number: U256::from(head.number.saturating_add(1)),
+        number: U256::from(number),
         beneficiary: if head.coinbase.is_zero() { PLAUSIBLE_COINBASE } else { head.coinbase },
         timestamp: U256::from(head.timestamp_s.saturating_add(rules.block_time_s.max(1))),
         gas_limit: head.gas_limit,
         basefee: base_fee_wei,
         prevrandao: Some(keccak256(head.prev_randao)),
-        blob_excess_gas_and_price: Some(blob_gas_price(rules, excess_blob_gas)),
+        blob_excess_gas_and_price: Some(blob_gas_price(rules, number, excess_blob_gas)),
         ..BlockEnv::default()
     }
 }
@@ -122,14 +124,16 @@ pub(crate) fn mined_block(rules: &ChainRules, block: &BlockRecord) -> BlockEnv {
         prevrandao: Some(block.prev_randao),
         blob_excess_gas_and_price: Some(blob_gas_price(
             rules,
+            block.number,
             block.excess_blob_gas.unwrap_or_default(),
         )),
         ..BlockEnv::default()
     }
 }
 
-fn blob_gas_price(rules: &ChainRules, excess_blob_gas: u64) -> BlobExcessGasAndPrice {
-    BlobExcessGasAndPrice::new_with_spec(excess_blob_gas.min(EXCESS_BLOB_GAS_LIMIT), rules.spec())
+fn blob_gas_price(rules: &ChainRules, block: u64, excess_blob_gas: u64) -> BlobExcessGasAndPrice {
+    let excess_blob_gas = excess_blob_gas.min(EXCESS_BLOB_GAS_LIMIT);
+    BlobExcessGasAndPrice::new_with_spec(excess_blob_gas, rules.spec(block))
 }
 
 /// The transaction with its real envelope.

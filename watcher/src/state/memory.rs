@@ -86,7 +86,7 @@ impl ForkedState {
         let _moving = self.hold();
         let view = self.view()?;
         let head = view.head().clone();
-        let cfg = evm::cfg(self.rules());
+        let cfg = evm::cfg(self.rules(), head.number.saturating_add(1));
         let env = evm::next_block(self.rules(), &head);
         let mut layer = CacheDB::new(&view);
         let mut outcomes = Vec::with_capacity(transactions.len());

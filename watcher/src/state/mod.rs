@@ -16,7 +16,7 @@ mod tests;
 
 use std::{collections::BTreeMap, fmt};
 
-pub use crate::source::{Hardfork, Head};
+pub use crate::source::{Hardfork, HardforkSchedule, Head};
 use alloy::{
     consensus::constants::KECCAK_EMPTY,
     primitives::{Address, B256, Bytes, U256, keccak256},

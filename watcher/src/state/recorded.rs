@@ -26,7 +26,7 @@ impl ForkedState {
         let header = recording.header();
         let rules = ChainRules {
             chain_id: header.chain.id,
-            hardfork: header.chain.hardfork,
+            hardforks: recording.hardforks(),
             block_time_s: header.chain.block_time_s,
         };
         let backend = Arc::new(RecordedBackend::new(recording));

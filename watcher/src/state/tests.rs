@@ -15,13 +15,16 @@ use alloy::{
 };
 
 use super::{
-    AccountState, AdvanceReport, Backend, ChainRules, EmptiedBecause, ForkedState, Hardfork, Head,
-    Item, StateError, evm,
+    AccountState, AdvanceReport, Backend, ChainRules, EmptiedBecause, ForkedState, Hardfork,
+    HardforkSchedule, Head, Item, StateError, evm,
 };
 use crate::source::{BlockRecord, PendingTransaction, Withdrawal};
 
-const RULES: ChainRules =
-    ChainRules { chain_id: 31337, hardfork: Hardfork::Prague, block_time_s: 12 };
+const RULES: ChainRules = ChainRules {
+    chain_id: 31337,
+    hardforks: HardforkSchedule::always(Hardfork::Prague),
+    block_time_s: 12,
+};
 const RECEIVER: Address = Address::repeat_byte(0x42);
 
 fn signer() -> PrivateKeySigner {
@@ -176,6 +179,30 @@ fn code_that_is_malformed_is_an_error() {
 }
 
 #[test]
+fn each_block_runs_under_the_rules_of_its_height() {
+    // PUSH0 PUSH0 SSTORE: an invalid opcode before Shanghai, EIP-3855.
+    let code = Bytes::from_static(&[0x5f, 0x5f, 0x55]);
+    let accounts = [
+        (signer().address(), rich()),
+        (RECEIVER, AccountState { code, ..AccountState::default() }),
+    ];
+    let hardforks = HardforkSchedule::new([(0, Hardfork::Paris), (2, Hardfork::Shanghai)]).unwrap();
+    let rules = ChainRules { hardforks, ..RULES };
+    let twin = ForkedState::in_memory(rules, accounts.clone()).unwrap();
+    let (first, before) = twin.mine(&[transfer(0)]).unwrap();
+    let (second, after) = twin.mine(&[transfer(1)]).unwrap();
+    assert_eq!((before[0].is_success(), after[0].is_success()), (false, true));
+
+    // Its blocks are exact under the same rules, and are not under those of one fork for all.
+    let exact = AdvanceReport::Exact { transactions: 1 };
+    let state = ForkedState::in_memory(rules, accounts.clone()).unwrap();
+    assert_eq!([&first, &second].map(|block| state.advance(block).unwrap()), [exact, exact]);
+    let rules = ChainRules { hardforks: HardforkSchedule::always(Hardfork::Shanghai), ..RULES };
+    let newest_only = ForkedState::in_memory(rules, accounts).unwrap();
+    assert!(matches!(newest_only.advance(&first).unwrap(), AdvanceReport::Emptied(_)));
+}
+
+#[test]
 fn the_next_header_is_one_that_a_chain_could_have() {
     let (state, _) = chain_and_next_block();
     let head = Head { gas_used: 30_000_000, excess_blob_gas: 1_000_000, ..state.head().unwrap() };
@@ -196,7 +223,10 @@ fn the_next_header_is_one_that_a_chain_could_have() {
             ..head.clone()
         };
         for hardfork in [Hardfork::Cancun, Hardfork::Prague, Hardfork::Osaka] {
-            evm::next_block(&ChainRules { hardfork, ..RULES }, &extreme);
+            evm::next_block(
+                &ChainRules { hardforks: HardforkSchedule::always(hardfork), ..RULES },
+                &extreme,
+            );
         }
     }
 }

@@ -78,11 +78,21 @@ impl Stream {
     }
 
     pub(crate) fn open_to(ports: &[u16], chain_id: u64) -> Self {
+        Self::open_as(ports, chain_id, |source| source)
+    }
+
+    /// With the source set up by `set`.
+    pub(crate) fn open_as(
+        ports: &[u16],
+        chain_id: u64,
+        set: impl FnOnce(NodeSource) -> NodeSource,
+    ) -> Self {
         let nodes = ports.iter().map(|port| NodeSettings {
             name: "local".into(),
             url: format!("ws://127.0.0.1:{port}").parse().unwrap(),
         });
         let source = NodeSource::new("test".into(), chain_id, nodes.collect(), Arc::new(|| 7));
+        let source = set(source);
         let link = source.links().remove(0);
         let (events, task) = Box::new(source).start(1024);
         Self { events, link, task: tokio::spawn(task) }

@@ -11,7 +11,9 @@ use portcullis_models::random::Random;
 use portcullis_watcher::facts::{Protected, observe};
 use portcullis_watcher::simulate::Simulator;
 use portcullis_watcher::source::PendingTransaction;
-use portcullis_watcher::state::{AccountState, ChainRules, ForkedState, Hardfork, StateError};
+use portcullis_watcher::state::{
+    AccountState, ChainRules, ForkedState, Hardfork, HardforkSchedule, StateError,
+};
 
 use super::RangeError;
 use crate::artifacts;
@@ -99,7 +101,11 @@ impl World {
             ));
         }
         let failed = |source| RangeError::State { episode, source: Box::new(source) };
-        let rules = ChainRules { chain_id: CHAIN_ID, hardfork: Hardfork::Prague, block_time_s: 12 };
+        let rules = ChainRules {
+            chain_id: CHAIN_ID,
+            hardforks: HardforkSchedule::always(Hardfork::Prague),
+            block_time_s: 12,
+        };
         let state = ForkedState::in_memory(rules, genesis).map_err(failed)?;
         let vault = admin.create(0);
         let mut world = Self {

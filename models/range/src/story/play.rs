@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alloy::primitives::B256;
 use portcullis_watcher::source::{BlockRecord, PendingTransaction, Refusal, decode_raw};
 use portcullis_watcher::state::{
-    AccountState, ChainRules, ForkedState, Hardfork, Outcome, StateError,
+    AccountState, ChainRules, ForkedState, Hardfork, HardforkSchedule, Outcome, StateError,
 };
 
 use super::{Role, Story};
@@ -54,7 +54,7 @@ pub enum PlayError {
 
 /// The rules that stories are played under: two seconds a block.
 pub fn rules(chain_id: u64) -> ChainRules {
-    ChainRules { chain_id, hardfork: Hardfork::Prague, block_time_s: 2 }
+    ChainRules { chain_id, hardforks: HardforkSchedule::always(Hardfork::Prague), block_time_s: 2 }
 }
 
 /// What the story's accounts hold at the start.

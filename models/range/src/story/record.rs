@@ -75,7 +75,8 @@ fn header(story: &Story, chain_id: u64) -> Result<Header, StateError> {
         chain: RecordedChain {
             name: "story".to_owned(),
             id: chain_id,
-            hardfork: rules.hardfork,
+            hardfork: rules.hardforks.first(),
+            later_hardforks: rules.hardforks.later().collect(),
             block_time_s: rules.block_time_s,
         },
         contracts: [

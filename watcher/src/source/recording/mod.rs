@@ -61,8 +61,11 @@ pub struct RecordedChain {
     pub name: String,
     /// Chain id.
     pub id: u64,
-    /// Rules in force.
+    /// Rules in force below the first of the later ones.
     pub hardfork: Hardfork,
+    /// Rules that came into force later, by first block.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub later_hardforks: BTreeMap<u64, Hardfork>,
     /// Seconds between blocks.
     pub block_time_s: u64,
 }

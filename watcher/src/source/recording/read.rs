@@ -10,8 +10,13 @@ use std::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Entry, FORMAT, HeadEntry, Header, PendingEntry, RecordingError, VERSION};
-use crate::source::{BlockRecord, Head, PendingTransaction, SourceEvent, decode_raw, wire};
+use super::{
+    Entry, FORMAT, HeadEntry, Header, PendingEntry, RecordedChain, RecordingError, VERSION,
+};
+use crate::source::{
+    BlockRecord, HardforkSchedule, Head, PendingTransaction, ScheduleError, SourceEvent,
+    decode_raw, wire,
+};
 
 /// Longest line, bytes. The header holds the state and is the longest.
 const LINE_LIMIT: usize = 64 * 1024 * 1024;
@@ -22,6 +27,7 @@ const WHOLE_LIMIT: usize = 1024 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct Recording {
     header: Header,
+    hardforks: HardforkSchedule,
     steps: Vec<SourceEvent>,
     state: Vec<Entry>,
 }
@@ -46,7 +52,9 @@ impl Recording {
     pub fn read(path: &Path, from: impl BufRead) -> Result<Self, RecordingError> {
         let mut lines = Lines { path, from, number: 0, whole_bytes: 0 };
         let header = lines.header()?;
-        let mut recording = Self { header, steps: Vec::new(), state: Vec::new() };
+        let hardforks = hardforks(&header.chain)
+            .map_err(|problem| lines.wrong(format!("chain.later_hardforks: {problem}")))?;
+        let mut recording = Self { header, hardforks, steps: Vec::new(), state: Vec::new() };
         let first = recording.first_block();
         wire::plausible(&first)
             .map_err(|expected| lines.wrong(format!("head: expected {expected}")))?;
@@ -70,6 +78,11 @@ impl Recording {
     /// The first line.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Which rules were in force at which block.
+    pub fn hardforks(&self) -> HardforkSchedule {
+        self.hardforks
     }
 
     /// The heads and pending transactions, in order.
@@ -115,6 +128,11 @@ impl Recording {
             seen_at_ms: timestamp_s.saturating_mul(1000),
         }
     }
+}
+
+fn hardforks(chain: &RecordedChain) -> Result<HardforkSchedule, ScheduleError> {
+    let later = chain.later_hardforks.iter().map(|(block, fork)| (*block, *fork));
+    HardforkSchedule::new(std::iter::once((0, chain.hardfork)).chain(later))
 }
 
 struct Lines<'a, R> {

@@ -14,7 +14,7 @@ use super::{
     RecordingError, RecordingSource, RecordingWriter, recording_schema,
 };
 use crate::{
-    source::{Hardfork, Head, PendingTransaction, Source as _, SourceEvent},
+    source::{Hardfork, HardforkSchedule, Head, PendingTransaction, Source as _, SourceEvent},
     state::{AccountState, ChainRules, ForkedState, StateError},
 };
 
@@ -51,6 +51,7 @@ fn header(complete: bool, head: Head) -> Header {
             name: "toy".into(),
             id: 31337,
             hardfork: Hardfork::Prague,
+            later_hardforks: Default::default(),
             block_time_s: 12,
         },
         contracts: Default::default(),
@@ -67,7 +68,11 @@ fn header(complete: bool, head: Head) -> Header {
 
 /// Two pending transfers, each mined in a block of its own, as they were written down.
 fn recorded(complete: bool) -> Vec<u8> {
-    let rules = ChainRules { chain_id: 31337, hardfork: Hardfork::Prague, block_time_s: 12 };
+    let rules = ChainRules {
+        chain_id: 31337,
+        hardforks: HardforkSchedule::always(Hardfork::Prague),
+        block_time_s: 12,
+    };
     let state = ForkedState::in_memory(rules, accounts()).unwrap();
     let mut writer = RecordingWriter::new(
         Path::new("toy.jsonl"),
@@ -149,6 +154,19 @@ async fn what_was_written_plays_again_on_exact_state() {
         U256::from(10)
     );
     assert_eq!(state.counts().fetches, 0);
+}
+
+#[test]
+fn hard_forks_of_a_recording_follow_one_another() {
+    let later = |forks: Value| altered(1, |header| header["chain"]["later_hardforks"] = forks);
+    let recording = read(&later(json!({ "7": "osaka" }))).unwrap();
+    let at = [6, 7].map(|block| recording.hardforks().at(block));
+    assert_eq!(at, [Hardfork::Prague, Hardfork::Osaka]);
+    let message = refusal(&later(json!({ "7": "cancun" })));
+    assert_eq!(
+        message,
+        "toy.jsonl:1: chain.later_hardforks: `cancun` cannot come into force at block 7, after `prague`"
+    );
 }
 
 #[test]
