@@ -166,7 +166,9 @@ event external fallback false final for from function gas gwei hex if immutable 
 is keccak256 length let library mapping memory modifier msg new origin override pay payable pragma private public
 pure receive require return returns revert selector selfdestruct send sender sig sload sstore solidity staticcall storage string
 struct super switch this throw timestamp transfer transferFrom true try tx type uint256 unchecked unicode using value view virtual
-wei while";
+wei while
+add and calldatacopy calldatasize caller create create2 div eq gt iszero leave lt mload mstore mul not or returndatacopy
+returndatasize shl shr sub tload tstore";
 
 /// The text with every name of the author's replaced, line by line as it was.
 fn renamed(text: &str) -> String {

@@ -7,7 +7,7 @@ use petgraph::visit::EdgeRef;
 
 use super::bits::Bits;
 use crate::cfg::*;
-use crate::hir::{Program, VariableId};
+use crate::hir::{Program, Type, VariableId};
 
 /// What values can depend on besides storage. Loads come after these, one bit each.
 pub(crate) mod source {
@@ -56,26 +56,53 @@ pub(crate) enum AbsoluteKey {
 /// State that means the same in every entry point of a contract.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum StateKey {
-    Variable(VariableId),
+    /// A variable, and the field of the struct that it keeps, under whatever keys.
+    Variable(VariableId, Option<String>),
     /// A slot named by a constant, and the field of the struct that is kept there.
     Slot(Constant, Option<String>),
 }
 
 impl StateKey {
-    /// The state that a place belongs to; `None` for slots that are computed from anything but constants.
-    pub(crate) fn of(place: &AbsolutePlace) -> Option<Self> {
+    /// The state that a place belongs to, one for each field of a whole struct; none for slots that are computed
+    /// from anything but constants.
+    pub(crate) fn of(program: &Program, place: &AbsolutePlace) -> Vec<Self> {
+        let field = place.path.iter().find_map(|key| match key {
+            AbsoluteKey::Field(name) => Some(name.clone()),
+            _ => None,
+        });
         match &place.root {
-            AbsoluteRoot::Variable(id) => Some(Self::Variable(*id)),
+            AbsoluteRoot::Variable(id) if field.is_none() => Self::of_variable(program, *id),
+            AbsoluteRoot::Variable(id) => vec![Self::Variable(*id, field)],
             AbsoluteRoot::Slot(Operand::Constant(constant), _)
                 if *constant != Constant::Unknown =>
             {
-                let field = match place.path.first() {
-                    Some(AbsoluteKey::Field(name)) => Some(name.clone()),
-                    _ => None,
-                };
-                Some(Self::Slot(constant.clone(), field))
+                vec![Self::Slot(constant.clone(), field)]
             }
-            AbsoluteRoot::Slot(..) => None,
+            AbsoluteRoot::Slot(..) => Vec::new(),
+        }
+    }
+
+    /// The variable, whatever the field; for a slot its field counts.
+    pub(crate) fn whole(&self) -> Self {
+        match self {
+            Self::Variable(id, _) => Self::Variable(*id, None),
+            Self::Slot(..) => self.clone(),
+        }
+    }
+
+    /// All state of a variable.
+    pub(crate) fn of_variable(program: &Program, id: VariableId) -> Vec<Self> {
+        let mut ty = &program.variable(id).ty;
+        while let Type::Mapping(_, value) | Type::Array(value, _) = ty {
+            ty = value;
+        }
+        match ty {
+            Type::Struct(of) => program.structs[of.index()]
+                .fields
+                .iter()
+                .map(|(name, _)| Self::Variable(id, Some(name.clone())))
+                .collect(),
+            _ => vec![Self::Variable(id, None)],
         }
     }
 }
@@ -395,13 +422,34 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// The type of what is kept at `place`, as far as it is declared.
+    pub(crate) fn type_at(&self, place: &AbsolutePlace) -> Type {
+        let AbsoluteRoot::Variable(id) = place.root else { return Type::Unknown };
+        let mut ty = self.program.variable(id).ty.clone();
+        for key in &place.path {
+            ty = match (key, ty) {
+                (AbsoluteKey::Index(_), Type::Mapping(_, value) | Type::Array(value, _)) => *value,
+                (AbsoluteKey::Field(name), Type::Struct(id)) => {
+                    let fields = &self.program.structs[id.index()].fields;
+                    fields
+                        .iter()
+                        .find(|(field, _)| field == name)
+                        .map_or(Type::Unknown, |(_, ty)| ty.clone())
+                }
+                (AbsoluteKey::Length, _) => Type::Uint(256),
+                _ => return Type::Unknown,
+            };
+        }
+        ty
+    }
+
     /// State that `bits` depends on by way of loads.
     pub(crate) fn loaded_state(&self, bits: &Bits) -> Vec<StateKey> {
         let mut out: Vec<_> = bits
             .iter()
             .filter_map(|bit| self.loads.get(bit.checked_sub(source::FIRST_LOAD)?))
             .flat_map(|at| self.accessed(*at))
-            .filter_map(StateKey::of)
+            .flat_map(|place| StateKey::of(self.program, place))
             .collect();
         out.sort();
         out.dedup();

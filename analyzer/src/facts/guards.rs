@@ -5,7 +5,7 @@
 //! amount that the sender owns is none.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::graph::NodeIndex;
 
@@ -13,7 +13,7 @@ use super::bits::Bits;
 use super::entry::{At, Entry, StateKey, source};
 use crate::cfg::*;
 use crate::hir::Type;
-use crate::syntax::ast::{BinaryOp, UnaryOp};
+use crate::syntax::ast::{self, BinaryOp, UnaryOp};
 
 /// The guards of one view.
 pub(crate) struct Guards {
@@ -21,6 +21,9 @@ pub(crate) struct Guards {
     open: Bits,
     /// What the guards rest on, in all.
     pub(crate) rests_on: BTreeSet<StateKey>,
+    /// Where each block first calls a function that answers nothing and that only a derived contract has: it
+    /// stands there to refuse, and whom it refuses cannot be seen.
+    hooks: BTreeMap<NodeIndex, usize>,
 }
 
 /// An edge that needs authority: the branching block, and which way.
@@ -31,11 +34,12 @@ impl Guards {
         let graph = &entry.view.body.graph;
         let mut edges = AuthorityEdges::new();
         let mut rests_on = BTreeSet::new();
+        let hooks = hooks(entry);
         let mut open;
         // Truth values that are set under a guard become guards themselves: a few rounds find them all.
         loop {
             open = entry.reachable(&[entry.view.body.entry], |from, edge, _| {
-                !edges.contains(&(from, edge))
+                !edges.contains(&(from, edge)) && !hooks.contains_key(&from)
             });
             let before = edges.len();
             for block in graph.node_indices() {
@@ -56,13 +60,28 @@ impl Guards {
                 break;
             }
         }
-        Self { open, rests_on }
+        Self { open, rests_on, hooks }
     }
 
     /// Whether only a chosen account gets here.
     pub(crate) fn guards(&self, at: At) -> bool {
         !self.open.contains(at.block.index())
+            || self.hooks.get(&at.block).is_some_and(|hook| *hook < at.index)
     }
+}
+
+fn hooks(entry: &Entry<'_>) -> BTreeMap<NodeIndex, usize> {
+    let mut hooks = BTreeMap::new();
+    for (at, statement) in entry.statements() {
+        if let StatementKind::Call(call) = &statement.kind
+            && let CallKind::Internal(id, _) = call.kind
+            && call.results.is_empty()
+            && matches!(entry.program.function(id).body, ast::Body::None)
+        {
+            hooks.entry(at.block).or_insert(at.index);
+        }
+    }
+    hooks
 }
 
 struct Question<'e, 'a> {
@@ -370,7 +389,7 @@ impl Question<'_, '_> {
             || bits.contains(source::ORIGIN);
         if is_keyed {
             for found in self.entry.places(place) {
-                rests_on.extend(StateKey::of(&found));
+                rests_on.extend(StateKey::of(self.entry.program, &found));
             }
         }
         is_keyed

@@ -8,12 +8,12 @@ use ruint::aliases::U256;
 use super::constants::{Known, constant_value};
 use super::entry::{At, Entry, StateKey};
 use super::origin::Origin;
-use super::summary::{Callee, Guard, Summary, Work, callee, holds_account, site};
+use super::summary::{Callee, Guard, Summary, Work, callee, site};
 use super::{EntryPoint, Facts, is_guarded};
 use crate::cfg::*;
 use crate::hir::{ContractId, FunctionId, Type};
 use crate::syntax::Span;
-use crate::syntax::ast::{ContractKind, FunctionKind};
+use crate::syntax::ast::{BinaryOp, ContractKind, FunctionKind};
 
 /// What is wrong at a [`Hazard`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -388,8 +388,8 @@ impl Work<'_, '_> {
         let sum = self.entry.only_definition(id).map(|statement| &statement.kind);
         let Some(StatementKind::Assign {
             value:
-                Rvalue::Binary(crate::syntax::ast::BinaryOp::Add, left, right)
-                | Rvalue::Wrapping(crate::syntax::ast::BinaryOp::Add, left, right),
+                Rvalue::Binary(BinaryOp::Add, left, right)
+                | Rvalue::Wrapping(BinaryOp::Add, left, right),
             ..
         }) = sum
         else {
@@ -436,6 +436,17 @@ impl Work<'_, '_> {
     fn origin_checks(&mut self, out: &mut Vec<Candidate>) {
         let entry = self.entry;
         let graph = &entry.view.body.graph;
+        // Nobody signs as the zero address: whoever asks for it tells simulations from transactions.
+        let is_simulated = entry.statements().any(|(_, statement)| match &statement.kind {
+            StatementKind::Assign {
+                value: Rvalue::Binary(BinaryOp::Eq | BinaryOp::Ne, left, right),
+                ..
+            } => [(left, right), (right, left)].iter().any(|(who, zero)| {
+                entry.canonical(who) == Operand::Environment(Environment::Origin)
+                    && self.is_zero(zero)
+            }),
+            _ => false,
+        });
         for block in graph.node_indices() {
             if !self.constants.reaches(block) {
                 continue;
@@ -443,8 +454,10 @@ impl Work<'_, '_> {
             let End::Branch { condition, .. } = &graph[block].end else { continue };
             let Operand::Local(id) = condition else { continue };
             let origin = Origin::of(entry, condition, true);
-            let is_authority =
-                origin.signer && !origin.sender && (!origin.loads.is_empty() || origin.fixed);
+            let is_authority = origin.signer
+                && !origin.sender
+                && (!origin.loads.is_empty() || origin.fixed)
+                && !is_simulated;
             let Some(at) = entry.definitions[id.index()].first() else { continue };
             if is_authority {
                 let statement = entry.statement(*at);
@@ -486,7 +499,7 @@ impl Facts<'_> {
             for one in &summary.hazards {
                 let is_guarded = one.guard.as_ref().is_some_and(|guard| is_guarded(guard, open));
                 let is_open = one.needs_open.is_empty()
-                    || one.needs_open.iter().any(|key| self.is_open_account(key));
+                    || one.needs_open.iter().any(|key| self.open_accounts().contains(key));
                 let has_company = match one.kind {
                     // Ether that only passes through is nobody's.
                     HazardKind::EtherToChosen => siblings
@@ -526,14 +539,6 @@ impl Facts<'_> {
         })
     }
 
-    fn is_open_account(&self, key: &StateKey) -> bool {
-        let may_hold = match key {
-            StateKey::Variable(id) => holds_account(&self.program.variable(*id).ty),
-            StateKey::Slot(..) => true,
-        };
-        may_hold && self.open_variables().contains(key)
-    }
-
     /// Writes, by anyone, of what `delegatecall` runs.
     fn find_upgrades(&self, add: &mut impl FnMut(&Summary, HazardKind, FunctionId, Span, &[Span])) {
         let mut run: BTreeSet<&StateKey> = BTreeSet::new();
@@ -544,11 +549,7 @@ impl Facts<'_> {
         }
         for summary in self.summaries() {
             for write in &summary.writes {
-                let may_hold = match &write.variable {
-                    StateKey::Variable(id) => holds_account(&self.program.variable(*id).ty),
-                    StateKey::Slot(..) => true,
-                };
-                let is_run = may_hold
+                let is_run = write.is_account
                     && (run.contains(&write.variable) || self.is_proxy_slot(&write.variable));
                 if is_run
                     && write.is_chosen
@@ -626,7 +627,7 @@ impl Facts<'_> {
         for &base in &self.program.contract(contract).linearisation {
             for &variable in &self.program.contract(base).variables {
                 if self.program.variable(variable).init.is_some() {
-                    out.insert(StateKey::Variable(variable));
+                    out.extend(StateKey::of_variable(self.program, variable));
                 }
             }
             for &function in &self.program.contract(base).functions {
@@ -637,7 +638,8 @@ impl Facts<'_> {
                 let entry = Entry::new(self.program, &view);
                 for (at, statement) in entry.statements() {
                     if matches!(statement.kind, StatementKind::Store { .. }) {
-                        out.extend(entry.accessed(at).iter().filter_map(StateKey::of));
+                        let places = entry.accessed(at).iter();
+                        out.extend(places.flat_map(|place| StateKey::of(self.program, place)));
                     }
                 }
             }

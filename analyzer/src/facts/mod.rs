@@ -111,6 +111,8 @@ pub struct Facts<'p> {
     entries: Vec<EntryPoint>,
     summaries: OnceLock<Vec<Summary>>,
     open_variables: OnceLock<BTreeSet<StateKey>>,
+    open_accounts: OnceLock<BTreeSet<StateKey>>,
+    touched_state: OnceLock<BTreeSet<StateKey>>,
     reentrancies: OnceLock<Vec<Reentrancy>>,
     self_destructs: OnceLock<Vec<SelfDestructSite>>,
     hazards: OnceLock<Vec<Hazard>>,
@@ -151,6 +153,8 @@ impl<'p> Facts<'p> {
             entries: entry_points(program),
             summaries: OnceLock::new(),
             open_variables: OnceLock::new(),
+            open_accounts: OnceLock::new(),
+            touched_state: OnceLock::new(),
             reentrancies: OnceLock::new(),
             self_destructs: OnceLock::new(),
             hazards: OnceLock::new(),
@@ -246,7 +250,8 @@ impl<'p> Facts<'p> {
             loop {
                 let before = open.len();
                 for write in self.summaries().iter().flat_map(|summary| &summary.writes) {
-                    if write.is_callers && !write.is_one_shot && !is_guarded(&write.guard, &open) {
+                    let is_free = write.is_callers && (!write.is_one_shot || write.is_keyed);
+                    if is_free && !is_guarded(&write.guard, &open) {
                         open.insert(write.variable.clone());
                     }
                 }
@@ -257,18 +262,40 @@ impl<'p> Facts<'p> {
         })
     }
 
+    /// Variables that a stranger can change in any way.
+    fn touched_state(&self) -> &BTreeSet<StateKey> {
+        self.touched_state.get_or_init(|| {
+            let open = self.open_variables();
+            self.summaries()
+                .iter()
+                .flat_map(|summary| &summary.writes)
+                .filter(|write| !is_guarded(&write.guard, open))
+                .map(|write| write.variable.clone())
+                .collect()
+        })
+    }
+
+    /// Variables in which a stranger can put an account of their choice.
+    fn open_accounts(&self) -> &BTreeSet<StateKey> {
+        self.open_accounts.get_or_init(|| {
+            let open = self.open_variables();
+            self.summaries()
+                .iter()
+                .flat_map(|summary| &summary.writes)
+                .filter(|write| write.is_account && write.is_callers)
+                .filter(|write| !write.is_one_shot || write.is_keyed)
+                .filter(|write| !is_guarded(&write.guard, open))
+                .map(|write| write.variable.clone())
+                .collect()
+        })
+    }
+
     fn is_strangers(&self, callee: &Callee) -> bool {
         match callee {
             Callee::Stranger => true,
-            Callee::Stored(state) => state.iter().any(|key| {
-                let may_hold = match key {
-                    StateKey::Variable(id) => {
-                        summary::holds_account(&self.program.variable(*id).ty)
-                    }
-                    StateKey::Slot(..) => true,
-                };
-                may_hold && self.open_variables().contains(key)
-            }),
+            Callee::Stored(state) => state.iter().any(|key| self.open_accounts().contains(key)),
+            // Whoever can write one list cannot write the other.
+            Callee::Listed(state) => state.iter().all(|key| self.touched_state().contains(key)),
             Callee::Fixed => false,
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::entry::{At, Entry};
 use crate::cfg::*;
+use crate::hir::Type;
 
 /// What a value is made of. Unlike the dependencies of a view it stops at storage and at answers of other
 /// contracts, unless it is asked to go on through keys and arguments.
@@ -23,25 +24,32 @@ pub(crate) struct Origin {
     pub(crate) external: bool,
     /// A hash or a recovered signature.
     pub(crate) hashed: bool,
+    /// An account recovered from a signature.
+    pub(crate) recovered: bool,
     pub(crate) unknown: bool,
     /// A constant or immutable variable, or an address written out.
     pub(crate) fixed: bool,
+    /// The code that makes a contract of the program.
+    pub(crate) creation_code: bool,
     pub(crate) loads: BTreeSet<At>,
     /// The parameters of the entry point in it.
     pub(crate) params: BTreeSet<LocalId>,
 }
 
+/// What is being asked about: a value, or one field of a struct in memory.
+type Wanted = (Operand, Option<String>);
+
 impl Origin {
-    /// Of what `operand` is made; `deep` goes on through keys of storage and arguments of calls.
+    /// Of what `operand` is made; `deep` goes on through keys of storage, arguments of calls and hashes.
     pub(crate) fn of(entry: &Entry<'_>, operand: &Operand, deep: bool) -> Self {
         let mut origin = Self::default();
         let mut seen = BTreeSet::new();
-        let mut open = vec![operand.clone()];
-        while let Some(operand) = open.pop() {
+        let mut open: Vec<Wanted> = vec![(operand.clone(), None)];
+        while let Some((operand, field)) = open.pop() {
             match operand {
                 Operand::Local(id) => {
-                    if seen.insert(id) {
-                        origin.local(entry, id, deep, &mut open);
+                    if seen.insert((id, field.clone())) {
+                        origin.local(entry, id, field.as_deref(), deep, &mut open);
                     }
                 }
                 Operand::Environment(environment) => match environment {
@@ -57,10 +65,14 @@ impl Origin {
                 Operand::Constant(Constant::Number(number)) => {
                     origin.fixed |= number.len() == 42 && number.trim_end_matches('0').len() > 34;
                 }
+                Operand::Constant(Constant::Text(text)) => {
+                    origin.creation_code |=
+                        text.starts_with("type(") && text.ends_with(").creationCode");
+                }
                 Operand::Constant(_) => {}
                 Operand::Storage(place) => {
                     if deep {
-                        place.each_operand(&mut |key| open.push(key.clone()));
+                        place.each_operand(&mut |key| open.push((key.clone(), None)));
                     }
                 }
             }
@@ -68,29 +80,28 @@ impl Origin {
         origin
     }
 
-    fn local(&mut self, entry: &Entry<'_>, id: LocalId, deep: bool, open: &mut Vec<Operand>) {
-        if entry.view.body.locals[id.index()].is_param {
+    fn local(
+        &mut self,
+        entry: &Entry<'_>,
+        id: LocalId,
+        field: Option<&str>,
+        deep: bool,
+        open: &mut Vec<Wanted>,
+    ) {
+        let local = &entry.view.body.locals[id.index()];
+        if local.is_param {
             self.data = true;
             self.params.insert(id);
         }
         for at in &entry.definitions[id.index()] {
             match &entry.statement(*at).kind {
-                StatementKind::Assign { value: Rvalue::Pure("balance", _), .. } => {
-                    self.balance = true;
-                }
                 StatementKind::Assign { value, .. } => {
-                    if let Rvalue::Pure(name, _) = value {
-                        self.hashed |=
-                            matches!(*name, "keccak256" | "sha256" | "ripemd160" | "ecrecover");
-                        self.data |= *name == "calldata";
-                        self.unknown |= *name == "environment";
-                    }
-                    value.each_operand(&mut |operand| open.push(operand.clone()));
+                    self.assigned(entry, value, &local.ty, field, deep, open);
                 }
                 StatementKind::Load { place, .. } => {
                     self.loads.insert(*at);
                     if deep {
-                        place.each_operand(&mut |key| open.push(key.clone()));
+                        place.each_operand(&mut |key| open.push((key.clone(), None)));
                     }
                 }
                 StatementKind::Call(call) => {
@@ -103,12 +114,79 @@ impl Origin {
                         self.external = true;
                     }
                     if deep {
-                        open.extend(call.args.iter().chain(&call.callee).cloned());
+                        let operands = call.args.iter().chain(&call.callee);
+                        open.extend(operands.map(|operand| (operand.clone(), None)));
                     }
                 }
                 _ => {}
             }
         }
+    }
+
+    fn assigned(
+        &mut self,
+        entry: &Entry<'_>,
+        value: &Rvalue,
+        ty: &Type,
+        field: Option<&str>,
+        deep: bool,
+        open: &mut Vec<Wanted>,
+    ) {
+        match (value, field) {
+            (Rvalue::Pure("balance", _), _) => {
+                self.balance = true;
+                return;
+            }
+            (Rvalue::Pure("keccak256" | "sha256" | "ripemd160", _), _) => {
+                self.hashed = true;
+                // Nobody can steer a hash to a value of their choice.
+                if !deep {
+                    return;
+                }
+            }
+            (Rvalue::Pure("ecrecover", _), _) => {
+                self.hashed = true;
+                self.recovered = true;
+            }
+            (Rvalue::Pure("calldata", _), _) => self.data = true,
+            (Rvalue::Pure("environment", _), _) => self.unknown = true,
+            (Rvalue::Pure("field", operands), _) => {
+                if let [base, Operand::Constant(Constant::Text(name))] = operands.as_slice() {
+                    open.push((base.clone(), Some(name.clone())));
+                    return;
+                }
+            }
+            (Rvalue::Use(operand) | Rvalue::Cast(operand), _) => {
+                open.push((operand.clone(), field.map(str::to_owned)));
+                return;
+            }
+            (Rvalue::Pure("update", operands), Some(field)) => {
+                if let [whole, new, Operand::Constant(Constant::Text(name)), ..] =
+                    operands.as_slice()
+                {
+                    open.push((whole.clone(), Some(field.to_owned())));
+                    if name == field {
+                        open.push((new.clone(), None));
+                    }
+                    return;
+                }
+            }
+            (Rvalue::Pure("struct", operands), Some(field)) => {
+                let position = match ty {
+                    Type::Struct(id) => entry.program.structs[id.index()]
+                        .fields
+                        .iter()
+                        .position(|(name, _)| name == field),
+                    _ => None,
+                };
+                if let Some(operand) = position.and_then(|at| operands.get(at)) {
+                    open.push((operand.clone(), None));
+                    return;
+                }
+            }
+            _ => {}
+        }
+        value.each_operand(&mut |operand| open.push((operand.clone(), None)));
     }
 
     /// The caller alone decides: by an argument, or by who they are.

@@ -10,7 +10,9 @@ use ruint::aliases::U256;
 
 use super::bits::Bits;
 use super::constants::{Constants, Known, Storage, constant_value};
-use super::entry::{AbsolutePlace, AbsoluteRoot, At, Entry, StateKey, covers, overlap, source};
+use super::entry::{
+    AbsoluteKey, AbsolutePlace, AbsoluteRoot, At, Entry, StateKey, covers, overlap, source,
+};
 use super::guards::Guards;
 use super::hazards::{Candidate, Ether};
 use super::origin::Origin;
@@ -26,6 +28,8 @@ pub(crate) enum Callee {
     Stranger,
     /// Whoever can write this state.
     Stored(Vec<StateKey>),
+    /// The caller, among those for whom this state says so.
+    Listed(Vec<StateKey>),
     /// Nobody after construction, or this contract itself.
     Fixed,
 }
@@ -47,6 +51,10 @@ pub(crate) struct Write {
     pub(crate) is_callers: bool,
     /// The caller alone decides what is written, and not in a place that is their own.
     pub(crate) is_chosen: bool,
+    /// What is written can be an account.
+    pub(crate) is_account: bool,
+    /// It stands under a key: what can happen once can happen once for each key.
+    pub(crate) is_keyed: bool,
     pub(crate) span: Span,
     pub(crate) function: FunctionId,
     pub(crate) path: Vec<Span>,
@@ -159,6 +167,11 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                     && Origin::of(&entry, value, false).is_callers_choice()
                     && !entry.place_dependencies(place).contains(source::SENDER);
                 let site = site(program, view, statement);
+                let places = entry.accessed(at);
+                let is_account = places.iter().any(|place| holds_account(&entry.type_at(place)));
+                let is_keyed = places
+                    .iter()
+                    .any(|place| place.path.iter().any(|key| matches!(key, AbsoluteKey::Index(_))));
                 for variable in variables {
                     summary.writes.push(Write {
                         variable,
@@ -166,6 +179,8 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                         is_one_shot,
                         is_callers,
                         is_chosen,
+                        is_account,
+                        is_keyed,
                         span: site.span,
                         function: site.function,
                         path: site.path.clone(),
@@ -193,7 +208,7 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                             || beneficiary.contains(source::CALLER),
                     });
                 } else if hands_over_control(call) {
-                    let callee = callee(&entry, call);
+                    let callee = work.listed(at, call, callee(&entry, call));
                     let stale =
                         if callee == Callee::Fixed { Vec::new() } else { work.stale(at, call) };
                     let is_locked = work.is_locked(at);
@@ -250,7 +265,9 @@ pub(super) fn site(program: &Program, view: &View, statement: &Statement) -> Sit
 }
 
 fn roots(entry: &Entry<'_>, at: At) -> Vec<StateKey> {
-    let mut out: Vec<_> = entry.accessed(at).iter().filter_map(StateKey::of).collect();
+    let places = entry.accessed(at).iter();
+    let mut out: Vec<_> = places.flat_map(|place| StateKey::of(entry.program, place)).collect();
+    out.sort();
     out.dedup();
     out
 }
@@ -268,49 +285,92 @@ fn hands_over_control(call: &Call) -> bool {
         | CallKind::StaticCall
         | CallKind::Transfer
         | CallKind::Send
-        | CallKind::New(_)
+        | CallKind::New(Some(_))
         | CallKind::SelfDestruct
         | CallKind::Unresolved(_) => false,
+        // A constructor runs, and it is not known whose.
+        CallKind::New(None) => true,
     }
 }
 
+/// Whether the code that a contract is made of was given by the caller.
+fn is_made_of_foreign_code(entry: &Entry<'_>, call: &Call) -> bool {
+    // In assembly the code stands in memory, and only where it begins is told.
+    call.args.get(1).is_none_or(|code| {
+        let origin = Origin::of(entry, code, true);
+        !origin.creation_code
+            && (origin.data
+                || origin.sender
+                || origin.external
+                || origin.unknown
+                || !origin.loads.is_empty())
+    })
+}
+
+/// Whether a local holds nothing but contracts that the view made of code of the program.
+fn is_made_here(entry: &Entry<'_>, id: LocalId, budget: usize) -> bool {
+    let mut is_made = false;
+    let only_made =
+        entry.definitions[id.index()].iter().all(|at| match &entry.statement(*at).kind {
+            StatementKind::Call(call) => {
+                is_made |= matches!(call.kind, CallKind::New(_));
+                match call.kind {
+                    CallKind::New(Some(_)) => true,
+                    CallKind::New(None) => !is_made_of_foreign_code(entry, call),
+                    _ => false,
+                }
+            }
+            StatementKind::Assign { value: Rvalue::Use(from) | Rvalue::Cast(from), .. } => {
+                match from {
+                    Operand::Local(from)
+                        if budget > 0 && is_made_here(entry, *from, budget - 1) =>
+                    {
+                        is_made = true;
+                        true
+                    }
+                    Operand::Constant(constant) => *constant == Constant::Default,
+                    _ => false,
+                }
+            }
+            _ => false,
+        });
+    is_made && only_made
+}
+
 pub(super) fn callee(entry: &Entry<'_>, call: &Call) -> Callee {
+    if call.kind == CallKind::New(None) {
+        return if is_made_of_foreign_code(entry, call) { Callee::Stranger } else { Callee::Fixed };
+    }
     let Some(callee) = &call.callee else { return Callee::Stranger };
     match entry.canonical(callee) {
         Operand::Constant(Constant::Unknown) => return Callee::Stranger,
         Operand::Constant(_) | Operand::Environment(Environment::This) => return Callee::Fixed,
-        Operand::Local(id) => {
-            // A contract that this very call created runs code that is known.
-            if let Some(StatementKind::Call(made)) =
-                entry.only_definition(id).map(|statement| &statement.kind)
-                && matches!(made.kind, CallKind::New(Some(_)))
-            {
-                return Callee::Fixed;
-            }
-        }
+        // A contract that this very call created runs code that is known.
+        Operand::Local(id) if is_made_here(entry, id, 8) => return Callee::Fixed,
         _ => {}
     }
-    let bits = entry.operand_dependencies(callee);
-    let is_strangers = [
-        source::SENDER,
-        source::ORIGIN,
-        source::CALLER,
-        source::EXTERNAL,
-        source::SIGNATURE,
-        source::UNKNOWN,
-        source::BLOCK,
-    ]
-    .into_iter()
-    .any(|bit| bits.contains(bit));
-    if is_strangers {
+    let origin = Origin::of(entry, callee, false);
+    if origin.sender
+        || origin.signer
+        || origin.data
+        || origin.external
+        || origin.recovered
+        || origin.unknown
+    {
         return Callee::Stranger;
     }
-    let has_load = bits.iter().any(|bit| bit >= source::FIRST_LOAD);
-    if !has_load {
+    if origin.loads.is_empty() {
         return Callee::Fixed;
     }
-    let variables = entry.loaded_state(&bits);
-    if variables.is_empty() { Callee::Stranger } else { Callee::Stored(variables) }
+    let mut keys: Vec<_> = origin
+        .loads
+        .iter()
+        .flat_map(|load| entry.accessed(*load))
+        .flat_map(|place| StateKey::of(entry.program, place))
+        .collect();
+    keys.sort();
+    keys.dedup();
+    if keys.is_empty() { Callee::Stranger } else { Callee::Stored(keys) }
 }
 
 /// Answers about one view, each computed when first asked.
@@ -333,6 +393,8 @@ pub(super) struct Work<'e, 'a> {
     dominators: Dominators<NodeIndex>,
     /// Edges that close a loop.
     back_edges: BTreeSet<(NodeIndex, NodeIndex)>,
+    /// Where the loop of each head goes on when it ends.
+    loop_exits: BTreeMap<NodeIndex, Vec<NodeIndex>>,
     pub(super) in_loop: Bits,
 }
 
@@ -351,6 +413,7 @@ impl<'e, 'a> Work<'e, 'a> {
             one_shot: None,
             dominators: simple_fast(&body.graph, body.entry),
             back_edges: BTreeSet::new(),
+            loop_exits: BTreeMap::new(),
             in_loop: Bits::default(),
         };
         for block in body.graph.node_indices() {
@@ -385,7 +448,40 @@ impl<'e, 'a> Work<'e, 'a> {
                 }
             }
         }
+        let heads: BTreeSet<NodeIndex> = work.back_edges.iter().map(|(_, to)| *to).collect();
+        work.loop_exits = heads.into_iter().map(|head| (head, work.exits_of(head))).collect();
         work
+    }
+
+    /// Narrows a callee that the caller chooses to those on the contract's own list: the way to the call asks,
+    /// and undoes everything otherwise, for what the contract keeps under the very account.
+    fn listed(&self, at: At, call: &Call, callee: Callee) -> Callee {
+        let (Callee::Stranger, Some(account)) = (&callee, &call.callee) else { return callee };
+        let entry = self.entry;
+        let chosen = Origin::of(entry, account, false);
+        if chosen.params.is_empty() || chosen.sender || chosen.external || chosen.unknown {
+            return callee;
+        }
+        let mut keys = Vec::new();
+        for &block in self.controllers(at.block).iter() {
+            let End::Branch { condition, .. } = &entry.view.body.graph[block].end else { continue };
+            if self.successors(block).iter().all(|next| self.ends_well(*next)) {
+                continue;
+            }
+            for load in &Origin::of(entry, condition, false).loads {
+                for place in entry.accessed(*load) {
+                    let is_under_it = place.path.iter().any(|key| {
+                        let AbsoluteKey::Index(key) = key else { return false };
+                        let key = Origin::of(entry, key, false);
+                        key.params == chosen.params && !key.sender && key.loads.is_empty()
+                    });
+                    if is_under_it {
+                        keys.extend(StateKey::of(entry.program, place));
+                    }
+                }
+            }
+        }
+        if keys.is_empty() { callee } else { Callee::Listed(keys) }
     }
 
     pub(super) fn guard(&mut self, at: At) -> Guard {
@@ -586,9 +682,45 @@ impl<'e, 'a> Work<'e, 'a> {
             .is_some_and(|mut above| above.any(|block| block == first))
     }
 
-    /// Blocks that run after `block` without going round a loop.
+    /// Blocks that run after `block` without going round a loop; where a loop ends at its head, what follows it
+    /// is among them.
     pub(super) fn forward(&self, block: NodeIndex) -> Bits {
-        self.reachable(&[block], |from, to| !self.back_edges.contains(&(from, to)))
+        let mut seen = Bits::default();
+        let mut open = vec![block];
+        while let Some(block) = open.pop() {
+            if seen.contains(block.index()) {
+                continue;
+            }
+            seen.insert(block.index());
+            for &next in self.successors(block) {
+                if self.back_edges.contains(&(block, next)) {
+                    open.extend(self.loop_exits.get(&next).into_iter().flatten());
+                } else {
+                    open.push(next);
+                }
+            }
+        }
+        seen
+    }
+
+    /// Where the loop that begins at `head` can be left to.
+    fn exits_of(&self, head: NodeIndex) -> Vec<NodeIndex> {
+        let mut inside = Bits::default();
+        inside.insert(head.index());
+        let mut open: Vec<NodeIndex> =
+            self.back_edges.iter().filter(|(_, to)| *to == head).map(|(from, _)| *from).collect();
+        while let Some(block) = open.pop() {
+            if !inside.contains(block.index()) {
+                inside.insert(block.index());
+                open.extend(&self.origins[block.index()]);
+            }
+        }
+        inside
+            .iter()
+            .flat_map(|at| self.successors(NodeIndex::new(at)))
+            .filter(|next| !inside.contains(next.index()))
+            .copied()
+            .collect()
     }
 
     /// Branches that decide whether `target` is reached.
@@ -648,7 +780,39 @@ impl<'e, 'a> Work<'e, 'a> {
 
     /// State that was read on the way to the call, on which the way depended, that still stands as read
     /// when the call is made, and that is written after it.
-    fn stale(&self, at: At, call: &Call) -> Vec<Stale> {
+    fn stale(&mut self, at: At, call: &Call) -> Vec<Stale> {
+        let mut found = self.stale_places(at, call);
+        found.retain(|(place, _)| !self.is_as_before(at, place));
+        found.into_iter().map(|(_, stale)| stale).collect()
+    }
+
+    /// Whether the place is changed after the call and, at the end of every run, holds again a constant with which
+    /// the call is made: what was written to it serves the run itself.
+    fn is_as_before(&mut self, at: At, place: &AbsolutePlace) -> bool {
+        let entry = self.entry;
+        let after = self.forward(at.block);
+        let values: BTreeSet<Operand> = entry
+            .statements()
+            .filter(|(store, _)| {
+                after.contains(store.block.index())
+                    && (store.block != at.block || store.index > at.index)
+                    && matches!(entry.accessed(*store), [only] if only == place)
+            })
+            .filter_map(|(_, statement)| match &statement.kind {
+                StatementKind::Store { value, .. } => Some(entry.canonical(value)),
+                _ => None,
+            })
+            .collect();
+        let last = self.constants.storage_before(entry.view.exit, usize::MAX);
+        let Some(known) = last.get(place).filter(|_| values.len() > 1) else { return false };
+        let storage = Storage::from([(place.clone(), known.clone())]);
+        self.locked_runs
+            .entry(storage)
+            .or_insert_with_key(|storage| Constants::run(entry, storage.clone()))
+            .reaches(at.block)
+    }
+
+    fn stale_places(&self, at: At, call: &Call) -> Vec<(AbsolutePlace, Stale)> {
         let entry = self.entry;
         let after = self.forward(at.block);
         let everything = self.reachable(&[at.block], |_, _| true);
@@ -682,7 +846,7 @@ impl<'e, 'a> Work<'e, 'a> {
         for &block in self.controllers(at.block).iter() {
             bits.union(&self.condition_bits(block));
         }
-        let mut out: Vec<Stale> = Vec::new();
+        let mut out: Vec<(AbsolutePlace, Stale)> = Vec::new();
         for bit in bits.iter().filter(|bit| *bit >= source::FIRST_LOAD) {
             let load = entry.loads[bit - source::FIRST_LOAD];
             let statement = entry.statement(load);
@@ -700,11 +864,10 @@ impl<'e, 'a> Work<'e, 'a> {
                 let Some((_, _, write)) = written else { continue };
                 let stale =
                     Stale { variable: self.describe(read), read: statement.span, write: *write };
-                if !out
-                    .iter()
-                    .any(|known| known.variable == stale.variable && known.write == stale.write)
-                {
-                    out.push(stale);
+                if !out.iter().any(|(_, known)| {
+                    known.variable == stale.variable && known.write == stale.write
+                }) {
+                    out.push((read.clone(), stale));
                 }
             }
         }
@@ -776,12 +939,12 @@ impl<'e, 'a> Work<'e, 'a> {
         };
         for key in &place.path {
             match key {
-                super::entry::AbsoluteKey::Index(_) => out.push_str("[]"),
-                super::entry::AbsoluteKey::Field(name) => {
+                AbsoluteKey::Index(_) => out.push_str("[]"),
+                AbsoluteKey::Field(name) => {
                     out.push('.');
                     out.push_str(name);
                 }
-                super::entry::AbsoluteKey::Length => out.push_str(".length"),
+                AbsoluteKey::Length => out.push_str(".length"),
             }
         }
         out

@@ -1,8 +1,11 @@
 //! The `function` facts of the dictionary.
 
+use std::collections::BTreeSet;
+
 use portcullis_rules::{Dictionary, FactSpec, FactTable, FactType, Subject, Value};
 use ruint::aliases::U256;
 
+use super::entry::StateKey;
 use super::{EntryPoint, Facts, is_guarded};
 
 const fn spec(name: &'static str, ty: FactType, unit: &'static str, doc: &'static str) -> FactSpec {
@@ -121,9 +124,10 @@ impl Facts<'_> {
                     "delegate_calls",
                     count(summary.calls.iter().filter(|call| call.is_delegate).count()),
                 );
-                set("storage_reads", count(summary.reads.len()));
-                let written: std::collections::BTreeSet<_> =
-                    summary.writes.iter().map(|write| &write.variable).collect();
+                let read: BTreeSet<_> = summary.reads.iter().map(StateKey::whole).collect();
+                set("storage_reads", count(read.len()));
+                let written: BTreeSet<_> =
+                    summary.writes.iter().map(|write| write.variable.whole()).collect();
                 set("storage_writes", count(written.len()));
                 let stale: usize = summary
                     .calls
