@@ -178,15 +178,15 @@ pub(crate) struct Protected {
     /// How far to go for it; default: the file's `mode`.
     #[schemars(with = "Option<ModeName>")]
     pub mode: Option<portcullis_alerting::record::Mode>,
-    /// Tokens it holds, where they should be watched by name.
+    /// Tokens it holds; the fact `listed_token_outflow_max_bps` is about them alone.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub tokens: Vec<Address>,
-    /// Price sources it reads.
+    /// Price sources it reads; the facts `oracle_writes` and `oracle_moved_before_entry` are about them.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub oracles: Vec<Address>,
-    /// Contracts that belong to it without holding value.
+    /// Contracts that belong to it without holding value; the fact `related_writes` is about them.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub related: Vec<Address>,

@@ -179,9 +179,6 @@ fn replay_paced(
 fn check(path: &Path) -> anyhow::Result<ExitCode> {
     let config = config::load(path)?;
     let parts = parts::gather(&config, path)?;
-    for line in parts::unread(&config) {
-        terminal::say(&format!("warning: {}: {line}", path.display()));
-    }
     let model = parts.model.as_ref().map_or_else(
         || "no model".to_owned(),
         |model| format!("model {} ({})", &model.hash_hex()[..8], model.engine_name()),
@@ -225,9 +222,6 @@ pub(crate) fn load_text(text: &str, path: &Path) -> anyhow::Result<(GuardSetting
 }
 
 fn prepare(config: &Config, path: &Path) -> anyhow::Result<(GuardSettings, daemon::Parts)> {
-    for line in parts::unread(config) {
-        terminal::say(&format!("warning: {}: {line}", path.display()));
-    }
     let Parts { settings, rules, model, key, dispatcher } = parts::gather(config, path)?;
     let parts = daemon::Parts { rules, model, key, dispatcher, clock: Arc::new(platform::now_ms) };
     Ok((settings, parts))

@@ -11,7 +11,7 @@ use portcullis_models::schema::TRANSACTION;
 use portcullis_models::{Engine, Model, shipped};
 use portcullis_rules::{Pack, RuleSet, packs};
 use portcullis_watcher::settings::{
-    ChainSettings, ChannelSettings, Flow, GuardSettings, PauseCall, PolicySettings,
+    ChainSettings, ChannelSettings, Flow, GuardSettings, Listed, PauseCall, PolicySettings,
     ProtectedSettings,
 };
 use portcullis_watcher::source::{NodeSettings, NodeUrl};
@@ -25,27 +25,6 @@ const GWEI: u128 = 1_000_000_000;
 const MILLIETHER: u128 = 1_000_000_000_000_000;
 /// Simulations at the same time, over each chain.
 const WORKERS: usize = 2;
-
-/// Keys of the configuration that are accepted and that nothing reads yet, one line each for people.
-pub(crate) fn unread(config: &Config) -> Vec<String> {
-    let lists = |protected: &config::Protected| {
-        [
-            ("tokens", protected.tokens.len()),
-            ("oracles", protected.oracles.len()),
-            ("related", protected.related.len()),
-        ]
-    };
-    let mut lines = Vec::new();
-    for protected in &config.protected {
-        for (key, _) in lists(protected).into_iter().filter(|(_, len)| *len > 0) {
-            lines.push(format!(
-                "protected `{}`: no fact reads `{key}` yet; it changes no verdict",
-                protected.name
-            ));
-        }
-    }
-    lines
-}
 
 /// What a configuration comes to.
 #[derive(Debug)]
@@ -90,6 +69,11 @@ fn settings(config: &Config, base: &Path) -> anyhow::Result<GuardSettings> {
             name: protected.name.clone(),
             chain: protected.chain.as_str().into(),
             addresses: protected.addresses.clone(),
+            listed: Listed {
+                tokens: protected.tokens.clone(),
+                oracles: protected.oracles.clone(),
+                related: protected.related.clone(),
+            },
             pause: protected
                 .pause
                 .iter()

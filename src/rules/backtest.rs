@@ -318,6 +318,7 @@ fn decisions(recording: &Arc<Recording>, rules: &Arc<RuleSet>) -> anyhow::Result
             .map(|(name, addresses)| ProtectedSettings {
                 name,
                 chain: Arc::clone(&chain),
+                listed: Default::default(),
                 pause: pause(&addresses),
                 addresses,
                 mode: None,

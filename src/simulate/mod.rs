@@ -97,6 +97,9 @@ impl Judged {
             for address in &protocol.addresses {
                 names.add(*address, &protocol.name);
             }
+            for oracle in &protocol.listed.oracles {
+                names.add(*oracle, &format!("{}'s price source", protocol.name));
+            }
         }
         if let Some(guardian) = settings.guardian {
             names.add(guardian, "guardian");
@@ -104,7 +107,8 @@ impl Judged {
         names.add(execution.envelope.sender, "sender");
         let protected = Protected::new(
             protocols.iter().map(|protocol| (protocol.name.clone(), protocol.addresses.clone())),
-        );
+        )
+        .listing(protocols.iter().map(|protocol| &protocol.listed));
         let observation = observe(&execution, &protected);
         let judge = Judge::new(std::sync::Arc::clone(&parts.rules), parts.model.clone());
         let verdict = judge.judge(&observation);

@@ -70,10 +70,23 @@ pub struct ProtectedSettings {
     pub chain: Arc<str>,
     /// Its contracts.
     pub addresses: Vec<Address>,
+    /// What is listed around it.
+    pub listed: Listed,
     /// Calls that pause it, simulated in the guardian's name where no pauser's key is at hand.
     pub pause: Vec<PauseCall>,
     /// How far to go for it; the guard's own mode where none is given.
     pub mode: Option<Mode>,
+}
+
+/// What the configuration lists around one protocol; all may be empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Tokens that it holds.
+    pub tokens: Vec<Address>,
+    /// Price sources that it reads.
+    pub oracles: Vec<Address>,
+    /// Contracts that belong to it without holding value.
+    pub related: Vec<Address>,
 }
 
 /// One call that pauses.

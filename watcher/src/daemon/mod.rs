@@ -492,7 +492,8 @@ impl Chain {
                 protocols
                     .iter()
                     .map(|protected| (protected.name.clone(), protected.addresses.clone())),
-            ),
+            )
+            .listing(protocols.iter().map(|protected| &protected.listed)),
             mode: orders.iter().map(|orders| orders.mode).max().unwrap_or(settings.mode),
             orders,
             judge,

@@ -230,6 +230,7 @@ impl World {
             name: "vault".into(),
             chain: "test".into(),
             addresses: vec![self.vault],
+            listed: Default::default(),
             pause: Vec::new(),
             mode: Some(mode),
         };

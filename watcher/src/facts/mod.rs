@@ -15,6 +15,7 @@ mod relevance;
 mod shape;
 #[cfg(test)]
 pub(crate) mod staging;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -30,8 +31,8 @@ use crate::simulate::execution::Execution;
 
 pub use protected::Protected;
 use {
-    privilege::Privilege, reentry::Reentry, relevance::Relevance, shape::Shape, value::Flow,
-    view::View,
+    privilege::Privilege, reentry::Reentry, relevance::Relevance, shape::Shape,
+    surroundings::Surroundings, value::Flow, view::View,
 };
 
 /// What rules and models are asked with, and whom it concerns.
@@ -93,6 +94,7 @@ fn shared() -> &'static Dictionary {
             .chain(specs(value::FACTS))
             .chain(specs(privilege::FACTS))
             .chain(specs(shape::FACTS))
+            .chain(specs(surroundings::FACTS))
             .collect();
         Dictionary::new(Subject::Transaction, [specs.as_slice()])
     });
@@ -111,6 +113,7 @@ pub fn observe(execution: &Execution, protected: &Protected) -> Observation {
     writer.fill(value::FACTS, &flow);
     writer.fill(privilege::FACTS, &privilege);
     writer.fill(shape::FACTS, &shape);
+    writer.fill(surroundings::FACTS, &Surroundings::of(&view));
     let facts = writer.table;
     let losses = Losses {
         ether_wei: flow.outflow_wei,

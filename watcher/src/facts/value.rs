@@ -52,6 +52,15 @@ pub(super) const FACTS: &[Fact<Flow>] = &[
          where tokens left and none of their balances can be read from storage.",
         |flow| maybe(flow.token_outflow_max_bps),
     ),
+    Fact::partial(
+        "listed_token_outflow_max_bps",
+        Uint,
+        "bps",
+        "The same over the tokens that the configuration lists for the protocol: no other token can raise it or make it \
+         unknown. Unknown where no touched protocol lists any, and where a listed token left whose balance cannot be \
+         read.",
+        |flow| maybe(flow.listed_token_outflow_max_bps),
+    ),
 ];
 
 /// What came and went.
@@ -88,6 +97,8 @@ pub(super) struct Flow {
     pub(super) unbacked_outflow_wei: Option<U256>,
     /// Largest relative outflow of one token.
     pub(super) token_outflow_max_bps: Option<U256>,
+    /// The same over tokens that the configuration lists.
+    pub(super) listed_token_outflow_max_bps: Option<U256>,
     /// Net amounts that left protected protocols by token, as the tokens' logs tell it.
     pub(super) lost_tokens: BTreeMap<Address, U256>,
     /// Gross ether paid into protected accounts from outside of their protocol.
@@ -113,6 +124,7 @@ impl Flow {
             outflow_bps: Some(U256::ZERO),
             unbacked_outflow_wei: Some(U256::ZERO),
             token_outflow_max_bps: Some(U256::ZERO),
+            listed_token_outflow_max_bps: view.protected.lists_any_token().then_some(U256::ZERO),
             ..Self::default()
         };
         if view.is_touched() {
@@ -206,7 +218,12 @@ impl Flow {
     ) {
         let balances = if holders.is_empty() { BTreeMap::new() } else { keyed_balances(view) };
         let (mut largest, mut is_any_unknown) = (U256::ZERO, false);
-        for ((token, _), accounts) in holders {
+        let groups = view.touched.iter().filter_map(|address| view.protected.group(address));
+        let mut listed = groups
+            .into_iter()
+            .any(|group| view.protected.lists_tokens(group))
+            .then_some(U256::ZERO);
+        for ((token, group), accounts) in holders {
             let whole = accounts.values().fold(Sides::default(), |whole, sides| Sides {
                 inflow: whole.inflow.saturating_add(sides.inflow),
                 outflow: whole.outflow.saturating_add(sides.outflow),
@@ -221,7 +238,11 @@ impl Flow {
                 .iter()
                 .map(|(account, sides)| balance_before(balances.get(&(token, *account))?, *sides))
                 .try_fold(U256::ZERO, |sum, balance| Some(sum.saturating_add(balance?)));
-            match held.and_then(|held| share_bps(out, held)) {
+            let share = held.and_then(|held| share_bps(out, held));
+            if view.protected.lists_token(group, token) {
+                listed = larger(listed, share);
+            }
+            match share {
                 Some(share) => {
                     largest = largest.max(share);
                     self.count_drained(Some(share));
@@ -229,6 +250,7 @@ impl Flow {
                 None => is_any_unknown = true,
             }
         }
+        self.listed_token_outflow_max_bps = listed;
         self.token_outflow_max_bps = (!largest.is_zero() || !is_any_unknown).then_some(largest);
     }
 
