@@ -8,10 +8,10 @@ use anyhow::Context;
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use portcullis_analyzer::detectors::{self, Page, Severity};
-use portcullis_analyzer::report::{self, FindingsDocument, TerminalOptions};
+use portcullis_analyzer::report::{self, Date, FindingsDocument, TerminalOptions};
 use portcullis_analyzer::{AuditOptions, AuditReport};
 
-use crate::terminal;
+use crate::{platform, terminal};
 
 /// Findings at or over the threshold.
 const FOUND: u8 = 1;
@@ -39,6 +39,9 @@ pub(crate) struct AuditArgs {
     /// Leave out the findings that an earlier run wrote with `--format json`
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    /// Report only what is new since this commit of the git repository, or since the branch parted from it
+    #[arg(long, value_name = "REV")]
+    since: Option<String>,
     /// Exit with 2 if anything could not be read, found or parsed
     #[arg(long)]
     strict: bool,
@@ -92,6 +95,8 @@ pub(crate) fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
         include: args.include,
         exclude: args.exclude,
         rules: crate::rules::for_audit(&args.rules)?,
+        since: args.since,
+        today: Some(Date::of_unix_ms(platform::now_ms())),
     })?;
     if let Some(baseline) = &baseline {
         report.leave_out_known(baseline);
@@ -147,26 +152,29 @@ fn severity_parser() -> impl TypedValueParser<Value = Severity> {
     })
 }
 
-/// One line per detector, and its headline below.
+/// One line per detector, with its headline and what other tools call the same weakness below.
 fn detector_table() -> String {
-    let row = |columns: [&str; 5]| {
-        let [id, severity, confidence, slither, swc] = columns;
-        format!("{id:<20} {severity:<9} {confidence:<11} {slither:<20} {swc}").trim_end().to_owned()
-            + "\n"
-    };
-    let mut table = row(["ID", "SEVERITY", "CONFIDENCE", "SLITHER", "SWC"]);
+    let mut table = format!("{:<28} {:<9} CONFIDENCE\n", "ID", "SEVERITY");
     for detector in detectors::all() {
         let metadata = detector.metadata();
-        let (slither, swc) = (metadata.slither.join(", "), metadata.swc.join(", "));
-        table += &row([
+        table += &format!(
+            "{:<28} {:<9} {}\n",
             metadata.id,
             metadata.severity.name(),
-            metadata.confidence.name(),
-            &slither,
-            &swc,
-        ]);
+            metadata.confidence.name()
+        );
         if let Ok(page) = Page::parse(metadata.doc) {
             table += &format!("    {}\n", page.headline);
+        }
+        let others = report::counterparts(detector);
+        let named: Vec<String> = others
+            .by_tool()
+            .into_iter()
+            .filter(|(_, ids)| !ids.is_empty())
+            .map(|(tool, ids)| format!("{tool}: {}", ids.join(", ")))
+            .collect();
+        if !named.is_empty() {
+            table += &format!("    {}\n", named.join("; "));
         }
     }
     table

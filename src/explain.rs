@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use portcullis_analyzer::detectors::{self, Page};
+use portcullis_analyzer::report::counterparts;
 
 use crate::terminal;
 
@@ -27,7 +28,7 @@ pub(crate) fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     text += &format!("severity: {}\n", metadata.severity.name());
     text += &format!("confidence: {}\n", metadata.confidence.name());
     text += &format!("since: {}\n", metadata.since);
-    for (name, ids) in [("slither", metadata.slither), ("swc", metadata.swc)] {
+    for (name, ids) in counterparts(detector).by_tool() {
         if !ids.is_empty() {
             text += &format!("{name}: {}\n", ids.join(", "));
         }

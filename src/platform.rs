@@ -12,7 +12,7 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 }
 
 /// Milliseconds since the Unix epoch; 0 where the clock stands before it.
-#[cfg(feature = "guard")]
+#[cfg(any(feature = "audit", feature = "guard"))]
 #[expect(
     clippy::disallowed_methods,
     reason = "the one clock of the program; everything below is handed it"

@@ -180,6 +180,37 @@ fn a_baseline_leaves_out_what_is_known_wherever_it_moved() {
 }
 
 #[test]
+fn a_commit_to_compare_with_must_exist() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audit/vulnerable/Vault.sol"),
+        folder.path().join("Vault.sol"),
+    )
+    .unwrap();
+    let path = folder.path().to_str().unwrap();
+    let output = portcullis(&["audit", path, "--since", "main"]);
+    check_code(&output, 2);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("does not lie in a git repository"), "{said}");
+    let git = |arguments: &[&str]| {
+        let who =
+            ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"];
+        let done = Command::new("git").args(who).args(arguments).current_dir(&folder).output();
+        assert!(done.unwrap().status.success(), "{arguments:?}");
+    };
+    git(&["init", "-q", "-b", "main"]);
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "first"]);
+    let output = portcullis(&["audit", path, "--since", "main"]);
+    check_code(&output, 0);
+    assert!(stdout(&output).contains("; 1 older finding left out"), "{}", stdout(&output));
+    let output = portcullis(&["audit", path, "--since", "no-such-branch"]);
+    check_code(&output, 2);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("has no commit `no-such-branch`"), "{said}");
+}
+
+#[test]
 fn a_baseline_that_cannot_be_used_leaves_2() {
     let folder = tempfile::tempdir().unwrap();
     let later = folder.path().join("later.json");

@@ -25,6 +25,8 @@ pub struct Draft {
     pub contract: Option<String>,
     /// Function that the flaw stands in, with its parameter types.
     pub function: Option<String>,
+    /// The whole of that function.
+    pub extent: Option<Span>,
     /// The way to the flaw in the order in which it is executed; the flaw itself is one of the steps.
     pub steps: Vec<(Span, String)>,
     /// How sure it is.
@@ -46,6 +48,7 @@ impl Findings {
             message: message.into(),
             contract: None,
             function: None,
+            extent: None,
             steps: Vec::new(),
             confidence: self.metadata.confidence,
             help: None,
@@ -92,6 +95,7 @@ impl Draft {
             FunctionKind::Receive => Some("receive"),
             FunctionKind::Function | FunctionKind::Modifier => None,
         };
+        self.extent = Some(found.span);
         self.function = Some(keyword.unwrap_or(&found.signature).to_owned());
         self.contract = found.contract.map(|contract| program.contract_name(contract).to_owned());
         self

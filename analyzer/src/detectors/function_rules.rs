@@ -42,6 +42,7 @@ fn draft(facts: &Facts<'_>, entry: EntryPoint, answer: Answer, why: &str) -> Opt
         message: message.trim().replace('\n', " "),
         contract: None,
         function: None,
+        extent: None,
         steps: vec![(span, because.join("; "))],
         // A rule sees facts and not the code, so none is as sure as a detector can be.
         confidence: match answer.maturity {

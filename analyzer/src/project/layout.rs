@@ -187,6 +187,12 @@ impl Layout {
     }
 }
 
+/// Whether the file decides how a project is laid out.
+pub(crate) fn is_configuration(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    ["foundry.toml", "remappings.txt"].contains(&name) || HARDHAT_CONFIGS.contains(&name)
+}
+
 /// Whether a folder of this name holds tests or scripts wherever it stands.
 pub(crate) fn is_test_folder(name: &str) -> bool {
     TEST_FOLDERS.contains(&name)

@@ -5,6 +5,7 @@
 //! the libraries of a Foundry project), tests and scripts count as such unless the named path lies
 //! inside of them. The order of files depends on their paths alone.
 
+mod history;
 mod imports;
 mod layout;
 mod resolve;
@@ -19,7 +20,10 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+pub use history::HistoryError;
 pub use select::SelectError;
+
+pub(crate) use history::Past;
 
 use resolve::Resolver;
 use select::{Globs, Selection};

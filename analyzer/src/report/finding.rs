@@ -48,6 +48,9 @@ pub struct Finding {
     pub function: Option<String>,
     /// Where the flaw is.
     pub location: Location,
+    /// The whole function that the flaw stands in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extent: Option<Location>,
     /// The way to the flaw in the order in which it is executed; empty where there is no way to tell of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
@@ -56,6 +59,18 @@ pub struct Finding {
     /// Identity of the finding: detector, contract, function and the statement without its layout.
     /// Stays the same when lines move, the file is renamed or the code is reformatted.
     pub fingerprint: String,
+}
+
+/// A finding that a comment in the source allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Suppressed {
+    /// The tool that the comment is written for; `portcullis` for our own.
+    pub tool: String,
+    /// Why it is allowed, where the comment says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What is allowed.
+    pub finding: Finding,
 }
 
 /// One step on the way to a flaw.
@@ -147,4 +162,7 @@ pub struct Stats {
     /// Findings left out because an earlier document holds them.
     #[serde(default)]
     pub known: u64,
+    /// Findings left out because the commit that the audit compares with has them too.
+    #[serde(default)]
+    pub older: u64,
 }

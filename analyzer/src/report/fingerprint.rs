@@ -38,7 +38,8 @@ impl Fingerprints {
     }
 }
 
-/// The statement without comments and layout: one space between words, none elsewhere.
+/// The statement without comments and layout: one space between words, none elsewhere. What a formatter spells
+/// anew (`uint` for `uint256`, the kind of quotes) is spelled in one way.
 fn normalise(statement: &str) -> String {
     let mut clean = String::with_capacity(statement.len());
     let mut rest = statement;
@@ -54,31 +55,51 @@ fn normalise(statement: &str) -> String {
             gap = true;
             continue;
         }
-        rest = &rest[first.len_utf8()..];
         if first.is_whitespace() || first == '\0' {
+            rest = &rest[first.len_utf8()..];
             gap = true;
             continue;
         }
-        let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
-        if gap && is_word(first) && clean.chars().next_back().is_some_and(is_word) {
-            clean.push(' ');
+        if is_word(first) {
+            let (word, after) = rest.split_at(rest.find(|c| !is_word(c)).unwrap_or(rest.len()));
+            if gap && clean.chars().next_back().is_some_and(is_word) {
+                clean.push(' ');
+            }
+            clean.push_str(match word {
+                "uint" => "uint256",
+                "int" => "int256",
+                other => other,
+            });
+            rest = after;
+        } else if matches!(first, '"' | '\'') {
+            rest = push_string(&mut clean, &rest[1..], first);
+        } else {
+            clean.push(first);
+            rest = &rest[first.len_utf8()..];
         }
         gap = false;
-        clean.push(first);
-        if matches!(first, '"' | '\'') {
-            // Layout inside of a string is content.
-            let mut is_escaped = false;
-            while let Some(inner) = rest.chars().next() {
-                rest = &rest[inner.len_utf8()..];
-                clean.push(inner);
-                if !is_escaped && (inner == first || inner == '\n') {
-                    break;
-                }
-                is_escaped = !is_escaped && inner == '\\';
-            }
-        }
     }
     clean
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_' || c == '$'
+}
+
+/// Takes a string over as it stands, for layout inside of it is content; returns what follows it.
+fn push_string<'t>(clean: &mut String, text: &'t str, quote: char) -> &'t str {
+    clean.push('"');
+    let mut is_escaped = false;
+    for (at, c) in text.char_indices() {
+        let is_end = !is_escaped && (c == quote || c == '\n');
+        if is_end {
+            clean.push('"');
+            return &text[at + c.len_utf8()..];
+        }
+        clean.push(c);
+        is_escaped = !is_escaped && c == '\\';
+    }
+    ""
 }
 
 #[cfg(test)]
@@ -90,13 +111,14 @@ mod tests {
         let spellings = [
             "x.call { value : a }( \"\" ) ;",
             "x.call{value: a}(\"\");",
+            "x.call{value:a}('');",
             "x\n  .call{ // sends\n value: a /* all */ }(\"\");",
         ];
         for spelling in spellings {
             assert_eq!(normalise(spelling), "x.call{value:a}(\"\");", "{spelling}");
         }
-        assert_eq!(normalise("uint   a =\n1"), "uint a=1");
-        assert_eq!(normalise("f(\"a  // b\", 'c\\'  d')"), "f(\"a  // b\",'c\\'  d')");
+        assert_eq!(normalise("uint   a =\n1"), "uint256 a=1");
+        assert_eq!(normalise("f(\"a  // b\", 'c\\'  d')"), "f(\"a  // b\",\"c\\'  d\")");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::AuditReport;
 
-use super::{Diagnostic, Finding, Stats};
+use super::{Diagnostic, Finding, Stats, Suppressed};
 
 /// The major version of the findings format that this version writes and reads.
 pub const FINDINGS_VERSION: u64 = 1;
@@ -21,6 +21,9 @@ pub struct FindingsDocument {
     pub tool: Tool,
     /// Findings, the heaviest first, then by place.
     pub findings: Vec<Finding>,
+    /// Findings that comments in the source allow, in the same order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suppressed: Vec<Suppressed>,
     /// What could not be read, found or analysed.
     pub diagnostics: Vec<Diagnostic>,
     /// How much was audited.
@@ -61,6 +64,7 @@ impl FindingsDocument {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },
             findings: report.findings.clone(),
+            suppressed: report.suppressed.clone(),
             diagnostics: report.diagnostics.clone(),
             stats: report.stats,
         }

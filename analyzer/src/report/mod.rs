@@ -19,12 +19,15 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use finding::{Diagnostic, DiagnosticKind, Finding, Location, Position, Stats, Step};
+pub use finding::{
+    Diagnostic, DiagnosticKind, Finding, Location, Position, Stats, Step, Suppressed,
+};
 pub use json::{FINDINGS_VERSION, FindingsDocument, FindingsError, Tool, findings_schema};
 pub use markdown::markdown;
 pub use sarif::sarif;
+pub use suppression::{Counterparts, Date, counterparts};
 pub use terminal::{TerminalOptions, terminal};
 
 pub(crate) use fingerprint::Fingerprints;
-pub(crate) use suppression::suppress;
+pub(crate) use suppression::{Asked, suppress};
 pub(crate) use text::Lines;

@@ -170,6 +170,9 @@ pub(crate) fn summary(report: &AuditReport, elapsed: Option<Duration>, paint: Pa
         let known = counted(stats.known, "known finding");
         push(out, format_args!("; {known} left out by the baseline"));
     }
+    if stats.older > 0 {
+        push(out, format_args!("; {} left out", counted(stats.older, "older finding")));
+    }
     if stats.files_imported > 0 {
         push(
             out,

@@ -33,6 +33,7 @@ fn report() -> AuditReport {
             contract: Some("Bank".to_owned()),
             function: Some("withdraw()".to_owned()),
             location: place(call),
+            extent: None,
             steps: vec![
                 step("balances[msg.sender];", "`balances` is read"),
                 step(call, "control is handed over"),
@@ -41,6 +42,7 @@ fn report() -> AuditReport {
             help: "write before the call".to_owned(),
             fingerprint: "00112233445566778899aabbccddeeff:1".to_owned(),
         }],
+        suppressed: Vec::new(),
         diagnostics: vec![Diagnostic {
             kind: DiagnosticKind::NamedPath,
             message: "cannot audit `gone.sol`: no such file or folder".to_owned(),

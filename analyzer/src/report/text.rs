@@ -22,12 +22,6 @@ impl<'t> Lines<'t> {
         self.text
     }
 
-    /// The byte offset at which a line begins, by its number from 1.
-    pub(crate) fn start(&self, number: u32) -> usize {
-        let idx = (number as usize).saturating_sub(1);
-        self.starts.get(idx).copied().unwrap_or(self.text.len())
-    }
-
     /// How many lines there are; a final newline ends the last one.
     pub(crate) fn count(&self) -> usize {
         self.starts.len() - usize::from(self.starts.last() == Some(&self.text.len()))
