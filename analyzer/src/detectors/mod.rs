@@ -92,8 +92,12 @@ detectors! {
     delegatecall_loop::DelegatecallLoop,
     locked_ether::LockedEther,
     msg_value_loop::MsgValueLoop,
+    reentrancy_balance::ReentrancyBalance,
+    reentrancy_benign::ReentrancyBenign,
     reentrancy_eth::ReentrancyEth,
+    reentrancy_events::ReentrancyEvents,
     reentrancy_no_eth::ReentrancyNoEth,
+    reentrancy_read_only::ReentrancyReadOnly,
     suicidal::Suicidal,
     tx_origin::TxOrigin,
     unchecked_lowlevel::UncheckedLowlevel,
@@ -135,5 +139,7 @@ pub(crate) fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 // Below the macros, which are only known from where they stand on.
+#[cfg(test)]
+mod metamorphic;
 #[cfg(test)]
 mod tests;

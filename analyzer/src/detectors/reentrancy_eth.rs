@@ -50,8 +50,10 @@ detector! {
     ///
     /// ## Silent on purpose
     /// `send` and `transfer`, whose 2300 gas do not suffice to call back; functions that hold a lock for
-    /// the whole call; calls that only a trusted account can make; state that the way to the call did
-    /// not depend on. Calls without ether are `reentrancy-no-eth`.
+    /// the whole call, where no function outside of the lock uses the state; callees on a list that only a
+    /// trusted account keeps; contracts made by the function itself. Calls that only a trusted account can
+    /// make, and state that the way to the call did not depend on, are `reentrancy-benign`; calls without
+    /// ether are `reentrancy-no-eth`.
     ReentrancyEth {
         id: "reentrancy-eth",
         severity: High,
@@ -76,7 +78,11 @@ pub(super) fn report(found: &Reentrancy, program: &Program, out: &mut Findings) 
         return;
     }
     let state = &found.variable;
-    let message = format!("`{state}` decides this external call but is written only after it");
+    let mut message = format!("`{state}` decides this external call but is written only after it");
+    if let Some(other) = found.other {
+        let other = program.function_name(other);
+        message.push_str(&format!(", and the lock does not keep `{other}` out"));
+    }
     let draft = out.report(found.call_span, message);
     draft.inside(program, found.function);
     // The read stands before the inner calls unless it belongs to the innermost function.
@@ -92,6 +98,9 @@ pub(super) fn report(found: &Reentrancy, program: &Program, out: &mut Findings) 
         draft.step(span, what);
     }
     draft.step(found.call_span, "the callee gets control and can call back");
+    if let Some(other) = found.other {
+        draft.step(program.function_name_span(other), "this can be entered meanwhile, and uses it");
+    }
     draft.step(
         found.write_span,
         format!("`{state}` is written: until here a call back finds it unchanged"),

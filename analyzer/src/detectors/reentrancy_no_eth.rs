@@ -50,9 +50,10 @@ detector! {
     /// ```
     ///
     /// ## Silent on purpose
-    /// Calls to contracts that the owner chose; calls that cannot write (`view`, `staticcall`); functions
-    /// that hold a lock for the whole call; state that the way to the call did not depend on. Calls with
-    /// ether are `reentrancy-eth`.
+    /// Calls to contracts that the owner chose, unless a standard obliges them to call the receiver; calls
+    /// that cannot write (`view`, `staticcall`); functions that hold a lock for the whole call, where no
+    /// function outside of the lock uses the state. State that the way to the call did not depend on is
+    /// `reentrancy-benign`; calls with ether are `reentrancy-eth`.
     ReentrancyNoEth {
         id: "reentrancy-no-eth",
         severity: Medium,

@@ -168,7 +168,8 @@ pure receive require return returns revert selector selfdestruct send sender sig
 struct super switch this throw timestamp transfer transferFrom true try tx type uint256 unchecked unicode using value view virtual
 wei while
 add and calldatacopy calldatasize caller create create2 div eq gt iszero leave lt mload mstore mul not or returndatacopy
-returndatasize shl shr sub tload tstore";
+returndatasize shl shr sub tload tstore
+balanceOf safeTransferFrom";
 
 /// The text with every name of the author's replaced, line by line as it was.
 fn renamed(text: &str) -> String {

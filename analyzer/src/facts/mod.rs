@@ -6,6 +6,7 @@ mod entry;
 mod guards;
 mod hazards;
 mod origin;
+mod reentrancy;
 mod summary;
 mod table;
 
@@ -24,41 +25,9 @@ use crate::syntax::{Span, on_deep_stack};
 
 use entry::StateKey;
 pub use hazards::{Hazard, HazardKind};
+pub use reentrancy::{Reentrancy, ReentrancyFace};
 use summary::{Callee, Guard, Summary, summarise};
 pub use table::{FUNCTION_FACTS, dictionary};
-
-/// A call that lets another contract run, followed by a write of state that decided about the call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reentrancy {
-    /// The contract whose entry point it is; the first of `contracts`.
-    pub contract: ContractId,
-    /// The entry point: a public or external function.
-    pub entry: FunctionId,
-    /// The function that makes the call.
-    pub function: FunctionId,
-    /// The external call.
-    pub call_span: Span,
-    /// Its source text.
-    pub call_text: String,
-    /// The read, before the call, of the state that is stale after it.
-    pub read_span: Span,
-    /// The write after the call.
-    pub write_span: Span,
-    /// The state that is read and written: `balances[]`, `users[].amount`.
-    pub variable: String,
-    /// A lock keeps the entry point from being entered again before the write.
-    pub locked: bool,
-    /// Only a chosen account can make the call.
-    pub guarded: bool,
-    /// The call sends ether.
-    pub sends_value: bool,
-    /// The calls from the entry point to the function that makes the external call, outermost first.
-    pub path: Vec<Span>,
-    /// All contracts in whose code this happens, in order of declaration.
-    pub contracts: Vec<ContractId>,
-    /// Some of what runs could not be read or resolved.
-    pub partial: bool,
-}
 
 /// A `selfdestruct` that an entry point can reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +82,9 @@ pub struct Facts<'p> {
     open_variables: OnceLock<BTreeSet<StateKey>>,
     open_accounts: OnceLock<BTreeSet<StateKey>>,
     touched_state: OnceLock<BTreeSet<StateKey>>,
+    views: Vec<EntryPoint>,
     reentrancies: OnceLock<Vec<Reentrancy>>,
+    late_effects: OnceLock<Vec<Reentrancy>>,
     self_destructs: OnceLock<Vec<SelfDestructSite>>,
     hazards: OnceLock<Vec<Hazard>>,
 }
@@ -155,7 +126,9 @@ impl<'p> Facts<'p> {
             open_variables: OnceLock::new(),
             open_accounts: OnceLock::new(),
             touched_state: OnceLock::new(),
+            views: view_points(program),
             reentrancies: OnceLock::new(),
+            late_effects: OnceLock::new(),
             self_destructs: OnceLock::new(),
             hazards: OnceLock::new(),
         }
@@ -193,6 +166,12 @@ impl<'p> Facts<'p> {
     /// in order of their place in the sources. Locked ones are in the list and say so.
     pub fn reentrancies(&self) -> &[Reentrancy] {
         self.reentrancies.get_or_init(|| self.find_reentrancies())
+    }
+
+    /// What can be seen or done out of order during a call although the call itself was decided by nothing that
+    /// changes after it: one entry per face and call statement.
+    pub fn late_effects(&self) -> &[Reentrancy] {
+        self.late_effects.get_or_init(|| self.find_late_effects())
     }
 
     /// All `selfdestruct` statements that entry points reach, one entry per statement, in order of their
@@ -300,53 +279,6 @@ impl<'p> Facts<'p> {
         }
     }
 
-    fn find_reentrancies(&self) -> Vec<Reentrancy> {
-        let mut found: BTreeMap<Span, Reentrancy> = BTreeMap::new();
-        for summary in self.summaries() {
-            for call in &summary.calls {
-                let Some(stale) = call.stale.first() else { continue };
-                if !self.is_strangers(&call.callee) {
-                    continue;
-                }
-                let new = Reentrancy {
-                    contract: summary.contract,
-                    entry: summary.function,
-                    function: call.function,
-                    call_span: call.span,
-                    call_text: self.program.text(call.span).to_owned(),
-                    read_span: stale.read,
-                    write_span: stale.write,
-                    variable: stale.variable.clone(),
-                    locked: call.is_locked,
-                    guarded: is_guarded(&call.guard, self.open_variables()),
-                    sends_value: call.sends_value,
-                    path: call.path.clone(),
-                    contracts: vec![summary.contract],
-                    partial: summary.is_partial || call.is_undeclared,
-                };
-                match found.get_mut(&call.span) {
-                    None => {
-                        found.insert(call.span, new);
-                    }
-                    // What is reachable without a lock or a guard is what counts.
-                    Some(known) if (known.locked, known.guarded) > (new.locked, new.guarded) => {
-                        *known = new
-                    }
-                    Some(known) if (known.locked, known.guarded) == (new.locked, new.guarded) => {
-                        known.contracts.push(summary.contract);
-                    }
-                    Some(_) => {}
-                }
-            }
-        }
-        let mut out: Vec<_> = found.into_values().collect();
-        for finding in &mut out {
-            finding.contracts.sort();
-            finding.contracts.dedup();
-        }
-        out
-    }
-
     fn find_self_destructs(&self) -> Vec<SelfDestructSite> {
         let mut found: BTreeMap<Span, SelfDestructSite> = BTreeMap::new();
         for summary in self.summaries() {
@@ -389,6 +321,15 @@ fn is_guarded(guard: &Guard, open: &BTreeSet<StateKey>) -> bool {
 }
 
 fn entry_points(program: &Program) -> Vec<EntryPoint> {
+    callable(program, |mutability| !matches!(mutability, Mutability::View | Mutability::Pure))
+}
+
+/// Functions that anyone can ask and that read state.
+fn view_points(program: &Program) -> Vec<EntryPoint> {
+    callable(program, |mutability| matches!(mutability, Mutability::View))
+}
+
+fn callable(program: &Program, wanted: impl Fn(Mutability) -> bool) -> Vec<EntryPoint> {
     let derived: BTreeSet<ContractId> = program
         .contract_ids()
         .flat_map(|id| program.contract(id).linearisation.iter().skip(1).copied())
@@ -417,9 +358,9 @@ fn entry_points(program: &Program) -> Vec<EntryPoint> {
                 let is_overridden = !seen.insert((function.kind, signature));
                 let is_callable =
                     matches!(function.visibility, Visibility::Public | Visibility::External);
-                let changes = !matches!(function.mutability, Mutability::View | Mutability::Pure);
                 let has_body = !matches!(function.body, ast::Body::None);
-                if is_entry_kind && !is_overridden && is_callable && changes && has_body {
+                let is_wanted = wanted(function.mutability);
+                if is_entry_kind && !is_overridden && is_callable && is_wanted && has_body {
                     out.push(EntryPoint { contract, function: id });
                 }
             }

@@ -16,6 +16,7 @@ use super::entry::{
 use super::guards::Guards;
 use super::hazards::{Candidate, Ether};
 use super::origin::Origin;
+use super::reentrancy::Around;
 use crate::cfg::*;
 use crate::hir::{ContractId, FunctionId, Program, Type};
 use crate::syntax::Span;
@@ -67,17 +68,43 @@ pub(crate) struct OutCall {
     pub(crate) path: Vec<Span>,
     pub(crate) callee: Callee,
     pub(crate) guard: Guard,
-    pub(crate) is_locked: bool,
+    /// What keeps the call from being reached again while it runs.
+    pub(crate) lock: Option<Lock>,
     pub(crate) is_delegate: bool,
     pub(crate) sends_value: bool,
     /// The declaration of what is called is missing.
     pub(crate) is_undeclared: bool,
     /// State that the way to the call read, and that is written after it.
     pub(crate) stale: Vec<Stale>,
+    /// State that is written after it, whether or not anything was decided by it.
+    pub(crate) late: Vec<Late>,
+    /// State that may have been written before it.
+    pub(crate) early: BTreeSet<StateKey>,
+    /// The first event that is emitted after it.
+    pub(crate) event: Option<Span>,
+    /// A balance that is read before it and compared with one that is read after it.
+    pub(crate) balance: Option<(Span, Span)>,
+}
+
+/// What keeps an entry point from being entered during a call.
+#[derive(Debug, Clone)]
+pub(crate) enum Lock {
+    /// What storage holds at the call, as far as it means the same in other entry points.
+    State(Storage),
+    /// A counter that every protected entry point raises.
+    Counter(Vec<StateKey>),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Late {
+    pub(crate) variable: String,
+    pub(crate) keys: Vec<StateKey>,
+    pub(crate) write: Span,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Stale {
+    pub(crate) keys: Vec<StateKey>,
     pub(crate) variable: String,
     pub(crate) read: Span,
     pub(crate) write: Span,
@@ -209,9 +236,10 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                     });
                 } else if hands_over_control(call) {
                     let callee = work.listed(at, call, callee(&entry, call));
-                    let stale =
-                        if callee == Callee::Fixed { Vec::new() } else { work.stale(at, call) };
-                    let is_locked = work.is_locked(at);
+                    let is_fixed = callee == Callee::Fixed;
+                    let stale = if is_fixed { Vec::new() } else { work.stale(at, call) };
+                    let around = if is_fixed { Around::default() } else { work.around(at) };
+                    let lock = work.lock(at);
                     let site = site(program, view, statement);
                     summary.calls.push(OutCall {
                         span: site.span,
@@ -219,11 +247,15 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                         path: site.path,
                         callee,
                         guard: work.guard(at),
-                        is_locked,
+                        lock,
                         is_delegate: call.kind == CallKind::DelegateCall,
                         sends_value: call.value.is_some(),
                         is_undeclared: matches!(call.kind, CallKind::External { target: None, .. }),
                         stale,
+                        late: around.late,
+                        early: around.early,
+                        event: around.event,
+                        balance: around.balance,
                     });
                 }
             }
@@ -337,11 +369,60 @@ fn is_made_here(entry: &Entry<'_>, id: LocalId, budget: usize) -> bool {
     is_made && only_made
 }
 
+/// Who gets control by a call: the callee, or whom the callee tells of it by a standard.
 pub(super) fn callee(entry: &Entry<'_>, call: &Call) -> Callee {
+    match callee_itself(entry, call) {
+        Callee::Stranger => Callee::Stranger,
+        other => match told(entry, call) {
+            Some(operand) if account(entry, operand) == Callee::Stranger => Callee::Stranger,
+            _ => other,
+        },
+    }
+}
+
+/// The account that a standard obliges the callee to call: the receiver of an ERC-721 or ERC-1155 token, of an
+/// ERC-777 transfer, of an ERC-3156 loan. Told by the signatures that the standards fix.
+fn told<'c>(entry: &Entry<'_>, call: &'c Call) -> Option<&'c Operand> {
+    let CallKind::External { target: Some(target), .. } = &call.kind else { return None };
+    let function = entry.program.function(*target);
+    let types: Vec<String> =
+        function.params.iter().map(|param| abi_type(&param.ty).to_owned()).collect();
+    let types: Vec<&str> = types.iter().map(String::as_str).collect();
+    let receiver = match (function.name.as_str(), types.as_slice()) {
+        (
+            "safeTransferFrom",
+            ["account", "account", "uint"]
+            | ["account", "account", "uint", "bytes"]
+            | ["account", "account", "uint", "uint", "bytes"],
+        )
+        | ("safeBatchTransferFrom", ["account", "account", "array", "array", "bytes"])
+        | ("operatorSend", ["account", "account", "uint", "bytes", "bytes"]) => 1,
+        ("send", ["account", "uint", "bytes"])
+        | ("flashLoan", ["account", "account", "uint", "bytes"]) => 0,
+        _ => return None,
+    };
+    call.args.get(receiver)
+}
+
+fn abi_type(ty: &Type) -> &'static str {
+    match ty {
+        Type::Address | Type::Contract(_) => "account",
+        Type::Uint(256) => "uint",
+        Type::Bytes => "bytes",
+        Type::Array(..) => "array",
+        _ => "other",
+    }
+}
+
+fn callee_itself(entry: &Entry<'_>, call: &Call) -> Callee {
     if call.kind == CallKind::New(None) {
         return if is_made_of_foreign_code(entry, call) { Callee::Stranger } else { Callee::Fixed };
     }
-    let Some(callee) = &call.callee else { return Callee::Stranger };
+    call.callee.as_ref().map_or(Callee::Stranger, |callee| account(entry, callee))
+}
+
+/// Who chooses an account.
+fn account(entry: &Entry<'_>, callee: &Operand) -> Callee {
     match entry.canonical(callee) {
         Operand::Constant(Constant::Unknown) => return Callee::Stranger,
         Operand::Constant(_) | Operand::Environment(Environment::This) => return Callee::Fixed,
@@ -399,7 +480,7 @@ pub(super) struct Work<'e, 'a> {
 }
 
 impl<'e, 'a> Work<'e, 'a> {
-    fn new(entry: &'e Entry<'a>) -> Self {
+    pub(super) fn new(entry: &'e Entry<'a>) -> Self {
         let body = &entry.view.body;
         let mut work = Work {
             entry,
@@ -491,26 +572,39 @@ impl<'e, 'a> Work<'e, 'a> {
         Guard { is_guarded, rests_on }
     }
 
-    /// Whether the call cannot be reached again while it runs: what storage holds at the call makes a
-    /// second run end before it.
-    fn is_locked(&mut self, at: At) -> bool {
+    /// What keeps the call from being reached again while it runs: what storage holds at the call makes a
+    /// second run end before it, or a counter tells that there was one.
+    fn lock(&mut self, at: At) -> Option<Lock> {
         let storage = self.constants.storage_before(at.block, at.index);
         if !storage.is_empty() {
             let entry = self.entry;
             let run = self
                 .locked_runs
-                .entry(storage)
+                .entry(storage.clone())
                 .or_insert_with_key(|storage| Constants::run(entry, storage.clone()));
             if !run.reaches(at.block) {
-                return true;
+                let is_the_same_everywhere = |place: &AbsolutePlace| {
+                    let is_constant = |operand: &Operand| matches!(operand, Operand::Constant(_));
+                    let has_fixed_root = match &place.root {
+                        AbsoluteRoot::Variable(_) => true,
+                        AbsoluteRoot::Slot(operand, _) => is_constant(operand),
+                    };
+                    has_fixed_root
+                        && place.path.iter().all(|key| match key {
+                            AbsoluteKey::Index(operand) => is_constant(operand),
+                            _ => true,
+                        })
+                };
+                let shared = storage.into_iter().filter(|(place, _)| is_the_same_everywhere(place));
+                return Some(Lock::State(shared.collect()));
             }
         }
-        self.is_counted(at)
+        self.counter(at).map(|kept| Lock::Counter(roots(self.entry, kept)))
     }
 
     /// The lock that counts entries: a counter is raised and kept before the call, and after it
     /// everything is undone unless the counter still is what was kept.
-    fn is_counted(&self, at: At) -> bool {
+    fn counter(&self, at: At) -> Option<At> {
         let entry = self.entry;
         let graph = &entry.view.body.graph;
         let after = self.forward(at.block);
@@ -530,18 +624,18 @@ impl<'e, 'a> Work<'e, 'a> {
             },
             _ => None,
         };
-        graph.node_indices().filter(|block| after.contains(block.index())).any(|block| {
+        graph.node_indices().filter(|block| after.contains(block.index())).find_map(|block| {
             let End::Branch { condition: Operand::Local(condition), .. } = &graph[block].end else {
-                return false;
+                return None;
             };
             let Some(StatementKind::Assign {
                 value: Rvalue::Binary(BinaryOp::Eq | BinaryOp::Ne, left, right),
                 ..
             }) = entry.only_definition(*condition).map(|statement| &statement.kind)
             else {
-                return false;
+                return None;
             };
-            let (Some(left), Some(right)) = (load_of(left), load_of(right)) else { return false };
+            let (Some(left), Some(right)) = (load_of(left), load_of(right)) else { return None };
             let (kept, fresh) = if is_earlier(&left) { (left, right) } else { (right, left) };
             let is_same =
                 entry.accessed(kept).len() == 1 && entry.accessed(kept) == entry.accessed(fresh);
@@ -551,7 +645,7 @@ impl<'e, 'a> Work<'e, 'a> {
                 after.contains(fresh.block.index())
             };
             if !is_earlier(&kept) || !is_same || !is_fresh {
-                return false;
+                return None;
             }
             let is_raised = entry.statements().any(|(store, statement)| {
                 let is_ahead = if store.block == kept.block {
@@ -564,12 +658,13 @@ impl<'e, 'a> Work<'e, 'a> {
                     && entry.accessed(store) == entry.accessed(kept)
             });
             let undoes = self.successors(block).iter().any(|next| !self.ends_well(*next));
-            is_raised
+            let is_counted = is_raised
                 && undoes
                 && (block == at.block
                     || !self
                         .reachable(&[at.block], |from, _| from != block)
-                        .contains(entry.view.exit.index()))
+                        .contains(entry.view.exit.index()));
+            is_counted.then_some(kept)
         })
     }
 
@@ -778,6 +873,15 @@ impl<'e, 'a> Work<'e, 'a> {
         }
     }
 
+    /// What decides whether `block` is reached depends on this.
+    pub(super) fn control_bits(&self, block: NodeIndex) -> Bits {
+        let mut bits = Bits::default();
+        for &controller in self.controllers(block).iter() {
+            bits.union(&self.condition_bits(controller));
+        }
+        bits
+    }
+
     /// State that was read on the way to the call, on which the way depended, that still stands as read
     /// when the call is made, and that is written after it.
     fn stale(&mut self, at: At, call: &Call) -> Vec<Stale> {
@@ -812,9 +916,13 @@ impl<'e, 'a> Work<'e, 'a> {
             .reaches(at.block)
     }
 
-    fn stale_places(&self, at: At, call: &Call) -> Vec<(AbsolutePlace, Stale)> {
+    /// The stores that run after the statement, in this round of a loop or the next.
+    pub(super) fn stores_after(
+        &self,
+        at: At,
+        after: &Bits,
+    ) -> Vec<(At, &'e [AbsolutePlace], Span)> {
         let entry = self.entry;
-        let after = self.forward(at.block);
         let everything = self.reachable(&[at.block], |_, _| true);
         let mut stores = Vec::new();
         for (store, statement) in entry.statements() {
@@ -827,15 +935,22 @@ impl<'e, 'a> Work<'e, 'a> {
             } else {
                 after.contains(store.block.index())
             };
-            // A write that precedes the call in each round is an effect before the interaction.
+            // A write that precedes the call in its round is an effect before the interaction.
             let is_round_a_loop = !is_forward
                 && everything.contains(store.block.index())
                 && !is_in_block
-                && !self.is_before(store.block, at.block);
+                && !self.forward(store.block).contains(at.block.index());
             if is_forward || is_round_a_loop {
                 stores.push((store, entry.accessed(store), statement.span));
             }
         }
+        stores
+    }
+
+    fn stale_places(&self, at: At, call: &Call) -> Vec<(AbsolutePlace, Stale)> {
+        let entry = self.entry;
+        let after = self.forward(at.block);
+        let stores = self.stores_after(at, &after);
         if stores.is_empty() {
             return Vec::new();
         }
@@ -843,9 +958,7 @@ impl<'e, 'a> Work<'e, 'a> {
         for operand in call.callee.iter().chain(&call.value).chain(&call.args) {
             bits.union(&entry.operand_dependencies(operand));
         }
-        for &block in self.controllers(at.block).iter() {
-            bits.union(&self.condition_bits(block));
-        }
+        bits.union(&self.control_bits(at.block));
         let mut out: Vec<(AbsolutePlace, Stale)> = Vec::new();
         for bit in bits.iter().filter(|bit| *bit >= source::FIRST_LOAD) {
             let load = entry.loads[bit - source::FIRST_LOAD];
@@ -862,8 +975,12 @@ impl<'e, 'a> Work<'e, 'a> {
                     .into_iter()
                     .find(|(store, ..)| !self.is_checked_again(at, *store, read, &after));
                 let Some((_, _, write)) = written else { continue };
-                let stale =
-                    Stale { variable: self.describe(read), read: statement.span, write: *write };
+                let stale = Stale {
+                    keys: StateKey::of(entry.program, read),
+                    variable: self.describe(read),
+                    read: statement.span,
+                    write: *write,
+                };
                 if !out.iter().any(|(_, known)| {
                     known.variable == stale.variable && known.write == stale.write
                 }) {
@@ -932,7 +1049,7 @@ impl<'e, 'a> Work<'e, 'a> {
     }
 
     /// The place as a reader of the source names it.
-    fn describe(&self, place: &AbsolutePlace) -> String {
+    pub(super) fn describe(&self, place: &AbsolutePlace) -> String {
         let mut out = match &place.root {
             AbsoluteRoot::Variable(id) => self.entry.program.variable(*id).name.clone(),
             AbsoluteRoot::Slot(..) => "a computed storage slot".to_owned(),

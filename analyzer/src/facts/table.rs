@@ -110,8 +110,8 @@ impl Facts<'_> {
                     && summary.calls.iter().all(|call| is_guarded(&call.guard, open))
                     && summary.destructs.iter().all(|site| is_guarded(&site.guard, open));
                 set("guarded", Value::Bool(has_effects && guarded));
-                let locked =
-                    !summary.calls.is_empty() && summary.calls.iter().all(|call| call.is_locked);
+                let locked = !summary.calls.is_empty()
+                    && summary.calls.iter().all(|call| call.lock.is_some());
                 set("locked", Value::Bool(locked));
                 set("external_calls", count(summary.calls.len()));
                 set(

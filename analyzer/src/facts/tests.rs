@@ -597,7 +597,7 @@ fn contracts_that_run_the_same_share_an_answer_and_one_that_overrides_has_its_ow
         .map(|summary| {
             (
                 program.contract_name(summary.contract),
-                summary.calls[0].is_locked,
+                summary.calls[0].lock.is_some(),
                 summary.writes.len(),
             )
         })
