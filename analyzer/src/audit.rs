@@ -189,7 +189,7 @@ impl Plan<'_> {
         let mut diagnostics = Vec::new();
         let mut stats = reading.stats(project);
         let (mut drafts, mut of_rules) = (Vec::new(), Vec::new());
-        let sources = sources(project);
+        let sources = Source::of_project(project);
         let (program, syntax) = match detectors::contained(move || Program::build(sources)) {
             Ok(built) => built,
             Err(panic) => {
@@ -235,20 +235,6 @@ impl Plan<'_> {
         }
         Analysis { findings: reading.findings(drafts, of_rules), diagnostics, stats }
     }
-}
-
-fn sources(project: &Project) -> Vec<Source> {
-    let id = |number: usize| FileId(u32::try_from(number).expect("fewer than four billion files"));
-    let imports = |file: &ProjectFile| {
-        file.imports.iter().map(|(import, target)| (import.clone(), target.map(id))).collect()
-    };
-    let source = |(number, file): (usize, &ProjectFile)| Source {
-        id: id(number),
-        path: PathBuf::from(&file.shown),
-        text: Arc::clone(&file.text),
-        imports: imports(file),
-    };
-    project.files.iter().enumerate().map(source).collect()
 }
 
 fn pointed_at(

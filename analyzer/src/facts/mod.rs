@@ -21,7 +21,7 @@ use rayon::prelude::*;
 use crate::cfg::{Body, NameCount, Shapes, View, lower_function, view};
 use crate::hir::{ContractId, FunctionId, Program};
 use crate::syntax::ast::{self, ContractKind, FunctionKind, Mutability, Visibility};
-use crate::syntax::{Span, on_deep_stack};
+use crate::syntax::{Span, deep_map};
 
 use entry::StateKey;
 pub use hazards::{Hazard, HazardKind};
@@ -104,9 +104,11 @@ impl<'p> Facts<'p> {
     /// # Panics
     /// When the system cannot start a thread.
     pub fn new(program: &'p Program) -> Self {
-        let lowered: Vec<Option<(Body, NameCount)>> = on_deep_stack(|| {
-            program.function_ids().map(|id| lower_function(program, id)).collect()
-        });
+        let threads = rayon::current_num_threads();
+        let lowered: Vec<Option<(Body, NameCount)>> =
+            deep_map(program.functions.len(), threads, |index| {
+                lower_function(program, FunctionId::next(index))
+            });
         let mut coverage = Coverage::default();
         let mut bodies = Vec::with_capacity(lowered.len());
         for body in lowered {

@@ -9,10 +9,13 @@ use super::{
     Variable, VariableId,
 };
 use crate::syntax::ast::{self, ContractKind, FunctionKind, Item, Visibility};
-use crate::syntax::{Diagnostic, FileId, Parsed, parse};
+use crate::syntax::{Diagnostic, FileId, Parsed, deep_map, parse};
 
-pub(crate) fn build(sources: Vec<Source>) -> (Program, Vec<Diagnostic>) {
-    let parsed = parse_all(&sources);
+pub(crate) fn build(sources: Vec<Source>, threads: usize) -> (Program, Vec<Diagnostic>) {
+    let parsed = deep_map(sources.len(), threads, |index| {
+        let source = &sources[index];
+        parse(&source.text, source.id)
+    });
     let mut builder = Builder {
         program: Program {
             files: Vec::with_capacity(sources.len()),
@@ -36,42 +39,6 @@ pub(crate) fn build(sources: Vec<Source>) -> (Program, Vec<Diagnostic>) {
     builder.resolve_usings();
     builder.diagnostics.sort();
     (builder.program, builder.diagnostics)
-}
-
-/// Two threads take turns through the files; more do not help the machines this runs on, and each
-/// carries a deep stack.
-fn parse_all(sources: &[Source]) -> Vec<Parsed> {
-    const WORKERS: usize = 2;
-    if sources.len() < 8 {
-        return sources.iter().map(|source| parse(&source.text, source.id)).collect();
-    }
-    let mut slots: Vec<Option<Parsed>> = sources.iter().map(|_| None).collect();
-    std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..WORKERS)
-            .map(|worker| {
-                std::thread::Builder::new()
-                    .name("syntax".to_owned())
-                    .stack_size(crate::syntax::STACK_BYTES)
-                    .spawn_scoped(scope, move || {
-                        let mine = sources.iter().enumerate().skip(worker).step_by(WORKERS);
-                        mine.map(|(index, source)| (index, parse(&source.text, source.id)))
-                            .collect::<Vec<_>>()
-                    })
-                    .expect("the system can start a thread")
-            })
-            .collect();
-        for handle in handles {
-            match handle.join() {
-                Ok(parsed) => {
-                    for (index, file) in parsed {
-                        slots[index] = Some(file);
-                    }
-                }
-                Err(payload) => std::panic::resume_unwind(payload),
-            }
-        }
-    });
-    slots.into_iter().map(|slot| slot.expect("every file was parsed by one worker")).collect()
 }
 
 /// Declarations whose types wait until all names are known.
@@ -129,6 +96,7 @@ impl Builder {
             bases: contract.bases.into_iter().map(|base| (None, base)).collect(),
             linearisation: vec![id],
             has_unknown_base: false,
+            layout: contract.layout,
             members: BTreeMap::new(),
             functions: Vec::new(),
             variables: Vec::new(),

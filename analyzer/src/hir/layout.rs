@@ -1,6 +1,8 @@
 //! Where state variables stand in storage.
 
-use super::{ArrayLength, ContractId, Program, StructId, Type, VariableId};
+use ruint::aliases::U256;
+
+use super::{ArrayLength, ContractId, Program, Scope, StructId, Type, VariableId};
 
 /// The place of one state variable in the storage (or transient storage) of a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,7 +10,7 @@ pub struct StorageSlot {
     /// The variable.
     pub variable: VariableId,
     /// Its slot; the root of a mapping, dynamic array, `bytes` or `string`.
-    pub slot: u64,
+    pub slot: U256,
     /// Offset of its lowest byte in the slot.
     pub offset_bytes: u8,
     /// Its size; whole slots from 32 bytes on.
@@ -21,13 +23,21 @@ pub struct StorageSlot {
 const MAX_SIZE_BYTES: u64 = 1 << 40;
 
 impl Program {
-    /// The storage layout of a contract, bases first, in order of slots; `None` where a type or a base
-    /// is unknown, so that every later slot would be a guess.
+    /// The storage layout of a contract, bases first, from where its `layout at` says, in order of slots;
+    /// `None` where that, a type or a base is unknown, so that every later slot would be a guess.
+    ///
+    /// As the compiler lays it out: <https://docs.soliditylang.org/en/latest/internals/layout_in_storage.html>.
     pub fn storage_layout(&self, contract: ContractId) -> Option<Vec<StorageSlot>> {
         let contract = self.contract(contract);
         if contract.has_unknown_base {
             return None;
         }
+        let start = match &contract.layout {
+            Some(expr) => {
+                self.constant(Scope { file: contract.file, contract: None }, expr)?
+            }
+            None => U256::ZERO,
+        };
         let mut out = Vec::new();
         let mut next = [Cursor::default(), Cursor::default()];
         for base in contract.linearisation.iter().rev() {
@@ -39,6 +49,8 @@ impl Program {
                 let cursor = &mut next[usize::from(variable.is_transient)];
                 let (size, is_whole) = self.size(&variable.ty, 0)?;
                 let (slot, offset_bytes) = cursor.place(size, is_whole);
+                let start = if variable.is_transient { U256::ZERO } else { start };
+                let slot = start.checked_add(U256::from(slot))?;
                 out.push(StorageSlot {
                     variable: id,
                     slot,

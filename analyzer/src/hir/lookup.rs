@@ -167,7 +167,8 @@ impl Program {
             }
             ExprKind::Index(element, Some(length)) => {
                 let length = self
-                    .constant_length(scope, length, 0)
+                    .constant(scope, length)
+                    .and_then(|length| u64::try_from(length).ok())
                     .map_or(ArrayLength::FixedUnknown, ArrayLength::Fixed);
                 Type::Array(Box::new(self.resolve_type(scope, element)), length)
             }
@@ -188,47 +189,6 @@ impl Program {
                 items.iter().flatten().map(|item| self.resolve_type(scope, item)).collect(),
             ),
             _ => Type::Unknown,
-        }
-    }
-
-    /// Small constant expressions, as array lengths use them.
-    fn constant_length(&self, scope: Scope, expr: &Expr, depth: u32) -> Option<u64> {
-        // Constants may be defined by each other in a circle.
-        if depth > 16 {
-            return None;
-        }
-        match &expr.kind {
-            ExprKind::Number(number, None) => match number.strip_prefix("0x") {
-                Some(hex) => u64::from_str_radix(hex, 16).ok(),
-                None => number.parse().ok(),
-            },
-            ExprKind::Binary(op, left, right) => {
-                let left = self.constant_length(scope, left, depth + 1)?;
-                let right = self.constant_length(scope, right, depth + 1)?;
-                match op {
-                    ast::BinaryOp::Add => left.checked_add(right),
-                    ast::BinaryOp::Sub => left.checked_sub(right),
-                    ast::BinaryOp::Mul => left.checked_mul(right),
-                    ast::BinaryOp::Div => left.checked_div(right),
-                    ast::BinaryOp::Pow => left.checked_pow(u32::try_from(right).ok()?),
-                    ast::BinaryOp::Shl => left.checked_shl(u32::try_from(right).ok()?),
-                    _ => None,
-                }
-            }
-            ExprKind::Ident(_) | ExprKind::Member(..) => {
-                let path = type_path(expr)?;
-                let variable =
-                    self.lookup_path(scope, &path).into_iter().find_map(|declaration| {
-                        match declaration {
-                            Declaration::Variable(id) => Some(id),
-                            _ => None,
-                        }
-                    })?;
-                let variable = self.variables.get(variable.index())?;
-                let inner = Scope { file: variable.file, contract: variable.contract };
-                self.constant_length(inner, variable.init.as_ref()?, depth + 1)
-            }
-            _ => None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! lowering in `cfg`, which asks [`Program`] what a name means at its place.
 
 mod build;
+mod constant;
 mod ids;
 mod layout;
 mod linearise;
@@ -21,6 +22,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::project::{Project, ProjectFile};
 use crate::syntax::ast;
 use crate::syntax::{Diagnostic, FileId, Span, on_deep_stack};
 
@@ -40,6 +42,24 @@ pub struct Source {
     pub text: Arc<str>,
     /// Each import path as written, with the file it stands for; `None` where it was not found.
     pub imports: BTreeMap<String, Option<FileId>>,
+}
+
+impl Source {
+    /// The files of a project, by their numbers.
+    pub fn of_project(project: &Project) -> Vec<Source> {
+        let id =
+            |number: usize| FileId(u32::try_from(number).expect("fewer than four billion files"));
+        let imports = |file: &ProjectFile| {
+            file.imports.iter().map(|(import, target)| (import.clone(), target.map(id))).collect()
+        };
+        let source = |(number, file): (usize, &ProjectFile)| Source {
+            id: id(number),
+            path: PathBuf::from(&file.shown),
+            text: Arc::clone(&file.text),
+            imports: imports(file),
+        };
+        project.files.iter().enumerate().map(source).collect()
+    }
 }
 
 /// Everything that a set of sources declares.
@@ -98,6 +118,8 @@ pub(crate) struct Contract {
     pub(crate) linearisation: Vec<ContractId>,
     /// A base could not be found, here or further up.
     pub(crate) has_unknown_base: bool,
+    /// The expression of `layout at`.
+    pub(crate) layout: Option<ast::Expr>,
     pub(crate) members: BTreeMap<String, Vec<Declaration>>,
     /// In order of declaration.
     pub(crate) functions: Vec<FunctionId>,
@@ -182,7 +204,8 @@ impl Program {
     /// # Panics
     /// When the system cannot start a thread.
     pub fn build(sources: Vec<Source>) -> (Program, Vec<Diagnostic>) {
-        on_deep_stack(|| build::build(sources))
+        let threads = rayon::current_num_threads();
+        on_deep_stack(|| build::build(sources, threads))
     }
 
     /// The sources, by [`FileId`].

@@ -60,6 +60,8 @@ pub(crate) struct Contract {
     pub(crate) name: Name,
     pub(crate) bases: Vec<Invocation>,
     pub(crate) parts: Vec<Item>,
+    /// The expression of `layout at`.
+    pub(crate) layout: Option<Expr>,
     pub(crate) span: Span,
 }
 

@@ -8,7 +8,7 @@ use super::recover::Recovered;
 use super::{FileId, Span};
 
 pub(crate) fn lower(recovered: &Recovered, text: &str, file: FileId) -> Unit {
-    let lowerer = Lowerer { recovered, text, file };
+    let lowerer = Lowerer { recovered, text, file, shift: 0 };
     Unit { items: recovered.unit.0.iter().filter_map(|part| lowerer.unit_part(part)).collect() }
 }
 
@@ -16,12 +16,16 @@ struct Lowerer<'a> {
     recovered: &'a Recovered,
     text: &'a str,
     file: FileId,
+    /// Where the parsed text begins in the file.
+    shift: usize,
 }
 
 impl Lowerer<'_> {
     fn span(&self, loc: &pt::Loc) -> Span {
         match *loc {
-            pt::Loc::File(_, start, end) => Span::new(self.file, start, end),
+            pt::Loc::File(_, start, end) => {
+                Span::new(self.file, start + self.shift, end + self.shift)
+            }
             _ => Span { file: self.file, start: 0, end: 0 },
         }
     }
@@ -104,8 +108,34 @@ impl Lowerer<'_> {
             name: self.name(contract.name.as_ref()?),
             bases: contract.base.iter().map(|base| self.invocation(base)).collect(),
             parts: contract.parts.iter().filter_map(|part| self.contract_part(part)).collect(),
+            layout: self.layout(self.span(&contract.loc)),
             span: self.span(&contract.loc),
         })
+    }
+
+    /// The expression of the `layout at` that stands in the head of a contract.
+    fn layout(&self, contract: Span) -> Option<Expr> {
+        /// What stands before the expression while it is read; `layout at` is longer.
+        const HEAD: &str = "uint x=";
+        /// Longer ones are not read: depth is bounded by length.
+        const MAX_BYTES: usize = 4_096;
+        let layouts = &self.recovered.layouts;
+        let range = contract.range();
+        let first = layouts.partition_point(|(start, _)| *start < range.start);
+        let &(start, end) = layouts.get(first).filter(|(_, end)| *end <= range.end)?;
+        let broken = Expr { kind: ExprKind::Error, span: Span::new(self.file, start, end) };
+        let text = self.text.get(start..end).filter(|text| text.len() <= MAX_BYTES);
+        let (Some(text), Some(shift)) = (text, start.checked_sub(HEAD.len())) else {
+            return Some(broken);
+        };
+        let unit = solang_parser::parse(&format!("{HEAD}{text};"), 0).ok();
+        let expr = unit.and_then(|(unit, _)| match unit.0.as_slice() {
+            [pt::SourceUnitPart::VariableDefinition(item)] => {
+                item.initializer.as_ref().map(|init| Lowerer { shift, ..*self }.expr(init))
+            }
+            _ => None,
+        });
+        Some(expr.unwrap_or(broken))
     }
 
     fn invocation(&self, base: &pt::Base) -> Invocation {

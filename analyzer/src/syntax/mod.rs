@@ -8,6 +8,7 @@
 //! [`on_deep_stack`].
 
 pub(crate) mod ast;
+mod deep;
 mod lower;
 mod prelex;
 mod recover;
@@ -17,13 +18,11 @@ mod tokens;
 #[cfg(test)]
 mod tests;
 
+pub use deep::{STACK_BYTES, on_deep_stack};
 pub use span::{Diagnostic, FileId, Span, line_column};
 
+pub(crate) use deep::deep_map;
 use tokens::TokenKind;
-
-/// The stack of a thread that handles syntax trees. A level of nesting costs up to 16 KiB in a debug
-/// build, and the pre-lexer admits 4,096 levels; the rest is room for what calls it.
-pub const STACK_BYTES: usize = 256 << 20;
 
 /// The longest source that is read.
 pub const MAX_SOURCE_BYTES: usize = 16 << 20;
@@ -37,22 +36,12 @@ pub(crate) struct Parsed {
     pub(crate) pragmas: Vec<(String, Span)>,
 }
 
-/// Runs `work` on a thread whose stack fits every tree that the pre-lexer admits.
+/// Reads one file and says what cannot be read of it: the syntax room alone, for tools and measurements.
 ///
 /// # Panics
-/// When the system cannot start a thread, or when `work` panics.
-pub(crate) fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| {
-        let handle = std::thread::Builder::new()
-            .name("syntax".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, work)
-            .expect("the system can start a thread");
-        match handle.join() {
-            Ok(value) => value,
-            Err(payload) => std::panic::resume_unwind(payload),
-        }
-    })
+/// When the system cannot start a thread.
+pub fn check(text: &str, file: FileId) -> Vec<Diagnostic> {
+    on_deep_stack(|| parse(text, file).diagnostics)
 }
 
 /// Reads one file; what cannot be read is blanked, said in the diagnostics, and costs nothing else.
@@ -77,7 +66,18 @@ pub(crate) fn parse(text: &str, file: FileId) -> Parsed {
         .collect();
     let recovered = recover::parse(prelexed, text, file);
     let unit = lower::lower(&recovered, text, file);
-    Parsed { unit, diagnostics: recovered.diagnostics, pragmas }
+    let mut diagnostics = recovered.diagnostics;
+    for item in &unit.items {
+        if let ast::Item::Contract(contract) = item
+            && let Some(ast::Expr { kind: ast::ExprKind::Error, span }) = contract.layout
+        {
+            diagnostics.push(
+                Diagnostic::new(span, "syntax error in `layout at`")
+                    .with_note("where the contract's state stands is unknown"),
+            );
+        }
+    }
+    Parsed { unit, diagnostics, pragmas }
 }
 
 /// The paths that `text` imports, as written, with the span of each literal; needs no valid file.

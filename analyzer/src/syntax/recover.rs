@@ -15,6 +15,8 @@ pub(crate) struct Recovered {
     /// Opening braces of bodies and assembly blocks whose content was blanked.
     pub(crate) broken_bodies: BTreeSet<usize>,
     pub(crate) var_tuples: BTreeSet<usize>,
+    /// The expressions of `layout at`, which are blank in what the parser saw.
+    pub(crate) layouts: Vec<(usize, usize)>,
 }
 
 /// Attempts per file. Each takes out at least one item, several errors go at once; a file that still
@@ -53,6 +55,7 @@ pub(crate) fn parse(prelexed: Prelexed, text: &str, file: FileId) -> Recovered {
         diagnostics,
         broken_bodies: recovery.broken_bodies,
         var_tuples: prelexed.var_tuples,
+        layouts: prelexed.layouts,
     }
 }
 
