@@ -16,7 +16,6 @@ use crate::project::{HistoryError, Past, Project, ProjectFile, ProjectOptions, S
 use crate::report::{
     Asked, Date, Diagnostic, DiagnosticKind, Finding, Stats, Suppressed, suppress,
 };
-use crate::syntax::FileId;
 
 use reading::Reading;
 

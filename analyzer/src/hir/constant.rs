@@ -97,7 +97,9 @@ fn literal(text: &str) -> Option<Wide> {
     }
     let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let exponent: u64 = exponent.parse().ok().filter(|exponent| *exponent <= 300)?;
-    Wide::from_str_radix(digits, 10).ok()?.checked_mul(Wide::from(10).checked_pow(Wide::from(exponent))?)
+    Wide::from_str_radix(digits, 10)
+        .ok()?
+        .checked_mul(Wide::from(10).checked_pow(Wide::from(exponent))?)
 }
 
 /// What a unit multiplies by: wei, or seconds.

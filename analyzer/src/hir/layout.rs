@@ -33,9 +33,7 @@ impl Program {
             return None;
         }
         let start = match &contract.layout {
-            Some(expr) => {
-                self.constant(Scope { file: contract.file, contract: None }, expr)?
-            }
+            Some(expr) => self.constant(Scope { file: contract.file, contract: None }, expr)?,
             None => U256::ZERO,
         };
         let mut out = Vec::new();

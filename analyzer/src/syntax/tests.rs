@@ -103,6 +103,14 @@ fn layout_at_stands_before_and_after_the_bases() {
 }
 
 #[test]
+fn a_broken_layout_costs_the_layout_alone() {
+    let (names, diagnostics) =
+        parsed("contract A layout at 1 + { uint x; function f() external {} }");
+    assert_eq!(names, ["A", "A.x", "A.f"]);
+    assert_eq!(notes(&diagnostics), ["where the contract's state stands is unknown"]);
+}
+
+#[test]
 fn calldata_was_a_name_once() {
     reads(
         "contract C { function f(bytes calldata) public { g(calldata); } function g(bytes x) {} }",
