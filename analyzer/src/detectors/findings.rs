@@ -79,6 +79,18 @@ impl Findings {
         }
     }
 
+    /// Reports a hazard that is one whoever comes there; it is the only step.
+    pub fn report_flaw(
+        &mut self,
+        program: &Program,
+        hazard: &Hazard,
+        message: impl Into<String>,
+        help: &str,
+    ) {
+        let draft = self.report(hazard.span, message);
+        draft.inside(program, hazard.function).help(help);
+    }
+
     /// All drafts, in the order in which they were reported.
     pub fn into_drafts(self) -> Vec<Draft> {
         self.drafts

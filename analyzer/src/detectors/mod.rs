@@ -88,8 +88,14 @@ macro_rules! detectors {
 detectors! {
     arbitrary_send_erc20::ArbitrarySendErc20,
     arbitrary_send_eth::ArbitrarySendEth,
+    boolean_cst::BooleanCst,
     controlled_delegatecall::ControlledDelegatecall,
     delegatecall_loop::DelegatecallLoop,
+    divide_before_multiply::DivideBeforeMultiply,
+    encode_packed_collision::EncodePackedCollision,
+    incorrect_equality::IncorrectEquality,
+    incorrect_exp::IncorrectExp,
+    incorrect_shift::IncorrectShift,
     locked_ether::LockedEther,
     msg_value_loop::MsgValueLoop,
     reentrancy_balance::ReentrancyBalance,
@@ -99,11 +105,14 @@ detectors! {
     reentrancy_no_eth::ReentrancyNoEth,
     reentrancy_read_only::ReentrancyReadOnly,
     suicidal::Suicidal,
+    tautological_compare::TautologicalCompare,
+    tautology::Tautology,
     tx_origin::TxOrigin,
     unchecked_lowlevel::UncheckedLowlevel,
     unchecked_send::UncheckedSend,
     unchecked_transfer::UncheckedTransfer,
     unprotected_upgrade::UnprotectedUpgrade,
+    weak_prng::WeakPrng,
 }
 
 /// All detectors, by id.

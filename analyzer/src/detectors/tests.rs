@@ -169,7 +169,8 @@ struct super switch this throw timestamp transfer transferFrom true try tx type 
 wei while
 add and calldatacopy calldatasize caller create create2 div eq gt iszero leave lt mload mstore mul not or returndatacopy
 returndatasize shl shr sub tload tstore
-balanceOf safeTransferFrom";
+balanceOf safeTransferFrom encodeCall encodeWithSelector encodeWithSignature prevrandao difficulty blockhash number chainid
+coinbase gaslimit sar xor";
 
 /// The text with every name of the author's replaced, line by line as it was.
 fn renamed(text: &str) -> String {

@@ -202,7 +202,7 @@ impl<'e, 'a> Constants<'e, 'a> {
         state: &mut State,
         changed: &mut Vec<LocalId>,
     ) {
-        if self.entry.definitions[target.index()].len() != 1 {
+        if !self.entry.is_single(target) {
             match value {
                 Some(value) => state.locals.insert(target, value),
                 None => state.locals.remove(&target),
@@ -239,7 +239,7 @@ impl<'e, 'a> Constants<'e, 'a> {
     fn operand(&self, operand: &Operand, state: &State) -> Option<Known> {
         match operand {
             Operand::Local(id) => {
-                if self.entry.definitions[id.index()].len() == 1 {
+                if self.entry.is_single(*id) {
                     self.single[id.index()].clone().flatten()
                 } else {
                     state.locals.get(id).cloned()

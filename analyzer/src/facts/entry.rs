@@ -324,10 +324,13 @@ impl<'a> Entry<'a> {
 
     /// The one assignment of a local, where there is only one.
     pub(crate) fn only_definition(&self, id: LocalId) -> Option<&'a Statement> {
-        match self.definitions[id.index()].as_slice() {
-            [only] => Some(self.statement(*only)),
-            _ => None,
-        }
+        let [only] = self.definitions[id.index()].as_slice() else { return None };
+        self.is_single(id).then(|| self.statement(*only))
+    }
+
+    /// Whether a local has one value: what the caller passes is a definition, too.
+    pub(crate) fn is_single(&self, id: LocalId) -> bool {
+        self.definitions[id.index()].len() == 1 && !self.view.body.locals[id.index()].is_param
     }
 
     /// The value that an operand stands for once copies are followed.

@@ -108,7 +108,7 @@ impl Question<'_, '_> {
         }
         let Operand::Local(id) = condition else { return false };
         let definitions = &self.entry.definitions[id.index()];
-        if definitions.len() != 1 {
+        if !self.entry.is_single(*id) {
             // A variable that is computed from itself is what it was before; the other assignments decide.
             if !self.visiting.borrow_mut().insert((*id, polarity)) {
                 return true;

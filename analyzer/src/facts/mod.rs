@@ -87,6 +87,7 @@ pub struct Facts<'p> {
     late_effects: OnceLock<Vec<Reentrancy>>,
     self_destructs: OnceLock<Vec<SelfDestructSite>>,
     hazards: OnceLock<Vec<Hazard>>,
+    called: OnceLock<BTreeSet<FunctionId>>,
 }
 
 impl std::fmt::Debug for Facts<'_> {
@@ -133,6 +134,7 @@ impl<'p> Facts<'p> {
             late_effects: OnceLock::new(),
             self_destructs: OnceLock::new(),
             hazards: OnceLock::new(),
+            called: OnceLock::new(),
         }
     }
 

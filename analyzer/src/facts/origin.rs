@@ -20,6 +20,13 @@ pub(crate) struct Origin {
     /// The ether that some account holds.
     pub(crate) balance: bool,
     pub(crate) this: bool,
+    /// The length of something.
+    pub(crate) length: bool,
+    sees_through_hashes: bool,
+    /// The time or number of the block.
+    pub(crate) time: bool,
+    /// What is taken for chance: hashes and properties of blocks that nobody chooses freely.
+    pub(crate) entropy: bool,
     /// What another contract answered.
     pub(crate) external: bool,
     /// A hash or a recovered signature.
@@ -36,13 +43,30 @@ pub(crate) struct Origin {
     pub(crate) params: BTreeSet<LocalId>,
 }
 
+/// How far a value is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// To storage, to answers of other contracts and to hashes.
+    Value,
+    /// Through hashes, too.
+    Hashes,
+    /// Through keys of storage and arguments of calls, too.
+    Everything,
+}
+
 /// What is being asked about: a value, or one field of a struct in memory.
 type Wanted = (Operand, Option<String>);
 
 impl Origin {
     /// Of what `operand` is made; `deep` goes on through keys of storage, arguments of calls and hashes.
     pub(crate) fn of(entry: &Entry<'_>, operand: &Operand, deep: bool) -> Self {
-        let mut origin = Self::default();
+        Self::through(entry, operand, if deep { Depth::Everything } else { Depth::Value })
+    }
+
+    /// Of what `operand` is made, as far as `depth` goes.
+    pub(crate) fn through(entry: &Entry<'_>, operand: &Operand, depth: Depth) -> Self {
+        let deep = depth == Depth::Everything;
+        let mut origin = Self { sees_through_hashes: depth != Depth::Value, ..Self::default() };
         let mut seen = BTreeSet::new();
         let mut open: Vec<Wanted> = vec![(operand.clone(), None)];
         while let Some((operand, field)) = open.pop() {
@@ -58,6 +82,10 @@ impl Origin {
                     Environment::Value => origin.value = true,
                     Environment::Data => origin.data = true,
                     Environment::This => origin.this = true,
+                    Environment::Block("timestamp" | "number") => origin.time = true,
+                    Environment::Block("difficulty" | "prevrandao" | "coinbase" | "gaslimit") => {
+                        origin.entropy = true;
+                    }
                     Environment::Block(_) => {}
                 },
                 Operand::Constant(Constant::Unknown) => origin.unknown = true,
@@ -96,7 +124,7 @@ impl Origin {
         for at in &entry.definitions[id.index()] {
             match &entry.statement(*at).kind {
                 StatementKind::Assign { value, .. } => {
-                    self.assigned(entry, value, &local.ty, field, deep, open);
+                    self.assigned(entry, value, &local.ty, field, open);
                 }
                 StatementKind::Load { place, .. } => {
                     self.loads.insert(*at);
@@ -129,7 +157,6 @@ impl Origin {
         value: &Rvalue,
         ty: &Type,
         field: Option<&str>,
-        deep: bool,
         open: &mut Vec<Wanted>,
     ) {
         match (value, field) {
@@ -140,7 +167,7 @@ impl Origin {
             (Rvalue::Pure("keccak256" | "sha256" | "ripemd160", _), _) => {
                 self.hashed = true;
                 // Nobody can steer a hash to a value of their choice.
-                if !deep {
+                if !self.sees_through_hashes {
                     return;
                 }
             }
@@ -148,6 +175,8 @@ impl Origin {
                 self.hashed = true;
                 self.recovered = true;
             }
+            (Rvalue::Pure("length", _), _) => self.length = true,
+            (Rvalue::Pure("blockhash", _), _) => self.entropy = true,
             (Rvalue::Pure("calldata", _), _) => self.data = true,
             (Rvalue::Pure("environment", _), _) => self.unknown = true,
             (Rvalue::Pure("field", operands), _) => {

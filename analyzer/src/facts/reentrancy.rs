@@ -255,7 +255,12 @@ impl Facts<'_> {
                 }
             }
         }
-        found.into_values().collect()
+        // One event a function is enough to say that its order cannot be relied upon.
+        let mut told: BTreeSet<FunctionId> = BTreeSet::new();
+        found
+            .into_values()
+            .filter(|found| found.face != ReentrancyFace::Event || told.insert(found.entry))
+            .collect()
     }
 
     /// A view whose answer mixes state that is written after the call with state, or ether, that has changed before:
@@ -408,10 +413,13 @@ impl Work<'_, '_> {
     }
 
     /// Where the contract's own balance, in ether or in a token, was read, where that is what the value is.
-    fn measured(&self, operand: &Operand) -> Option<At> {
+    pub(super) fn measured(&self, operand: &Operand) -> Option<At> {
         let entry = self.entry;
         let Operand::Local(id) = entry.canonical(operand) else { return None };
         let [at] = entry.definitions[id.index()].as_slice() else { return None };
+        if !entry.is_single(id) {
+            return None;
+        }
         let is_this =
             |operand: &Operand| entry.canonical(operand) == Operand::Environment(Environment::This);
         let is_balance = match &entry.statement(*at).kind {

@@ -1,95 +1,22 @@
-//! Single statements that do harm on their own, where the way to them holds nobody back.
+//! Who can move ether, tokens and control, and whether anyone looks at how it went.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use petgraph::graph::NodeIndex;
 use ruint::aliases::U256;
 
-use super::constants::{Known, constant_value};
-use super::entry::{At, Entry, StateKey};
-use super::origin::Origin;
-use super::summary::{Callee, Guard, Summary, Work, callee, site};
-use super::{EntryPoint, Facts, is_guarded};
+use super::{Candidate, Ether, HazardKind};
 use crate::cfg::*;
-use crate::hir::{ContractId, FunctionId, Type};
-use crate::syntax::Span;
-use crate::syntax::ast::{BinaryOp, ContractKind, FunctionKind};
-
-/// What is wrong at a [`Hazard`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HazardKind {
-    /// `delegatecall` to code that the caller chooses.
-    DelegateToChosen,
-    /// A write, by anyone, of the address that `delegatecall` runs.
-    OpenUpgrade,
-    /// Whoever comes first becomes the authority over an implementation that can destroy or replace itself.
-    OpenInitialiser,
-    /// Ether of the contract sent to an account that the caller chooses.
-    EtherToChosen,
-    /// The signer of the transaction decides who may act.
-    OriginCheck,
-    /// The success of a low-level call is not looked at.
-    UncheckedCall,
-    /// The success of `send` is not looked at.
-    UncheckedSend,
-    /// The answer of a token's `transfer` or `transferFrom` is not looked at.
-    UncheckedTransfer,
-    /// Tokens taken from an account that the caller chooses.
-    TokensFromChosen,
-    /// The ether of one call counted once in each round of a loop.
-    ValueInLoop,
-    /// Code that counts the ether of the call, run again and again by `delegatecall`.
-    DelegateInLoop,
-    /// Ether comes in and has no way out.
-    LockedEther,
-}
-
-/// A statement that does harm, and how it is reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hazard {
-    /// What is wrong.
-    pub kind: HazardKind,
-    /// The contract whose entry point it is.
-    pub contract: ContractId,
-    /// The entry point: a public or external function.
-    pub entry: FunctionId,
-    /// The function that holds the statement.
-    pub function: FunctionId,
-    /// The statement.
-    pub span: Span,
-    /// The calls from the entry point to `function`, outermost first.
-    pub path: Vec<Span>,
-    /// Some of what runs could not be read or resolved.
-    pub partial: bool,
-}
-
-/// A hazard of one entry point, before anything is known of the others.
-#[derive(Debug, Clone)]
-pub(crate) struct Candidate {
-    kind: HazardKind,
-    function: FunctionId,
-    span: Span,
-    path: Vec<Span>,
-    /// `None` where it does not matter who gets there.
-    guard: Option<Guard>,
-    /// The harm needs a stranger who can write this state; empty where the caller chooses directly.
-    needs_open: Vec<StateKey>,
-}
-
-/// How ether moves in one entry point.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Ether {
-    /// Anyone can send ether here.
-    pub(crate) comes_in: bool,
-    /// Some statement can send ether on, or runs foreign code that can.
-    pub(crate) goes_out: bool,
-    /// State is written by how much ether came.
-    pub(crate) is_counted: bool,
-}
+use crate::facts::constants::{Known, constant_value};
+use crate::facts::entry::At;
+use crate::facts::origin::Origin;
+use crate::facts::summary::{Callee, Summary, Work, callee};
+use crate::hir::{FunctionId, Type};
+use crate::syntax::ast::{BinaryOp, ContractKind};
 
 impl Work<'_, '_> {
     /// The hazards of the view, and how ether moves in it.
-    pub(crate) fn hazards(&mut self, summary: &Summary) -> (Vec<Candidate>, Ether) {
+    pub(in crate::facts) fn hazards(&mut self, summary: &Summary) -> (Vec<Candidate>, Ether) {
         let entry = self.entry;
         let mut out = Vec::new();
         let mut ether = Ether::default();
@@ -116,27 +43,8 @@ impl Work<'_, '_> {
             ether.comes_in = !self.guard(exit).is_guarded;
         }
         self.origin_checks(&mut out);
+        out.extend(self.flaws());
         (out, ether)
-    }
-
-    fn push(
-        &mut self,
-        kind: HazardKind,
-        at: At,
-        statement: &Statement,
-        needs_open: Option<Vec<StateKey>>,
-        out: &mut Vec<Candidate>,
-    ) {
-        let guard = needs_open.is_some().then(|| self.guard(at));
-        let site = site(self.entry.program, self.entry.view, statement);
-        out.push(Candidate {
-            kind,
-            function: site.function,
-            span: site.span,
-            path: site.path,
-            guard,
-            needs_open: needs_open.unwrap_or_default(),
-        });
     }
 
     fn call(
@@ -464,186 +372,5 @@ impl Work<'_, '_> {
                 self.push(HazardKind::OriginCheck, *at, statement, None, out);
             }
         }
-    }
-}
-
-impl Facts<'_> {
-    /// Statements that do harm on their own, one entry per kind and statement, in order of kind and place.
-    pub fn hazards(&self, kind: HazardKind) -> impl Iterator<Item = &Hazard> {
-        self.hazards
-            .get_or_init(|| self.find_hazards())
-            .iter()
-            .filter(move |hazard| hazard.kind == kind)
-    }
-
-    fn find_hazards(&self) -> Vec<Hazard> {
-        let open = self.open_variables();
-        let mut found: BTreeMap<(HazardKind, Span), Hazard> = BTreeMap::new();
-        let mut ether: BTreeMap<ContractId, Vec<&Summary>> = BTreeMap::new();
-        for summary in self.summaries() {
-            ether.entry(summary.contract).or_default().push(summary);
-        }
-        let mut add = |summary: &Summary, kind, function, span, path: &[Span]| {
-            found.entry((kind, span)).or_insert_with(|| Hazard {
-                kind,
-                contract: summary.contract,
-                entry: summary.function,
-                function,
-                span,
-                path: path.to_vec(),
-                partial: summary.is_partial,
-            });
-        };
-        for summary in self.summaries() {
-            let siblings = &ether[&summary.contract];
-            for one in &summary.hazards {
-                let is_guarded = one.guard.as_ref().is_some_and(|guard| is_guarded(guard, open));
-                let is_open = one.needs_open.is_empty()
-                    || one.needs_open.iter().any(|key| self.open_accounts().contains(key));
-                let has_company = match one.kind {
-                    // Ether that only passes through is nobody's.
-                    HazardKind::EtherToChosen => siblings
-                        .iter()
-                        .any(|other| other.is_payable && other.function != summary.function),
-                    HazardKind::DelegateInLoop => {
-                        siblings.iter().any(|other| other.ether.is_counted)
-                    }
-                    _ => true,
-                };
-                if !is_guarded && is_open && has_company {
-                    add(summary, one.kind, one.function, one.span, &one.path);
-                }
-            }
-        }
-        self.find_upgrades(&mut add);
-        self.find_initialisers(&mut add);
-        for (contract, summaries) in &ether {
-            let is_whole = summaries.iter().all(|summary| !summary.is_partial)
-                && !self.program.contract(*contract).has_unknown_base
-                && self.program.contract(*contract).kind == ContractKind::Contract
-                && !self.is_base(*contract);
-            if is_whole
-                && summaries.iter().all(|summary| !summary.ether.goes_out)
-                && let Some(summary) = summaries.iter().find(|summary| summary.ether.comes_in)
-            {
-                let span = self.program.function_name_span(summary.function);
-                add(summary, HazardKind::LockedEther, summary.function, span, &[]);
-            }
-        }
-        found.into_values().collect()
-    }
-
-    fn is_base(&self, contract: ContractId) -> bool {
-        self.program.contract_ids().any(|other| {
-            other != contract && self.program.contract(other).linearisation.contains(&contract)
-        })
-    }
-
-    /// Writes, by anyone, of what `delegatecall` runs.
-    fn find_upgrades(&self, add: &mut impl FnMut(&Summary, HazardKind, FunctionId, Span, &[Span])) {
-        let mut run: BTreeSet<&StateKey> = BTreeSet::new();
-        for call in self.summaries().iter().flat_map(|summary| &summary.calls) {
-            if let (true, Callee::Stored(keys)) = (call.is_delegate, &call.callee) {
-                run.extend(keys);
-            }
-        }
-        for summary in self.summaries() {
-            for write in &summary.writes {
-                let is_run = write.is_account
-                    && (run.contains(&write.variable) || self.is_proxy_slot(&write.variable));
-                if is_run
-                    && write.is_chosen
-                    && !write.is_one_shot
-                    && !is_guarded(&write.guard, self.open_variables())
-                {
-                    add(summary, HazardKind::OpenUpgrade, write.function, write.span, &write.path);
-                }
-            }
-        }
-    }
-
-    /// The slots of ERC-1967 that say which code a proxy runs: of the implementation and of the beacon.
-    fn is_proxy_slot(&self, key: &StateKey) -> bool {
-        let StateKey::Slot(constant, _) = key else { return false };
-        let Some(Known::Number(slot)) = constant_value(self.program, constant) else {
-            return false;
-        };
-        [
-            "360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc",
-            "a3f0ad74e5423aebfd80d3ef4346578335a9a72aeaee59ff6cb3582b35133d50",
-        ]
-        .iter()
-        .any(|hex| U256::from_str_radix(hex, 16) == Ok(slot))
-    }
-
-    /// One-time writes, by anyone, of the authority over a `delegatecall` or `selfdestruct`, that no
-    /// constructor has used up.
-    fn find_initialisers(
-        &self,
-        add: &mut impl FnMut(&Summary, HazardKind, FunctionId, Span, &[Span]),
-    ) {
-        let mut power: BTreeMap<ContractId, BTreeSet<&StateKey>> = BTreeMap::new();
-        for summary in self.summaries() {
-            let guards = summary
-                .calls
-                .iter()
-                .filter(|call| call.is_delegate && call.callee != Callee::Fixed)
-                .map(|call| &call.guard)
-                .chain(summary.destructs.iter().map(|site| &site.guard));
-            power
-                .entry(summary.contract)
-                .or_default()
-                .extend(guards.flat_map(|guard| &guard.rests_on));
-        }
-        for summary in self.summaries() {
-            let Some(power) = power.get(&summary.contract).filter(|power| !power.is_empty()) else {
-                continue;
-            };
-            // A proxy that gets its code together with its owner holds nothing before.
-            if summary.writes.iter().any(|write| self.is_proxy_slot(&write.variable)) {
-                continue;
-            }
-            for write in &summary.writes {
-                if write.is_one_shot
-                    && write.is_callers
-                    && power.contains(&write.variable)
-                    && self.constructed(summary.contract).is_disjoint(&summary.reads)
-                {
-                    add(
-                        summary,
-                        HazardKind::OpenInitialiser,
-                        write.function,
-                        write.span,
-                        &write.path,
-                    );
-                }
-            }
-        }
-    }
-
-    /// State that is written when the contract is made.
-    fn constructed(&self, contract: ContractId) -> BTreeSet<StateKey> {
-        let mut out = BTreeSet::new();
-        for &base in &self.program.contract(contract).linearisation {
-            for &variable in &self.program.contract(base).variables {
-                if self.program.variable(variable).init.is_some() {
-                    out.extend(StateKey::of_variable(self.program, variable));
-                }
-            }
-            for &function in &self.program.contract(base).functions {
-                if self.program.function(function).kind != FunctionKind::Constructor {
-                    continue;
-                }
-                let Some(view) = self.view(EntryPoint { contract, function }) else { continue };
-                let entry = Entry::new(self.program, &view);
-                for (at, statement) in entry.statements() {
-                    if matches!(statement.kind, StatementKind::Store { .. }) {
-                        let places = entry.accessed(at).iter();
-                        out.extend(places.flat_map(|place| StateKey::of(self.program, place)));
-                    }
-                }
-            }
-        }
-        out
     }
 }
