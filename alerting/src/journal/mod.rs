@@ -1,10 +1,13 @@
-//! What was judged, on which evidence, and what was done about it, in one SQLite file.
+//! What was judged, on which evidence, and what was done about it, in one SQLite file; and, where many guards or a
+//! long history ask for it, in a ClickHouse server that the file is shipped to.
 //!
 //! The file is opened in WAL mode: readers (`portcullis journal ...`) and one writer work side by side, and a
 //! committed row survives the death of the process. Its schema carries a version; each row carries the version of
 //! its own format. Both are refused when they are newer than this program.
 
+pub mod clickhouse;
 mod schema;
+mod spool;
 mod stats;
 mod writer;
 
@@ -18,7 +21,7 @@ use thiserror::Error;
 
 use crate::record::{ActionRow, Decision, Evidence, VerdictRow};
 
-pub use stats::{DayStats, JournalStats};
+pub use stats::{DayStats, JournalStats, StatsCount};
 pub use writer::{JournalHealth, JournalWriter, WriterLimits};
 
 /// Version of the row formats that this program writes, and the newest that it reads.
@@ -123,6 +126,22 @@ pub enum JournalError {
     /// The disk, or the configured size limit, has no room left.
     #[error("{path}: no room left for the journal")]
     Full {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The ClickHouse server cannot be reached, refuses, or answers what it should not.
+    #[error("{server}: {doing}: {reason}")]
+    Server {
+        /// Its address, without credentials.
+        server: String,
+        /// What was attempted.
+        doing: &'static str,
+        /// The server's or the connection's own words.
+        reason: String,
+    },
+    /// Another process ships this journal.
+    #[error("{path}: another process ships this journal")]
+    ShippedElsewhere {
         /// The file.
         path: PathBuf,
     },
@@ -316,29 +335,7 @@ impl Journal {
             floor,
             filter.limit.map_or(-1, i64::from),
         ];
-        let read = |row: &Cells<'_>| {
-            Ok(VerdictRow {
-                chain: row.text("chain")?,
-                chain_id: row.integer("chain_id")?,
-                block: row.integer("block")?,
-                tx_hash: row.hash("tx_hash")?,
-                from: row.address("sender")?,
-                to: row
-                    .optional("receiver")?
-                    .map(|bytes| row.exact("receiver", bytes))
-                    .transpose()?
-                    .map(Address::new),
-                seen_at_ms: row.integer("seen_at_ms")?,
-                latency_us: row.integer("latency_us")?,
-                outcome: row.word("outcome")?,
-                decision: row.word("decision")?,
-                would_decide: row.word("would_decide")?,
-                mode: row.word("mode")?,
-                score: row.score("score")?,
-                reason: row.text("reason")?,
-            })
-        };
-        self.visit("verdict", schema::SELECT_VERDICTS, cells, read, take)
+        self.visit("verdict", schema::SELECT_VERDICTS, cells, |row| row.verdict(), take)
     }
 
     /// The evidence of one transaction, in the order in which it was written.
@@ -356,20 +353,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::NewerRow`], [`JournalError::Corrupt`], [`JournalError::Storage`].
     pub fn actions(&self, tx_hash: B256) -> Result<Vec<ActionRow>, JournalError> {
-        self.select("action", schema::SELECT_ACTIONS, params![tx_hash.as_slice()], |row| {
-            Ok(ActionRow {
-                at_ms: row.integer("at_ms")?,
-                chain: row.text("chain")?,
-                tx_hash: row.hash("tx_hash")?,
-                kind: row.text("kind")?,
-                detail: row.text("detail")?,
-                action_tx_hash: row
-                    .optional("action_tx_hash")?
-                    .map(|bytes| row.exact("action_tx_hash", bytes))
-                    .transpose()?
-                    .map(B256::new),
-            })
-        })
+        self.select("action", schema::SELECT_ACTIONS, params![tx_hash.as_slice()], |row| row.action())
     }
 
     fn insert(&self, statement: &'static str, cells: &[&dyn ToSql]) -> Result<(), JournalError> {
@@ -433,6 +417,44 @@ struct Cells<'a> {
 }
 
 impl Cells<'_> {
+    fn verdict(&self) -> Result<VerdictRow, JournalError> {
+        Ok(VerdictRow {
+            chain: self.text("chain")?,
+            chain_id: self.integer("chain_id")?,
+            block: self.integer("block")?,
+            tx_hash: self.hash("tx_hash")?,
+            from: self.address("sender")?,
+            to: self
+                .optional("receiver")?
+                .map(|bytes| self.exact("receiver", bytes))
+                .transpose()?
+                .map(Address::new),
+            seen_at_ms: self.integer("seen_at_ms")?,
+            latency_us: self.integer("latency_us")?,
+            outcome: self.word("outcome")?,
+            decision: self.word("decision")?,
+            would_decide: self.word("would_decide")?,
+            mode: self.word("mode")?,
+            score: self.score("score")?,
+            reason: self.text("reason")?,
+        })
+    }
+
+    fn action(&self) -> Result<ActionRow, JournalError> {
+        Ok(ActionRow {
+            at_ms: self.integer("at_ms")?,
+            chain: self.text("chain")?,
+            tx_hash: self.hash("tx_hash")?,
+            kind: self.text("kind")?,
+            detail: self.text("detail")?,
+            action_tx_hash: self
+                .optional("action_tx_hash")?
+                .map(|bytes| self.exact("action_tx_hash", bytes))
+                .transpose()?
+                .map(B256::new),
+        })
+    }
+
     fn get<T: rusqlite::types::FromSql>(&self, field: &'static str) -> Result<T, JournalError> {
         self.row.get(field).map_err(|error| self.corrupt(field, error.to_string()))
     }

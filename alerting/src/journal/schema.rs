@@ -50,6 +50,12 @@ const MIGRATIONS: &[&str] = &["
         action_tx_hash BLOB
     );
     CREATE INDEX actions_tx_hash ON actions (tx_hash);
+", "
+    -- Tells this journal's rows from those of others in a store that many share.
+    CREATE TABLE identity (id TEXT NOT NULL);
+    INSERT INTO identity VALUES (lower(hex(randomblob(16))));
+    -- How far each table was copied into such a store, by row id.
+    CREATE TABLE shipped (store TEXT NOT NULL, rows_of TEXT NOT NULL, up_to INTEGER NOT NULL, PRIMARY KEY (store, rows_of));
 "];
 
 pub(super) const INSERT_VERDICT: &str = "INSERT INTO verdicts (version, chain, chain_id, block, tx_hash, sender, \

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Journal, JournalError, VerdictFilter};
 use crate::calendar::date;
-use crate::record::{Decision, Outcome};
+use crate::record::{Decision, Outcome, VerdictRow};
 
 /// What a span of the journal comes to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -48,26 +48,45 @@ impl Journal {
     /// # Errors
     /// Those of [`Journal::verdicts`].
     pub fn stats(&self, filter: &VerdictFilter) -> Result<JournalStats, JournalError> {
-        let mut stats = JournalStats::default();
-        let mut latencies = Vec::new();
+        let mut count = StatsCount::default();
         self.visit_verdicts(filter, |row| {
-            stats.verdicts += 1;
-            *stats.outcomes.entry(outcome(row.outcome)).or_default() += 1;
-            *stats.decisions.entry(decision(row.decision)).or_default() += 1;
-            *stats.would_decide.entry(decision(row.would_decide)).or_default() += 1;
-            let day = stats.days.entry(date(row.seen_at_ms)).or_default();
-            day.verdicts += 1;
-            day.alerts += u64::from(row.decision == Decision::Alert);
-            day.pauses += u64::from(row.decision == Decision::Pause);
-            day.would_pause += u64::from(row.would_decide == Decision::Pause);
-            day.unknown += u64::from(row.outcome == Outcome::Unknown);
-            latencies.push(row.latency_us);
+            count.add(&row);
             Ok::<_, JournalError>(())
         })?;
-        latencies.sort_unstable();
-        stats.latency_p50_us = percentile(&latencies, 50);
-        stats.latency_p99_us = percentile(&latencies, 99);
-        Ok(stats)
+        Ok(count.finish())
+    }
+}
+
+/// Counts verdicts one by one; holds eight bytes for each.
+#[derive(Debug, Default)]
+pub struct StatsCount {
+    stats: JournalStats,
+    latencies: Vec<u64>,
+}
+
+impl StatsCount {
+    /// Counts one more.
+    pub fn add(&mut self, row: &VerdictRow) {
+        let stats = &mut self.stats;
+        stats.verdicts += 1;
+        *stats.outcomes.entry(outcome(row.outcome)).or_default() += 1;
+        *stats.decisions.entry(decision(row.decision)).or_default() += 1;
+        *stats.would_decide.entry(decision(row.would_decide)).or_default() += 1;
+        let day = stats.days.entry(date(row.seen_at_ms)).or_default();
+        day.verdicts += 1;
+        day.alerts += u64::from(row.decision == Decision::Alert);
+        day.pauses += u64::from(row.decision == Decision::Pause);
+        day.would_pause += u64::from(row.would_decide == Decision::Pause);
+        day.unknown += u64::from(row.outcome == Outcome::Unknown);
+        self.latencies.push(row.latency_us);
+    }
+
+    /// What all of them come to.
+    pub fn finish(mut self) -> JournalStats {
+        self.latencies.sort_unstable();
+        self.stats.latency_p50_us = percentile(&self.latencies, 50);
+        self.stats.latency_p99_us = percentile(&self.latencies, 99);
+        self.stats
     }
 }
 
