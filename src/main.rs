@@ -20,6 +20,8 @@ mod guard;
 mod guardian;
 #[cfg(feature = "guard")]
 mod init;
+#[cfg(feature = "audit")]
+mod inspect;
 #[cfg(feature = "guard")]
 mod journal;
 #[cfg(feature = "guard")]
@@ -54,6 +56,9 @@ enum Command {
     /// Print the page of a detector: what is wrong, why it matters, a bad and a good example
     #[cfg(feature = "audit")]
     Explain(explain::ExplainArgs),
+    /// Look at what the audit sees: control flow, calls, storage, guards, facts
+    #[cfg(feature = "audit")]
+    Inspect(inspect::InspectArgs),
     /// Watch chains and pause a protected protocol before an attack on it is mined
     #[cfg(feature = "guard")]
     Guard(guard::GuardArgs),
@@ -102,6 +107,8 @@ fn main() -> ExitCode {
         Command::Audit(args) => audit::run(args),
         #[cfg(feature = "audit")]
         Command::Explain(args) => explain::run(args),
+        #[cfg(feature = "audit")]
+        Command::Inspect(args) => inspect::run(args),
         #[cfg(feature = "guard")]
         Command::Guard(args) => guard::run(args),
         #[cfg(feature = "guard")]

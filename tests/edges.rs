@@ -43,7 +43,10 @@ const NAMES: &[(&str, &[&str])] = &[
 
 /// The rooms of a crate in the order of the data; a room uses only rooms before it.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("analyzer/src", &["project", "syntax", "hir", "cfg", "facts", "detectors", "report"]),
+    (
+        "analyzer/src",
+        &["project", "syntax", "hir", "cfg", "facts", "detectors", "report", "inspect"],
+    ),
     (
         "watcher/src",
         &["source", "state", "simulate", "settings", "facts", "verdict", "policy", "act", "daemon"],

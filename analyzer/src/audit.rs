@@ -153,15 +153,7 @@ impl Plan<'_> {
         }
         suppressed.sort_by_key(|suppressed| std::cmp::Reverse(suppressed.finding.severity));
         stats.suppressed = suppressed.len() as u64;
-        diagnostics.sort_by(|a, b| {
-            (a.kind, &a.path, &a.location, &a.message).cmp(&(
-                b.kind,
-                &b.path,
-                &b.location,
-                &b.message,
-            ))
-        });
-        diagnostics.dedup();
+        sort_diagnostics(&mut diagnostics);
         let pointed = pointed_at(&findings, &suppressed, &diagnostics);
         let sources = project
             .files
@@ -234,6 +226,26 @@ impl Plan<'_> {
         }
         Analysis { findings: reading.findings(drafts, of_rules), diagnostics, stats }
     }
+}
+
+/// The program that a project declares, and all that could not be read of it, sorted; a panic in the front end
+/// is an error with its message.
+pub(crate) fn program_of(project: &Project) -> Result<(Program, Vec<Diagnostic>), String> {
+    let reading = Reading::new(project);
+    let sources = Source::of_project(project);
+    let (program, syntax) = detectors::contained(move || Program::build(sources))?;
+    let problems = project.problems.iter().map(|problem| reading.problem(problem));
+    let mut diagnostics: Vec<Diagnostic> =
+        problems.chain(syntax.iter().map(|diagnostic| reading.syntax(diagnostic))).collect();
+    sort_diagnostics(&mut diagnostics);
+    Ok((program, diagnostics))
+}
+
+fn sort_diagnostics(diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.sort_by(|a, b| {
+        (a.kind, &a.path, &a.location, &a.message).cmp(&(b.kind, &b.path, &b.location, &b.message))
+    });
+    diagnostics.dedup();
 }
 
 fn pointed_at(

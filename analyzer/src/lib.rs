@@ -12,6 +12,7 @@ pub(crate) mod cfg;
 pub mod detectors;
 pub mod facts;
 pub mod hir;
+pub mod inspect;
 pub mod project;
 pub mod report;
 pub mod syntax;

@@ -169,7 +169,7 @@ bb2:
 fn try_and_catch() {
     insta::assert_snapshot!(ir("interface I { function g() external returns (uint); } contract C { uint x; function f(I i) external { try i.g() returns (uint v) { x = v; } catch Error(string memory) { x = 1; } catch { x = 2; } } }", "C.f"), @r"
 bb0:
-  %1, %2 = external g on i.0() may fail
+  %1, %2 = external fn I.g on i.0() may fail
   if %2 then bb1 else bb2
 bb1:
   v.3 = %1
@@ -193,7 +193,7 @@ bb5:
 fn try_without_returns() {
     insta::assert_snapshot!(ir("interface I { function g() external; } contract C { uint x; function f(I i) external { try i.g() { x = 1; } catch { x = 2; } } }", "C.f"), @r"
 bb0:
-  %1 = external g on i.0() may fail
+  %1 = external fn I.g on i.0() may fail
   if %1 then bb1 else bb2
 bb1:
   store x = 1
@@ -209,7 +209,7 @@ bb3:
 #[test]
 fn modifier_arguments_and_placeholder() {
     insta::assert_snapshot!(ir("contract C { uint x; modifier m(uint a) { require(a > x); _; x = a; } function f(uint b) external m(b + 1) { x = 7; } }", "C.f"), @r"
-modifier m(%1) from bb1
+modifier C.m(%1) from bb1 to bb1
 bb0:
   store x = 7
   return
@@ -264,10 +264,10 @@ bb0:
   d.4 = %2
   %5, %6 = delegatecall on a.0(d.4) may fail
   %7, %8 = staticcall on a.0(d.4) may fail
-  transfer on a.0() value 1 gas 2300
-  %9 = send on a.0() value 2 gas 2300 may fail
+  transfer on a.0() value 1 gas stipend
+  %9 = send on a.0() value 2 gas stipend may fail
   ok.3 = %9
-  %10, %11 = call on a.0() value 3 gas 2300 may fail
+  %10, %11 = call on a.0() value 3 gas stipend may fail
   return
 "#);
 }
@@ -278,9 +278,9 @@ fn external_calls_know_their_target() {
 bb0:
   %0 = load i
   %1 = load i
-  %2 = external view v on %1()
-  external g on %0(%2)
-  external h on this()
+  %2 = external view fn I.v on %1()
+  external fn I.g on %0(%2)
+  external fn C.h on this()
   return
 ");
 }
@@ -289,8 +289,8 @@ bb0:
 fn overloads_are_chosen_by_type() {
     insta::assert_snapshot!(ir("contract C { function g(uint) internal {} function g(address) internal {} function f() external { g(1); g(msg.sender); } }", "C.f"), @r"
 bb0:
-  virtual C.g(1)
-  virtual C.g(msg.sender)
+  virtual C.g{uint256}(1)
+  virtual C.g{address}(msg.sender)
   return
 ");
 }
@@ -450,7 +450,7 @@ bb0:
 fn function_pointers() {
     insta::assert_snapshot!(ir("contract C { function g(uint a) internal pure returns (uint) { return a; } function f() external pure returns (uint) { function (uint) internal pure returns (uint) p = g; return p(2); } }", "C.f"), @r"
 bb0:
-  p.1 = &C.g
+  p.1 = fn C.g
   %2 = pointer p.1(2)
   %0 = %2
   return

@@ -52,6 +52,15 @@ impl View {
     }
 }
 
+/// What becomes of internal calls in a view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Calls {
+    /// They are put in place, as far as the bounds allow.
+    InPlace,
+    /// They stay calls; modifiers alone are put in place.
+    Kept,
+}
+
 /// Composes the view of `function` as called on `contract`.
 pub(crate) fn view(
     program: &Program,
@@ -59,11 +68,23 @@ pub(crate) fn view(
     contract: ContractId,
     function: FunctionId,
 ) -> Option<View> {
+    compose(program, bodies, contract, function, Calls::InPlace)
+}
+
+/// Composes the view of `function` as called on `contract`, with or without the code of what it calls.
+pub(crate) fn compose(
+    program: &Program,
+    bodies: &[Option<Body>],
+    contract: ContractId,
+    function: FunctionId,
+    calls: Calls,
+) -> Option<View> {
     bodies.get(function.index())?.as_ref()?;
     let mut composer = Composer {
         program,
         bodies,
         contract,
+        calls,
         b: Builder::new(),
         frames: vec![Frame { function, caller: None }],
         open: vec![function],
@@ -97,6 +118,7 @@ struct Composer<'a> {
     program: &'a Program,
     bodies: &'a [Option<Body>],
     contract: ContractId,
+    calls: Calls,
     b: Builder,
     frames: Vec<Frame>,
     open: Vec<FunctionId>,
@@ -304,7 +326,7 @@ impl<'a> Composer<'a> {
         span: Span,
     ) -> bool {
         let target = self.dispatch(id, dispatch);
-        if self.bodies[target.index()].is_none() {
+        if self.calls == Calls::Kept || self.bodies[target.index()].is_none() {
             return false;
         }
         if self.open.contains(&target)
@@ -334,7 +356,12 @@ impl<'a> Composer<'a> {
 }
 
 /// The function that runs on `contract` where a body names `id`.
-fn dispatch(program: &Program, contract: ContractId, id: FunctionId, how: Dispatch) -> FunctionId {
+pub(crate) fn dispatch(
+    program: &Program,
+    contract: ContractId,
+    id: FunctionId,
+    how: Dispatch,
+) -> FunctionId {
     let is_inherited = program
         .function(id)
         .contract

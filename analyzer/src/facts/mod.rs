@@ -5,6 +5,7 @@ mod constants;
 mod entry;
 mod guards;
 mod hazards;
+mod look;
 mod origin;
 mod reentrancy;
 mod summary;
@@ -26,7 +27,8 @@ use crate::syntax::{Span, deep_map};
 use entry::StateKey;
 pub use hazards::{Hazard, HazardKind};
 pub use reentrancy::{Reentrancy, ReentrancyFace};
-use summary::{Callee, Guard, Summary, summarise};
+use summary::{Callee, summarise};
+pub(crate) use summary::{Guard, Summary};
 pub use table::{FUNCTION_FACTS, dictionary};
 
 /// A `selfdestruct` that an entry point can reach.
@@ -157,13 +159,14 @@ impl<'p> Facts<'p> {
     /// The lowered body of a function as text; `None` where it is only declared.
     pub fn ir_text(&self, function: FunctionId) -> Option<String> {
         let body = self.bodies.get(function.index())?.as_ref()?;
-        Some(crate::cfg::print_body(self.program, body))
+        let contract = self.program.function(function).contract;
+        Some(crate::cfg::print_body(self.program, contract, body))
     }
 
     /// What runs when `entry` is called, with modifiers and internal calls in place, as text.
     pub fn view_text(&self, entry: EntryPoint) -> Option<String> {
         let view = self.view(entry)?;
-        Some(crate::cfg::print_body(self.program, &view.body))
+        Some(crate::cfg::print_body(self.program, Some(entry.contract), &view.body))
     }
 
     /// Calls that hand over control before state they depended on is written, one per call statement,

@@ -1,0 +1,390 @@
+//! What the analyzer knows of a program, to be looked at: one file per printer, one per form.
+//!
+//! ```text
+//! project -> Program + Facts -> printer -> document (text, JSON) or drawing (DOT, SVG)
+//! ```
+//!
+//! Start at [`inspect()`]. A printer gathers plain data and knows no form; a drawing is boxes and arrows and
+//! knows no program. The same input gives the same bytes.
+
+mod callgraph;
+mod cfg;
+mod dot;
+mod drawing;
+mod entry_points;
+mod facts;
+mod guards;
+mod inheritance;
+mod ir;
+mod name;
+mod source;
+mod storage;
+mod svg;
+mod table;
+#[cfg(test)]
+mod tests;
+mod units;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::audit;
+pub use crate::cfg::text::IrError;
+use crate::cfg::{Calls, text};
+use crate::facts::{EntryPoint, Facts, Summary};
+use crate::hir::{ContractId, Program};
+use crate::project::{Project, ProjectOptions, SelectError};
+use crate::report::Diagnostic;
+use crate::syntax::FileId;
+use drawing::Drawing;
+use name::Target;
+
+/// Version of the JSON form of all printers.
+pub const INSPECT_VERSION: u64 = 1;
+
+/// What to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Printer {
+    /// The control flow of functions over their source lines.
+    Cfg,
+    /// Who calls whom, with virtual functions as the most derived contract has them.
+    Callgraph,
+    /// Bases and linearisations of contracts.
+    Inheritance,
+    /// Slots and offsets of state variables.
+    Storage,
+    /// Functions that anyone can call and that can change something.
+    EntryPoints,
+    /// Who may reach each write and each call.
+    Guards,
+    /// The three-address form of functions.
+    Ir,
+    /// The function facts that rules read.
+    Facts,
+}
+
+/// How to print it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// For people at a terminal.
+    Text,
+    /// For programs.
+    Json,
+    /// For Graphviz.
+    Dot,
+    /// A picture, readable on light and dark ground.
+    Svg,
+}
+
+/// What to read, and what of it to print how.
+#[derive(Debug, Clone)]
+pub struct InspectOptions {
+    /// Folder that relative paths start from, and that printed paths are relative to.
+    pub base: PathBuf,
+    /// Files and folders to read.
+    pub paths: Vec<PathBuf>,
+    /// `Contract`, `Contract.function`, `Contract.function(types)` or a free function; all that the paths
+    /// declare where it is missing.
+    pub name: Option<String>,
+    /// What to look at.
+    pub printer: Printer,
+    /// How to print it.
+    pub form: Form,
+    /// [`Printer::Cfg`] and [`Printer::Ir`] put internal calls in place, as the analysis sees them.
+    pub is_whole: bool,
+}
+
+/// What was printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// The document; ends with a newline.
+    pub text: String,
+    /// What could not be read or found, sorted.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Why nothing was printed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InspectError {
+    /// No path was given.
+    #[error("no path to inspect was given")]
+    NoPath,
+    /// A glob cannot be understood.
+    #[error(transparent)]
+    Glob(#[from] SelectError),
+    /// A path cannot be read; the reason says why.
+    #[error("cannot inspect {0}")]
+    Unreadable(String),
+    /// The program declares no such contract or function.
+    #[error("no contract or function is called `{name}`{}", suggestion(near))]
+    UnknownName {
+        /// The name as it was given.
+        name: String,
+        /// Names that are much like it, the nearest first.
+        near: Vec<String>,
+    },
+    /// The name stands for several things.
+    #[error("`{name}` could be any of {}", quoted(choices))]
+    Ambiguous {
+        /// The name as it was given.
+        name: String,
+        /// Names that tell them apart.
+        choices: Vec<String>,
+    },
+    /// A picture of control flow shows one function.
+    #[error("a picture shows one function: name one, such as {}", quoted(choices))]
+    OneFunction {
+        /// Functions that could be meant; at most a handful.
+        choices: Vec<String>,
+    },
+    /// The named function has no body.
+    #[error("`{0}` has no body: it is only declared")]
+    NoBody(String),
+    /// Only graphs can be drawn.
+    #[error("{printer} is a table, not a graph: use the format text or json")]
+    NotAGraph {
+        /// The printer that was asked.
+        printer: &'static str,
+    },
+    /// The graph is too large to be drawn.
+    #[error(
+        "a graph of {nodes} boxes and {edges} arrows is too large to draw (at most {most} boxes): name one \
+         contract or function, or use the format dot"
+    )]
+    TooLarge {
+        /// Boxes.
+        nodes: usize,
+        /// Arrows.
+        edges: usize,
+        /// Boxes that are still drawn.
+        most: usize,
+    },
+    /// The analysis itself failed: a bug.
+    #[error("the analysis crashed, which is a bug in portcullis, please report it: {0}")]
+    Crashed(String),
+}
+
+fn suggestion(near: &[String]) -> String {
+    if near.is_empty() { String::new() } else { format!("; did you mean {}?", quoted(near)) }
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+impl Printer {
+    /// All printers, in the order in which help lists them.
+    pub const ALL: [Self; 8] = [
+        Self::Cfg,
+        Self::Callgraph,
+        Self::Inheritance,
+        Self::Storage,
+        Self::EntryPoints,
+        Self::Guards,
+        Self::Ir,
+        Self::Facts,
+    ];
+
+    /// The name that a user writes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cfg => "cfg",
+            Self::Callgraph => "callgraph",
+            Self::Inheritance => "inheritance",
+            Self::Storage => "storage",
+            Self::EntryPoints => "entry-points",
+            Self::Guards => "guards",
+            Self::Ir => "ir",
+            Self::Facts => "facts",
+        }
+    }
+}
+
+/// Reads the sources and prints what is asked.
+///
+/// Broken sources and missing imports are diagnostics beside the text, never errors.
+///
+/// # Errors
+/// [`InspectError`] when there is nothing to print: no path, a path that cannot be read, a name that is not
+/// declared or not clear, a form that the printer does not have.
+pub fn inspect(options: &InspectOptions) -> Result<Inspection, InspectError> {
+    if options.paths.is_empty() {
+        return Err(InspectError::NoPath);
+    }
+    let is_drawn = matches!(options.form, Form::Dot | Form::Svg);
+    let has_graph = matches!(
+        options.printer,
+        Printer::Cfg | Printer::Callgraph | Printer::Inheritance | Printer::Ir
+    );
+    if is_drawn && !has_graph {
+        return Err(InspectError::NotAGraph { printer: options.printer.name() });
+    }
+    let read = ProjectOptions {
+        base: options.base.clone(),
+        paths: options.paths.clone(),
+        include: Vec::new(),
+        exclude: Vec::new(),
+    };
+    let project = Project::read(&read)?;
+    let (program, diagnostics) = audit::program_of(&project).map_err(InspectError::Crashed)?;
+    if let Some(fatal) = diagnostics.iter().find(|diagnostic| diagnostic.kind.is_fatal()) {
+        let message = fatal.message.trim_start_matches("cannot audit ").to_owned();
+        return Err(InspectError::Unreadable(message));
+    }
+    let reported: Vec<bool> = project.files.iter().map(|file| file.is_reported).collect();
+    let printed = crate::detectors::contained(|| print(&program, &reported, options));
+    let text = printed.map_err(InspectError::Crashed)??;
+    Ok(Inspection { text, diagnostics })
+}
+
+/// Reads the text that [`Printer::Ir`] prints of a function of `program`, and prints it anew. Places and frames
+/// stay where the text has them.
+///
+/// # Errors
+/// [`IrError`] with the first line and column that cannot be read, and what was expected there.
+pub fn reprint_ir(program: &Program, text: &str) -> Result<String, IrError> {
+    let names = text::Names::new(program);
+    let (context, body) = text::parse(&names, text)?;
+    Ok(text::Printer::new(&names, context, &body).document(text::Spans::Kept))
+}
+
+/// What a printer is asked about.
+struct Inspected<'p> {
+    program: &'p Program,
+    facts: Facts<'p>,
+    /// By file: named by the user, rather than only imported.
+    reported: &'p [bool],
+    target: Target,
+    calls: Calls,
+}
+
+impl Inspected<'_> {
+    fn is_reported(&self, file: FileId) -> bool {
+        self.reported.get(file.0 as usize).copied().unwrap_or(false)
+    }
+
+    /// The contracts that are asked about, in order of declaration.
+    fn contracts(&self) -> Vec<ContractId> {
+        match self.target {
+            Target::All => self
+                .program
+                .contract_ids()
+                .filter(|id| self.is_reported(self.program.contract(*id).file))
+                .collect(),
+            Target::Contract(contract) | Target::Function { contract: Some(contract), .. } => {
+                vec![contract]
+            }
+            Target::Function { contract: None, .. } => Vec::new(),
+        }
+    }
+
+    /// The entry points that are asked about, with what they do.
+    fn summaries(&self) -> Vec<&Summary> {
+        let is_asked = |summary: &&Summary| {
+            let (contract, function) = (summary.contract, summary.function);
+            self.is_asked(EntryPoint { contract, function })
+        };
+        self.facts.summaries().iter().filter(is_asked).collect()
+    }
+
+    fn is_asked(&self, entry: EntryPoint) -> bool {
+        match self.target {
+            Target::All => self.is_reported(self.program.contract(entry.contract).file),
+            Target::Contract(contract) => entry.contract == contract,
+            Target::Function { contract, function } => {
+                contract == Some(entry.contract) && function == entry.function
+            }
+        }
+    }
+}
+
+/// The shape of every JSON document.
+#[derive(Serialize)]
+struct Document<'a, T> {
+    version: u64,
+    inspect: &'a str,
+    #[serde(flatten)]
+    content: T,
+}
+
+fn print(
+    program: &Program,
+    reported: &[bool],
+    options: &InspectOptions,
+) -> Result<String, InspectError> {
+    let target = name::find(program, reported, options.name.as_deref())?;
+    let facts = Facts::new(program);
+    let calls = if options.is_whole { Calls::InPlace } else { Calls::Kept };
+    let asked = Inspected { program, facts, reported, target, calls };
+    let printer = options.printer;
+    match printer {
+        Printer::Cfg => {
+            let functions = cfg::gather(&asked)?;
+            match options.form {
+                Form::Text => Ok(functions.to_text()),
+                Form::Json => Ok(json(printer, &functions)),
+                form => drawn(form, functions.drawing()?),
+            }
+        }
+        Printer::Ir => {
+            let functions = ir::gather(&asked)?;
+            match options.form {
+                Form::Text => Ok(functions.to_text()),
+                Form::Json => Ok(json(printer, &functions)),
+                form => drawn(form, functions.drawing()?),
+            }
+        }
+        Printer::Callgraph => {
+            let graph = callgraph::gather(&asked);
+            match options.form {
+                Form::Text => Ok(graph.to_text()),
+                Form::Json => Ok(json(printer, &graph)),
+                form => drawn(form, graph.drawing()),
+            }
+        }
+        Printer::Inheritance => {
+            let tree = inheritance::gather(&asked);
+            match options.form {
+                Form::Text => Ok(tree.to_text()),
+                Form::Json => Ok(json(printer, &tree)),
+                form => drawn(form, tree.drawing()),
+            }
+        }
+        Printer::Storage => {
+            let layouts = storage::gather(&asked);
+            Ok(listed(printer, options.form, &layouts, storage::Layouts::to_text))
+        }
+        Printer::EntryPoints => {
+            let entries = entry_points::gather(&asked);
+            Ok(listed(printer, options.form, &entries, entry_points::EntryPoints::to_text))
+        }
+        Printer::Guards => {
+            let guards = guards::gather(&asked);
+            Ok(listed(printer, options.form, &guards, guards::Guarded::to_text))
+        }
+        Printer::Facts => {
+            let tables = facts::gather(&asked);
+            Ok(listed(printer, options.form, &tables, facts::Tables::to_text))
+        }
+    }
+}
+
+fn json<T: Serialize>(printer: Printer, content: &T) -> String {
+    let document = Document { version: INSPECT_VERSION, inspect: printer.name(), content };
+    serde_json::to_string_pretty(&document).expect("documents hold plain data") + "\n"
+}
+
+fn listed<T: Serialize>(
+    printer: Printer,
+    form: Form,
+    content: &T,
+    text: impl Fn(&T) -> String,
+) -> String {
+    if form == Form::Json { json(printer, content) } else { text(content) }
+}
+
+fn drawn(form: Form, drawing: Drawing) -> Result<String, InspectError> {
+    if form == Form::Dot { Ok(dot::print(&drawing)) } else { svg::draw(&drawing) }
+}
