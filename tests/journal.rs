@@ -205,3 +205,34 @@ fn no_journal_is_said_and_none_is_made() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("there is no journal"));
     assert!(!folder.path().join("portcullis.db").exists());
 }
+
+#[test]
+fn a_server_is_asked_only_where_one_is_configured() {
+    let folder = written();
+    let config = |section: &str| {
+        let text = format!("version = 1\n[journal]\npath = 'portcullis.db'\n{section}");
+        std::fs::write(folder.path().join("portcullis.toml"), text).unwrap();
+    };
+    let refused = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["journal", "stats", "--store", "clickhouse", "--config"])
+            .arg(folder.path().join("portcullis.toml"))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    config("");
+    let message = refused();
+    assert!(message.contains("expected a [journal.clickhouse] section"), "{message}");
+
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    config(&format!("[journal.clickhouse]\nurl = 'http://127.0.0.1:{port}'\n"));
+    let message = refused();
+    assert!(
+        message.contains(&format!("http://127.0.0.1:{port}: asking for its version")),
+        "{message}"
+    );
+    // The file is asked as before.
+    assert!(told(folder.path(), &["stats"]).contains('9'));
+}

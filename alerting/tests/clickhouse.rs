@@ -107,10 +107,7 @@ impl Server {
     fn ask(&self, query: &str) -> String {
         use std::io::{Read as _, Write as _};
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        let request = format!(
-            "POST / HTTP/1.0\r\nContent-Length: {}\r\n\r\n{query}",
-            query.len()
-        );
+        let request = format!("POST / HTTP/1.0\r\nContent-Length: {}\r\n\r\n{query}", query.len());
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -248,7 +245,12 @@ fn the_server_answers_as_the_file_does() {
     };
     both_stores_answer_alike(named);
     if let Ok(url) = std::env::var("CLICKHOUSE_URL") {
-        both_stores_answer_alike(settings(url, &format!("portcullis_{}", std::process::id())));
+        // One that can forget, and has nothing old enough to.
+        let database = format!("portcullis_{}", std::process::id());
+        both_stores_answer_alike(ClickHouseSettings {
+            retention_days: Some(3_650),
+            ..settings(url, &database)
+        });
     }
 }
 
@@ -340,8 +342,7 @@ fn what_goes_wrong_is_said_with_the_server() {
     assert!(message.starts_with(&nobody) && message.contains("refused"), "{message}");
 
     // This server is too old to forget.
-    let forgetful =
-        ClickHouseSettings { retention_days: Some(30), ..settings(url, "portcullis") };
+    let forgetful = ClickHouseSettings { retention_days: Some(30), ..settings(url, "portcullis") };
     let message = refused(forgetful);
     assert!(message.contains("setting the retention"), "{message}");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{Chain, Config, ConfigError, Key, SecretOr};
+use super::{Chain, ClickHouse, Config, ConfigError, Key, SecretOr};
 use portcullis_alerting::record::Mode;
 
 /// Checks a parsed configuration; the first problem found is returned with its key.
@@ -64,6 +64,11 @@ fn find_problem(config: &Config) -> Option<(String, String)> {
             return Some((field.to_owned(), "expected a probability from 0 to 1".to_owned()));
         }
     }
+    if let Some(server) = &config.journal.clickhouse
+        && let Some((field, problem)) = clickhouse_problem(server)
+    {
+        return Some((format!("journal.clickhouse.{field}"), problem));
+    }
     let mut channels = BTreeSet::new();
     for (i, channel) in config.notify.iter().enumerate() {
         if !channels.insert(channel.name()) {
@@ -120,6 +125,23 @@ fn chain_problem(chain: &Chain) -> Option<(&'static str, String)> {
         }
     }
     None
+}
+
+fn clickhouse_problem(server: &ClickHouse) -> Option<(&'static str, String)> {
+    let literal = SecretOr::Literal(server.url.clone());
+    if !server.url.starts_with("http://") && !server.url.starts_with("https://") {
+        return Some(("url", "expected an `http://` or `https://` address".to_owned()));
+    }
+    if literal.is_keyed_literal() {
+        let problem = "expected host and port alone; `user` and `password` stand beside it";
+        return Some(("url", problem.to_owned()));
+    }
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if server.database.is_empty() || !server.database.chars().all(is_name) {
+        return Some(("database", "expected letters, digits and underscores".to_owned()));
+    }
+    (server.retention_days == Some(0))
+        .then(|| ("retention_days", "expected more than 0".to_owned()))
 }
 
 fn keyed(what: &str) -> String {

@@ -290,11 +290,35 @@ pub(crate) struct Journal {
     pub path: PathBuf,
     /// Model probability from which full evidence is kept for a transaction that touches nothing protected.
     pub evidence_floor: f32,
+    /// A ClickHouse server that the file is shipped to, for many guards and a long history.
+    pub clickhouse: Option<ClickHouse>,
+}
+
+/// A ClickHouse server.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClickHouse {
+    /// `http://` or `https://`, host and port.
+    pub url: String,
+    /// Database; created where it is missing.
+    #[serde(default = "database")]
+    pub database: String,
+    /// User; default: the server's own `default`.
+    pub user: Option<String>,
+    /// The user's password.
+    #[serde(default, deserialize_with = "secret::optional_place")]
+    pub password: Option<Secret>,
+    /// Days after which the server forgets a row; default: never. The file keeps its rows.
+    pub retention_days: Option<u32>,
+}
+
+fn database() -> String {
+    "portcullis".to_owned()
 }
 
 impl Default for Journal {
     fn default() -> Self {
-        Self { path: PathBuf::from("portcullis.db"), evidence_floor: 0.2 }
+        Self { path: PathBuf::from("portcullis.db"), evidence_floor: 0.2, clickhouse: None }
     }
 }
 

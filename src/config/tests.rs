@@ -96,6 +96,26 @@ fn hard_forks_are_known_and_follow_one_another() {
 }
 
 #[test]
+fn a_clickhouse_server_is_an_address_without_credentials() {
+    let text = |rest: &str| format!("version = 1\n{CHAIN}[journal.clickhouse]\n{rest}\n");
+    for (rest, expected) in [
+        ("url = 'tcp://10.0.0.7:9000'", "journal.clickhouse.url: expected an `http://`"),
+        (
+            "url = 'http://me:hunter2@10.0.0.7:8123'",
+            "journal.clickhouse.url: expected host and port",
+        ),
+        ("url = 'http://10.0.0.7:8123'\ndatabase = 'a b'", "journal.clickhouse.database: expected"),
+        ("url = 'http://10.0.0.7:8123'\npassword = 'hunter2'", "a secret never stands here itself"),
+        ("url = 'http://10.0.0.7:8123'\nretention_days = 0", "journal.clickhouse.retention_days"),
+    ] {
+        let message = refusal(&text(rest));
+        assert!(message.contains(expected) && !message.contains("hunter2"), "{message}");
+    }
+    let config = read(&text("url = 'http://10.0.0.7:8123'")).unwrap();
+    assert_eq!(config.journal.clickhouse.unwrap().database, "portcullis");
+}
+
+#[test]
 fn a_key_has_one_place() {
     let text = format!(
         "version = 1\n{CHAIN}[guardian]\naddress='0x00000000000000000000000000000000000000aa'\nkey={{env='A',file='b'}}\n"

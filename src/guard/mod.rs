@@ -131,6 +131,13 @@ async fn watch_recorded(
     }
     ended?;
     printed.context("cannot print the stream")?;
+    if let Some(shipping) = stopped.shipping.filter(|shipping| shipping.behind_rows > 0) {
+        let reason = shipping.error.as_deref().unwrap_or("no time was left");
+        terminal::say(&format!(
+            "{} rows of the journal are not shipped yet and wait in its file: {reason}",
+            shipping.behind_rows
+        ));
+    }
     journal_is_whole(stopped.journal.as_ref())?;
     match stopped.recording_failure {
         Some(failure) => anyhow::bail!("the recording is not whole: {failure}"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use portcullis_alerting::guardian::{FeeBudget, Key};
+use portcullis_alerting::journal::clickhouse::ClickHouseSettings;
 use portcullis_alerting::notify::{Dispatcher, RetryPolicy};
 use portcullis_alerting::secret::Secret;
 use portcullis_models::schema::TRANSACTION;
@@ -94,10 +95,31 @@ fn settings(config: &Config, base: &Path) -> anyhow::Result<GuardSettings> {
         },
         guardian: config.guardian.as_ref().map(|guardian| guardian.address),
         journal: Some(base.join(&config.journal.path)),
+        clickhouse: clickhouse(&config.journal, base)?,
         evidence_floor: config.journal.evidence_floor,
         channels: ChannelSettings::default(),
         workers: WORKERS,
     })
+}
+
+/// The server that the journal is shipped to, with its password read from its place.
+///
+/// # Errors
+/// A secret that cannot be had.
+pub(crate) fn clickhouse(
+    journal: &config::Journal,
+    base: &Path,
+) -> anyhow::Result<Option<ClickHouseSettings>> {
+    let Some(server) = &journal.clickhouse else { return Ok(None) };
+    let password = server.password.as_ref().map(|place| place.reveal(base)).transpose();
+    let password = password.map_err(anyhow::Error::msg).context("journal.clickhouse.password")?;
+    Ok(Some(ClickHouseSettings {
+        url: server.url.trim_end_matches('/').to_owned(),
+        database: server.database.clone(),
+        user: server.user.clone(),
+        password: password.map(Secret::new),
+        retention_days: server.retention_days,
+    }))
 }
 
 /// One chain with its nodes' addresses read from their places; `base` is the configuration's folder.

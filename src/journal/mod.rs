@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use alloy::primitives::B256;
 use anyhow::{Context, bail};
-use portcullis_alerting::journal::{Journal, VerdictFilter};
+use portcullis_alerting::journal::clickhouse::ClickHouseJournal;
+use portcullis_alerting::journal::{Journal, JournalError, JournalStats, VerdictFilter};
 use portcullis_alerting::record::{ActionRow, Decision, Evidence, VerdictRow};
 use serde::Serialize;
 
@@ -34,15 +35,26 @@ enum JournalCommand {
     Export(ExportArgs),
 }
 
-/// Which file.
+/// Which journal.
 #[derive(Debug, clap::Args)]
 struct Place {
+    /// Ask the file that a guard writes, or the server that files are shipped to
+    #[arg(long, value_enum, value_name = "STORE", default_value = "file")]
+    store: StoreName,
     /// The journal
-    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "store"])]
     journal: Option<PathBuf>,
     /// The configuration that names the journal
     #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
     config: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum StoreName {
+    /// One guard's SQLite file
+    File,
+    /// The ClickHouse server of `[journal.clickhouse]`
+    Clickhouse,
 }
 
 /// Which verdicts.
@@ -171,7 +183,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
         actions: journal.actions(args.transaction)?,
     };
     if known.verdicts.is_empty() && known.evidence.is_empty() && known.actions.is_empty() {
-        bail!("{}: nothing is known of {}", journal.path().display(), args.transaction);
+        bail!("{}: nothing is known of {}", journal.name(), args.transaction);
     }
     match args.format {
         Format::Json => terminal::print(&(serde_json::to_string_pretty(&known)? + "\n"))?,
@@ -223,19 +235,81 @@ fn paint() -> Paint {
 }
 
 impl Place {
-    fn open(&self) -> anyhow::Result<Journal> {
+    fn open(&self) -> anyhow::Result<Store> {
+        let configured = || {
+            config::load(&self.config).context("--journal names a journal without a configuration")
+        };
+        let base = self.config.parent().unwrap_or(Path::new(""));
+        if self.store == StoreName::Clickhouse {
+            let server = crate::guard::parts::clickhouse(&configured()?.journal, base)?;
+            let server = server.with_context(|| {
+                format!("{}: expected a [journal.clickhouse] section", self.config.display())
+            })?;
+            return Ok(Store::Server(ClickHouseJournal::open(server)?));
+        }
         let path = match &self.journal {
             Some(path) => path.clone(),
-            None => {
-                let config = config::load(&self.config)
-                    .context("--journal names a journal without a configuration")?;
-                self.config.parent().unwrap_or(Path::new("")).join(config.journal.path)
-            }
+            None => base.join(configured()?.journal.path),
         };
         if !path.is_file() {
             bail!("{}: there is no journal; a guard writes one", path.display());
         }
-        Ok(Journal::open_read_only(path)?)
+        Ok(Store::File(Journal::open_read_only(path)?))
+    }
+}
+
+/// A journal that answers.
+#[derive(Debug)]
+enum Store {
+    File(Journal),
+    Server(ClickHouseJournal),
+}
+
+impl Store {
+    fn name(&self) -> String {
+        match self {
+            Self::File(file) => file.path().display().to_string(),
+            Self::Server(server) => server.server().to_owned(),
+        }
+    }
+
+    fn verdicts(&self, filter: &VerdictFilter) -> Result<Vec<VerdictRow>, JournalError> {
+        match self {
+            Self::File(file) => file.verdicts(filter),
+            Self::Server(server) => server.verdicts(filter),
+        }
+    }
+
+    fn visit_verdicts<E: From<JournalError>>(
+        &self,
+        filter: &VerdictFilter,
+        take: impl FnMut(VerdictRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self {
+            Self::File(file) => file.visit_verdicts(filter, take),
+            Self::Server(server) => server.visit_verdicts(filter, take),
+        }
+    }
+
+    fn evidence(&self, transaction: B256) -> Result<Vec<Evidence>, JournalError> {
+        match self {
+            Self::File(file) => file.evidence(transaction),
+            Self::Server(server) => server.evidence(transaction),
+        }
+    }
+
+    fn actions(&self, transaction: B256) -> Result<Vec<ActionRow>, JournalError> {
+        match self {
+            Self::File(file) => file.actions(transaction),
+            Self::Server(server) => server.actions(transaction),
+        }
+    }
+
+    fn stats(&self, filter: &VerdictFilter) -> Result<JournalStats, JournalError> {
+        match self {
+            Self::File(file) => file.stats(filter),
+            Self::Server(server) => server.stats(filter),
+        }
     }
 }
 

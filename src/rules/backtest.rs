@@ -333,6 +333,7 @@ fn decisions(recording: &Arc<Recording>, rules: &Arc<RuleSet>) -> anyhow::Result
         },
         guardian: guardian.map(|(address, _)| *address),
         journal: None,
+        clickhouse: None,
         evidence_floor: 1.0,
         channels: ChannelSettings::default(),
         workers: 1,

@@ -3,7 +3,9 @@
 use std::{path::PathBuf, sync::Arc};
 
 use alloy::primitives::{Address, Bytes};
-use portcullis_alerting::{guardian::FeeBudget, record::Mode};
+use portcullis_alerting::{
+    guardian::FeeBudget, journal::clickhouse::ClickHouseSettings, record::Mode,
+};
 
 use crate::{source::NodeSettings, state::HardforkSchedule};
 
@@ -22,6 +24,8 @@ pub struct GuardSettings {
     pub guardian: Option<Address>,
     /// The journal's file; none keeps no journal.
     pub journal: Option<PathBuf>,
+    /// The server that the journal's file is shipped to; none keeps the file alone.
+    pub clickhouse: Option<ClickHouseSettings>,
     /// Model probability from which full evidence is kept even where nothing fired, 0 to 1.
     pub evidence_floor: f32,
     /// Sizes of the bounded channels.

@@ -353,7 +353,9 @@ impl Journal {
     /// # Errors
     /// [`JournalError::NewerRow`], [`JournalError::Corrupt`], [`JournalError::Storage`].
     pub fn actions(&self, tx_hash: B256) -> Result<Vec<ActionRow>, JournalError> {
-        self.select("action", schema::SELECT_ACTIONS, params![tx_hash.as_slice()], |row| row.action())
+        self.select("action", schema::SELECT_ACTIONS, params![tx_hash.as_slice()], |row| {
+            row.action()
+        })
     }
 
     fn insert(&self, statement: &'static str, cells: &[&dyn ToSql]) -> Result<(), JournalError> {

@@ -59,7 +59,8 @@ impl Journal {
 
     /// Id of the last row of a table that is in `store`; 0 where none is known to be.
     pub(super) fn shipped_up_to(&self, store: &str, table: Table) -> Result<u64, JournalError> {
-        let statement = "SELECT coalesce(max(up_to), 0) FROM shipped WHERE store = ?1 AND rows_of = ?2";
+        let statement =
+            "SELECT coalesce(max(up_to), 0) FROM shipped WHERE store = ?1 AND rows_of = ?2";
         let found: i64 = self
             .connection
             .query_row(statement, params![store, table.name()], |row| row.get(0))
@@ -68,7 +69,12 @@ impl Journal {
     }
 
     /// Remembers that all rows of a table up to `id` are in `store`.
-    pub(super) fn set_shipped(&self, store: &str, table: Table, id: u64) -> Result<(), JournalError> {
+    pub(super) fn set_shipped(
+        &self,
+        store: &str,
+        table: Table,
+        id: u64,
+    ) -> Result<(), JournalError> {
         let statement = "INSERT INTO shipped (store, rows_of, up_to) VALUES (?1, ?2, ?3) \
              ON CONFLICT (store, rows_of) DO UPDATE SET up_to = max(up_to, excluded.up_to)";
         self.connection

@@ -28,7 +28,10 @@ use std::{
 use alloy::primitives::Address;
 use portcullis_alerting::{
     guardian::{EngineSettings, GuardianError, Key, PauseEngine, Rpc},
-    journal::{Journal, JournalError, JournalHealth, JournalWriter, WriterLimits},
+    journal::{
+        Journal, JournalError, JournalHealth, JournalWriter, WriterLimits,
+        clickhouse::{Shipper, ShipperHealth},
+    },
     notify::Dispatcher,
     record::Mode,
 };
@@ -71,6 +74,8 @@ const PAUSE_GAS: u64 = 300_000;
 const ALERTS_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the journal may take to write what waits when the guard stops.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the last rows may take to reach the server they are shipped to; what is left waits in the file.
+const SHIP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the guard is made of besides its settings.
 pub struct Parts {
@@ -182,6 +187,7 @@ pub struct GuardHandle {
     alerts: JoinSet<()>,
     stop_alerts: watch::Sender<bool>,
     tape: Option<Arc<Tape>>,
+    shipper: Option<Shipper>,
 }
 
 /// What a stopped guard leaves.
@@ -191,6 +197,8 @@ pub struct Stopped {
     pub totals: Totals,
     /// How the journal fared; none where there was none.
     pub journal: Option<JournalHealth>,
+    /// How the journal's shipping fared; none where it is not shipped.
+    pub shipping: Option<ShipperHealth>,
     /// Why the recording ended before the guard did; none where it is whole or was not asked for.
     pub recording_failure: Option<String>,
 }
@@ -260,6 +268,7 @@ impl Guard {
     ) -> Result<(GuardHandle, GuardEvents), GuardError> {
         check(&settings, parts.key.is_some())?;
         let journal = open_journal(&settings)?;
+        let shipper = start_shipper(&settings)?;
         let (observers, events) = broadcast::channel(settings.channels.observers.max(1));
         let (queue, alerts) = mpsc::channel(ALERTS_LIMIT);
         let observer = Box::new(move |event| {
@@ -281,6 +290,7 @@ impl Guard {
             alerts: JoinSet::new(),
             stop_alerts: watch::Sender::new(false),
             tape: tape.clone(),
+            shipper,
         };
         let deliver = run::deliver(
             alerts,
@@ -357,6 +367,11 @@ impl GuardHandle {
         self.desk.journal_health()
     }
 
+    /// How the journal's shipping fares; none where it is not shipped.
+    pub fn shipper_health(&self) -> Option<ShipperHealth> {
+        self.shipper.as_ref().map(Shipper::health)
+    }
+
     /// Ends all tasks in order: sources, workers, pauses under way, alerts, the journal. Nothing already journalled is
     /// lost. The last event is [`GuardEvent::Stopped`].
     pub async fn shutdown(mut self) -> Stopped {
@@ -377,12 +392,17 @@ impl GuardHandle {
         if !matches!(flushed, Ok(true)) {
             tracing::error!(target: "watcher::daemon", "the journal did not take all rows");
         }
+        let shipper = self.shipper.take();
+        let shipping =
+            tokio::task::spawn_blocking(move || shipper.map(|shipper| shipper.close(SHIP_TIMEOUT)));
+        let shipping = shipping.await.ok().flatten();
         let totals = self.desk.totals();
         let recorded = self.tape.as_ref().map_or(Ok(()), |tape| tape.end());
         self.desk.tell(GuardEvent::Stopped { totals });
         Stopped {
             totals,
             journal: self.desk.journal_health(),
+            shipping,
             recording_failure: recorded.err().map(|error| error.to_string()),
         }
     }
@@ -547,6 +567,13 @@ fn check(settings: &GuardSettings, has_key: bool) -> Result<(), GuardError> {
 fn open_journal(settings: &GuardSettings) -> Result<Option<JournalWriter>, JournalError> {
     let open = |path| JournalWriter::start(Journal::open(path)?, WriterLimits::default());
     settings.journal.as_ref().map(open).transpose()
+}
+
+fn start_shipper(settings: &GuardSettings) -> Result<Option<Shipper>, JournalError> {
+    let (Some(path), Some(server)) = (&settings.journal, &settings.clickhouse) else {
+        return Ok(None);
+    };
+    Shipper::start(path, server.clone()).map(Some)
 }
 
 fn limits(settings: &GuardSettings, judge: &Judge) -> Limits {

@@ -249,6 +249,7 @@ impl World {
             policy: PolicySettings::default(),
             guardian: Some(self.guardian),
             journal: None,
+            clickhouse: None,
             evidence_floor: 0.5,
             channels: ChannelSettings::default(),
             workers: 1,

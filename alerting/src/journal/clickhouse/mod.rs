@@ -50,7 +50,9 @@ pub struct ClickHouseJournal {
 
 impl fmt::Debug for ClickHouseJournal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClickHouseJournal").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("ClickHouseJournal")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 

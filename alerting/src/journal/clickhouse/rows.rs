@@ -176,7 +176,10 @@ pub(super) fn check_version(found: u32) -> Result<(), String> {
     if found <= super::super::ROW_VERSION {
         return Ok(());
     }
-    Err(format!("a row has version {found}, this program knows up to {}", super::super::ROW_VERSION))
+    Err(format!(
+        "a row has version {found}, this program knows up to {}",
+        super::super::ROW_VERSION
+    ))
 }
 
 fn meant<T: DeserializeOwned>(column: &str, text: String) -> Result<T, String> {

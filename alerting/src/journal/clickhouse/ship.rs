@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use clickhouse::{Row, RowOwned, RowWrite};
 
-use super::rows::{Identity, StoredAction, StoredEvidence, StoredVerdict};
 use super::super::spool::Table;
 use super::super::{Journal, JournalError};
+use super::rows::{Identity, StoredAction, StoredEvidence, StoredVerdict};
 use super::{ClickHouseJournal, ClickHouseSettings};
 
 /// Rows of one insert. Evidence may be tens of kilobytes each.
