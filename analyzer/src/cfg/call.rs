@@ -5,10 +5,10 @@ use super::lower::Lowerer;
 use super::value::{CallVia, Value};
 use crate::hir::{FunctionId, Param, Type};
 use crate::syntax::Span;
-use crate::syntax::ast::{ContractKind, Expr, ExprKind, Location, Mutability, Visibility};
+use crate::syntax::ast::{ContractKind, Expr, ExprKind, Location, Mutability, Name, Visibility};
 
 /// An argument with its name, where it has one.
-type Arg<'a> = (Option<&'a str>, &'a Expr);
+pub(crate) type Arg<'a> = (Option<&'a Name>, &'a Expr);
 
 #[derive(Default)]
 struct Options {
@@ -20,7 +20,7 @@ impl Lowerer<'_> {
     pub(crate) fn call_expr(&mut self, callee: &Expr, args: &[Arg<'_>], span: Span) -> Value {
         if let ExprKind::Ident(name) = &callee.kind
             && self.local_named(name).is_none()
-            && let Some(value) = self.check_call(name, args)
+            && let Some(value) = self.check_call(name, callee.span, args)
         {
             return value;
         }
@@ -29,13 +29,13 @@ impl Lowerer<'_> {
     }
 
     /// `require`, `assert` and `revert`, unless the program declares such a function itself.
-    fn check_call(&mut self, name: &str, args: &[Arg<'_>]) -> Option<Value> {
+    fn check_call(&mut self, name: &str, at: Span, args: &[Arg<'_>]) -> Option<Value> {
         if !matches!(name, "require" | "assert" | "revert")
             || !self.program.lookup(self.scope, name).is_empty()
         {
             return None;
         }
-        self.note_name(true);
+        self.note_name(at, true);
         if name == "revert" {
             for (_, arg) in args {
                 self.expr(arg);
@@ -98,14 +98,16 @@ impl Lowerer<'_> {
                 self.array_method(place, element, is_push, args, span)
             }
             Value::New(ty) => self.new_value(ty, args, options, span),
-            Value::Event { is_error: true, .. } => {
+            Value::Event { is_error: true, params, .. } => {
+                self.note_arguments(args, &params);
                 let operands = self.operands(args);
                 Value::Operand(
                     self.b.compute(Rvalue::Pure("error", operands), Type::Bytes, span),
                     Type::Bytes,
                 )
             }
-            Value::Event { name: event, .. } => {
+            Value::Event { name: event, params, .. } => {
+                self.note_arguments(args, &params);
                 let args = self.operands(args);
                 self.b.push(StatementKind::Emit { event, args }, span);
                 Value::Nothing
@@ -170,16 +172,22 @@ impl Lowerer<'_> {
 
     fn convert(&mut self, ty: Type, args: &[Arg<'_>], span: Span) -> Value {
         if let Type::Struct(id) = &ty {
-            let fields: Vec<String> = self.program.structs[id.index()]
-                .fields
-                .iter()
-                .map(|(name, _)| name.clone())
-                .collect();
+            let position = |name: Option<&Name>| {
+                let fields = &self.program.structs[id.index()].fields;
+                name.and_then(|name| fields.iter().position(|(field, _)| *field == name.text))
+            };
             let mut args = args.to_vec();
-            if args.iter().all(|(name, _)| name.is_some()) {
-                args.sort_by_key(|(name, _)| {
-                    fields.iter().position(|field| Some(field.as_str()) == *name)
-                });
+            let known: Vec<_> = args
+                .iter()
+                .filter_map(|(name, _)| {
+                    name.map(|name| (name.span, position(Some(name)).is_some()))
+                })
+                .collect();
+            if known.len() == args.len() {
+                args.sort_by_key(|(name, _)| position(*name));
+            }
+            for (span, is_known) in known {
+                self.note_name(span, is_known);
             }
             let operands = self.operands(&args);
             return Value::Operand(
@@ -278,6 +286,9 @@ impl Lowerer<'_> {
     }
 
     fn abi_decode(&mut self, data: Vec<Operand>, args: &[Arg<'_>], span: Span) -> Value {
+        if let Some((_, ty)) = args.get(1) {
+            self.note_type(ty);
+        }
         let types = match args.get(1).map(|(_, ty)| &ty.kind) {
             Some(ExprKind::Tuple(items)) => items
                 .iter()
@@ -308,7 +319,7 @@ impl Lowerer<'_> {
         &self,
         candidates: &[FunctionId],
         types: &[Type],
-        names: &[Option<&str>],
+        names: &[Option<&Name>],
     ) -> Option<FunctionId> {
         let fits = |id: &&FunctionId| {
             let params = &self.program.function(**id).params;
@@ -316,7 +327,7 @@ impl Lowerer<'_> {
                 && (0..types.len()).all(|at| {
                     let param = match names.get(at).copied().flatten() {
                         Some(name) => {
-                            params.iter().find(|param| param.name.as_deref() == Some(name))
+                            params.iter().find(|param| param.name.as_ref() == Some(&name.text))
                         }
                         None => params.get(at),
                     };
@@ -346,13 +357,14 @@ impl Lowerer<'_> {
         args: &[Arg<'_>],
         span: Span,
     ) -> Vec<Operand> {
+        self.note_arguments(args, params);
         let mut slots: Vec<(usize, Value)> = values
             .into_iter()
             .enumerate()
             .map(|(at, value)| {
                 let name = args.get(at).and_then(|(name, _)| *name);
                 let position = name.and_then(|name| {
-                    params.iter().position(|param| param.name.as_deref() == Some(name))
+                    params.iter().position(|param| param.name.as_ref() == Some(&name.text))
                 });
                 (position.unwrap_or(at), value)
             })
@@ -488,7 +500,7 @@ impl Lowerer<'_> {
                 while let Type::Mapping(_, value) | Type::Array(value, _) = ty {
                     ty = *value;
                 }
-                vec![self.b.local(None, ty)]
+                self.getter_types(ty).into_iter().map(|ty| self.b.local(None, ty)).collect()
             }
             (None, None) => vec![self.b.local(None, Type::Unknown)],
         };
@@ -510,6 +522,13 @@ impl Lowerer<'_> {
         call.value = options.value;
         call.gas = gas(options.gas);
         self.finish(call, results, span)
+    }
+
+    /// What the getter of a variable gives: of a struct, its fields but for arrays and mappings.
+    fn getter_types(&self, ty: Type) -> Vec<Type> {
+        let Type::Struct(id) = ty else { return vec![ty] };
+        let fields = self.program.structs[id.index()].fields.iter().map(|(_, ty)| ty);
+        fields.filter(|ty| !matches!(ty, Type::Mapping(..) | Type::Array(..))).cloned().collect()
     }
 
     fn call_address(

@@ -77,7 +77,7 @@ impl Lowerer<'_> {
     pub(crate) fn expr(&mut self, expr: &Expr) -> Value {
         let span = expr.span;
         match &expr.kind {
-            ExprKind::Ident(name) => self.ident(name),
+            ExprKind::Ident(name) => self.ident(name, span),
             ExprKind::Number(number, unit) => {
                 let text =
                     unit.as_ref().map_or_else(|| number.clone(), |unit| format!("{number} {unit}"));
@@ -96,14 +96,13 @@ impl Lowerer<'_> {
             }
             ExprKind::Elementary(elementary) => Value::Type(elementary_type(*elementary)),
             ExprKind::Mapping(..) | ExprKind::FunctionType { .. } => {
+                self.note_type(expr);
                 Value::Type(self.program.resolve_type(self.scope, expr))
             }
             ExprKind::Member(base, name) => {
                 let base = self.expr(base);
                 let value = self.member(base, &name.text, span);
-                let is_known =
-                    !matches!(&value, Value::Operand(Operand::Constant(Constant::Unknown), _));
-                self.note_name(is_known);
+                self.note_name(name.span, value.is_known());
                 value
             }
             ExprKind::Index(base, index) => self.index(base, index.as_deref(), span),
@@ -123,8 +122,7 @@ impl Lowerer<'_> {
                 self.call_expr(callee, &named, span)
             }
             ExprKind::NamedCall(callee, args) => {
-                let named: Vec<_> =
-                    args.iter().map(|(name, arg)| (Some(name.text.as_str()), arg)).collect();
+                let named: Vec<_> = args.iter().map(|(name, arg)| (Some(name), arg)).collect();
                 self.call_expr(callee, &named, span)
             }
             ExprKind::Options(callee, options) => {
@@ -141,9 +139,8 @@ impl Lowerer<'_> {
                 Value::WithOptions { callable: Box::new(callable), value, gas }
             }
             ExprKind::New(ty) => {
-                let ty = self.program.resolve_type(self.scope, ty);
-                self.note_name(ty != Type::Unknown);
-                Value::New(ty)
+                self.note_type(ty);
+                Value::New(self.program.resolve_type(self.scope, ty))
             }
             ExprKind::Unary(op, inner) => self.unary(*op, inner, span),
             ExprKind::Step(op, is_prefix, inner) => {
@@ -210,13 +207,14 @@ impl Lowerer<'_> {
         self.b.compute(Rvalue::Use(operand), ty.clone(), span)
     }
 
-    fn ident(&mut self, name: &str) -> Value {
+    fn ident(&mut self, name: &str, span: Span) -> Value {
         if let Some(id) = self.local_named(name) {
-            self.note_name(true);
-            return self.local_value(id);
+            let value = self.local_value(id);
+            self.note_name(span, value.is_known());
+            return value;
         }
         if let ("this", Some(contract)) = (name, self.scope.contract) {
-            self.note_name(true);
+            self.note_name(span, true);
             return Value::Operand(
                 Operand::Environment(Environment::This),
                 Type::Contract(contract),
@@ -224,7 +222,7 @@ impl Lowerer<'_> {
         }
         let found = self.program.lookup(self.scope, name);
         let value = self.declarations(&found, CallVia::Name).or_else(|| builtin(name));
-        self.note_name(value.is_some());
+        self.note_name(span, value.as_ref().is_some_and(Value::is_known));
         value.unwrap_or_else(Value::unknown)
     }
 
@@ -264,7 +262,11 @@ impl Lowerer<'_> {
             Declaration::Module(file) => Some(Value::Module(*file)),
             Declaration::Event(id) => {
                 let event = &self.program.events[id.index()];
-                Some(Value::Event { name: event.name.clone(), is_error: event.is_error })
+                Some(Value::Event {
+                    name: event.name.clone(),
+                    is_error: event.is_error,
+                    params: event.params.clone(),
+                })
             }
             _ if !functions.is_empty() => Some(Value::Functions(functions, via)),
             other => type_of(*other).map(Value::Type),
@@ -337,7 +339,7 @@ impl Lowerer<'_> {
             Value::External { callee, .. } if name == "address" => {
                 Value::Operand(callee, Type::Address)
             }
-            Value::Event { name: event, is_error } if name == "selector" => {
+            Value::Event { name: event, is_error, .. } if name == "selector" => {
                 let ty = Type::FixedBytes(if is_error { 4 } else { 32 });
                 Value::Operand(Operand::Constant(Constant::Text(event)), ty)
             }

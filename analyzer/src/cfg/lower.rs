@@ -5,41 +5,77 @@ use std::collections::BTreeMap;
 use petgraph::graph::NodeIndex;
 
 use super::builder::Builder;
+use super::call::Arg;
 use super::ir::*;
 use super::value::Value;
-use crate::hir::{Declaration, FunctionId, Program, Scope, Type};
+use crate::hir::{Declaration, FunctionId, Names, Param, Program, Scope, Type, VariableId};
 use crate::syntax::Span;
 use crate::syntax::ast::{self, Expr, ExprKind, FunctionKind, Location, Stmt, StmtKind};
-
-/// How many uses of names were resolved, and how many there were.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct NameCount {
-    pub(crate) resolved: u64,
-    pub(crate) total: u64,
-}
+use crate::syntax::uses;
 
 /// Lowers one function; `None` where it is only declared.
-pub(crate) fn lower_function(program: &Program, id: FunctionId) -> Option<(Body, NameCount)> {
+pub(crate) fn lower_function(program: &Program, id: FunctionId) -> Option<(Body, Names)> {
     let function = program.function(id);
     if matches!(function.body, ast::Body::None) && function.kind != FunctionKind::Constructor {
         return None;
     }
-    let mut lowerer = Lowerer {
-        program,
-        scope: Scope { file: function.file, contract: function.contract },
-        b: Builder::new(),
-        names: vec![BTreeMap::new()],
-        loops: Vec::new(),
-        returns: Vec::new(),
-        is_unchecked: false,
-        memory: None,
-        yul_functions: Vec::new(),
-        leave_targets: Vec::new(),
-        is_partial: false,
-        count: NameCount::default(),
-    };
+    let mut lowerer =
+        Lowerer::new(program, Scope { file: function.file, contract: function.contract });
     let body = lowerer.function(id);
-    Some((body, lowerer.count))
+    let mut uses = Vec::new();
+    let mut visit = |span| uses.push(span);
+    for invocation in &function.invocations {
+        uses::in_invocation(invocation, &mut visit);
+    }
+    if let ast::Body::Block(block) = &function.body {
+        uses::in_statement(block, &mut visit);
+    }
+    Some((body, lowerer.names_among(uses)))
+}
+
+/// Lowers what a variable is set to where it is declared; `None` where it is not.
+pub(crate) fn lower_initialiser(program: &Program, id: VariableId) -> Option<(Body, Names)> {
+    let variable = program.variable(id);
+    let init = variable.init.as_ref()?;
+    let mut lowerer =
+        Lowerer::new(program, Scope { file: variable.file, contract: variable.contract });
+    let body = lowerer.initialiser(id, init);
+    let mut uses = Vec::new();
+    uses::in_expression(init, &mut |span| uses.push(span));
+    Some((body, lowerer.names_among(uses)))
+}
+
+impl<'p> Lowerer<'p> {
+    fn new(program: &'p Program, scope: Scope) -> Self {
+        Self {
+            program,
+            scope,
+            b: Builder::new(),
+            names: vec![BTreeMap::new()],
+            loops: Vec::new(),
+            returns: Vec::new(),
+            is_unchecked: false,
+            memory: None,
+            yul_functions: Vec::new(),
+            leave_targets: Vec::new(),
+            is_partial: false,
+            noted: Vec::new(),
+        }
+    }
+
+    /// Which of `uses` were resolved, at each place where they were lowered. A use that nothing looked at, in
+    /// assembly that is never called for instance, was not resolved.
+    fn names_among(&mut self, uses: Vec<Span>) -> Names {
+        // Failures come first, and are the ones that are kept.
+        self.noted.sort_unstable();
+        self.noted.dedup_by_key(|(start, _)| *start);
+        let mut names = Names::default();
+        for span in uses {
+            let at = self.noted.binary_search_by_key(&span.start, |(start, _)| *start);
+            names.note(span, at.is_ok_and(|at| self.noted[at].1));
+        }
+        names
+    }
 }
 
 pub(crate) struct Lowerer<'p> {
@@ -58,7 +94,8 @@ pub(crate) struct Lowerer<'p> {
     /// Where `leave` goes in each assembly function being lowered.
     pub(crate) leave_targets: Vec<NodeIndex>,
     pub(crate) is_partial: bool,
-    pub(crate) count: NameCount,
+    /// Where each name that was looked up starts, and whether it was found.
+    pub(crate) noted: Vec<(u32, bool)>,
 }
 
 impl Lowerer<'_> {
@@ -115,7 +152,9 @@ impl Lowerer<'_> {
                 _ => None,
             })
             .unwrap_or(ModifierTarget::Unknown);
-        self.note_name(target != ModifierTarget::Unknown);
+        for name in &invocation.path {
+            self.note_name(name.span, target != ModifierTarget::Unknown);
+        }
         let params = match target {
             ModifierTarget::Modifier(id) => self.program.function(id).params.clone(),
             _ => Vec::new(),
@@ -130,9 +169,49 @@ impl Lowerer<'_> {
         ModifierUse { target, args, code: (start, self.b.at), span: invocation.span }
     }
 
-    pub(crate) fn note_name(&mut self, is_resolved: bool) {
-        self.count.total += 1;
-        self.count.resolved += u64::from(is_resolved);
+    fn initialiser(&mut self, id: VariableId, init: &Expr) -> Body {
+        let entry = self.b.at;
+        let variable = self.program.variable(id);
+        let value = self.expr(init);
+        let operand = self.read(value, init.span).0;
+        if !variable.is_constant {
+            // Immutables are state to the constructor that sets them.
+            let place = Place::variable(id);
+            self.b.push(StatementKind::Store { place, value: operand }, variable.span);
+        }
+        self.b.graph[self.b.at].end = End::Return;
+        Body {
+            graph: std::mem::take(&mut self.b.graph),
+            entry,
+            locals: std::mem::take(&mut self.b.locals),
+            params: Vec::new(),
+            returns: Vec::new(),
+            modifiers: Vec::new(),
+            is_partial: self.is_partial,
+        }
+    }
+
+    pub(crate) fn note_name(&mut self, span: Span, is_resolved: bool) {
+        self.noted.push((span.start, is_resolved));
+    }
+
+    /// Notes the names in a type.
+    pub(crate) fn note_type(&mut self, ty: &Expr) {
+        let noted = &mut self.noted;
+        self.program.each_type_name(self.scope, ty, &mut |span, is_known| {
+            noted.push((span.start, is_known));
+        });
+    }
+
+    /// Notes the names of arguments: those that are among the parameters were found.
+    pub(crate) fn note_arguments(&mut self, args: &[Arg<'_>], params: &[Param]) {
+        for (name, _) in args {
+            if let Some(name) = name {
+                let is_known =
+                    params.iter().any(|param| param.name.as_deref() == Some(name.text.as_str()));
+                self.note_name(name.span, is_known);
+            }
+        }
     }
 
     pub(crate) fn unknown(&mut self, span: Span) {
@@ -232,8 +311,11 @@ impl Lowerer<'_> {
                 self.let_stmt(declarations, init.as_ref(), stmt.span)
             }
             StmtKind::Return(value) => self.return_stmt(value.as_ref(), stmt.span),
-            StmtKind::Revert(args) => {
-                for arg in args {
+            StmtKind::Revert(error, args) => {
+                let params = self.event(error);
+                let args: Vec<_> = args.iter().map(|(name, arg)| (name.as_ref(), arg)).collect();
+                self.note_arguments(&args, &params);
+                for (_, arg) in args {
                     self.expr(arg);
                 }
                 self.b.end(End::Revert);
@@ -332,7 +414,7 @@ impl Lowerer<'_> {
             value.as_ref().map_or(Type::Unknown, Value::ty)
         } else {
             let ty = self.program.resolve_type(self.scope, &declaration.ty);
-            self.note_type(&declaration.ty, &ty);
+            self.note_type(&declaration.ty);
             ty
         };
         if ty == Type::Number {
@@ -361,18 +443,6 @@ impl Lowerer<'_> {
         self.b.push(StatementKind::Assign { target: local, value: Rvalue::Use(operand) }, span);
     }
 
-    /// Counts the names in a type as resolved or not.
-    fn note_type(&mut self, expr: &Expr, ty: &Type) {
-        match &expr.kind {
-            ExprKind::Ident(_) | ExprKind::Member(..) => self.note_name(*ty != Type::Unknown),
-            ExprKind::Index(element, _) => {
-                let Type::Array(inner, _) = ty else { return };
-                self.note_type(element, inner);
-            }
-            _ => {}
-        }
-    }
-
     fn return_stmt(&mut self, value: Option<&Expr>, span: Span) {
         if let Some(expr) = value {
             let value = self.expr(expr);
@@ -390,23 +460,34 @@ impl Lowerer<'_> {
     }
 
     fn emit(&mut self, event: &Expr, span: Span) {
-        let (callee, args): (&Expr, Vec<&Expr>) = match &event.kind {
-            ExprKind::Call(callee, args) => (callee, args.iter().collect()),
+        let (callee, args): (&Expr, Vec<Arg<'_>>) = match &event.kind {
+            ExprKind::Call(callee, args) => (callee, args.iter().map(|arg| (None, arg)).collect()),
             ExprKind::NamedCall(callee, args) => {
-                (callee, args.iter().map(|(_, arg)| arg).collect())
+                (callee, args.iter().map(|(name, arg)| (Some(name), arg)).collect())
             }
             _ => (event, Vec::new()),
         };
         let path = crate::hir::type_path(callee).unwrap_or_default();
-        let is_known = self
-            .program
-            .lookup_path(self.scope, &path)
-            .iter()
-            .any(|found| matches!(found, Declaration::Event(_)));
-        self.note_name(is_known);
-        let args = args.into_iter().map(|arg| self.operand(arg).0).collect();
+        let params = self.event(&path);
+        self.note_arguments(&args, &params);
+        let args = args.into_iter().map(|(_, arg)| self.operand(arg).0).collect();
         let event = path.last().map(|name| name.text.clone()).unwrap_or_default();
         self.b.push(StatementKind::Emit { event, args }, span);
+    }
+
+    /// The parameters of the event or error that a path names; notes the names in the path.
+    fn event(&mut self, path: &[ast::Name]) -> Vec<Param> {
+        let found = self.program.lookup_path(self.scope, path).into_iter();
+        let id = found
+            .filter_map(|found| match found {
+                Declaration::Event(id) => Some(id),
+                _ => None,
+            })
+            .next();
+        for name in path {
+            self.note_name(name.span, id.is_some());
+        }
+        id.map(|id| self.program.events[id.index()].params.clone()).unwrap_or_default()
     }
 
     fn try_stmt(
@@ -447,6 +528,7 @@ impl Lowerer<'_> {
             self.scoped(|this| {
                 for param in params {
                     let ty = this.program.resolve_type(this.scope, &param.ty);
+                    this.note_type(&param.ty);
                     let name = param.name.as_ref().map(|name| name.text.clone());
                     let local = this.declare(name.as_deref(), ty, Some(Location::Memory));
                     let value = Rvalue::Pure("returned_data", vec![Operand::Local(succeeded)]);

@@ -18,7 +18,6 @@ mod yul;
 mod tests;
 
 pub(crate) use ir::*;
-pub(crate) use lower::NameCount;
-pub(crate) use lower::lower_function;
+pub(crate) use lower::{lower_function, lower_initialiser};
 pub(crate) use text::print_body;
 pub(crate) use view::{Calls, Frame, Shapes, View, compose, dispatch, view};

@@ -1,7 +1,7 @@
 //! What an expression stands for while it is lowered.
 
 use super::ir::*;
-use crate::hir::{FunctionId, Type};
+use crate::hir::{FunctionId, Param, Type};
 use crate::syntax::FileId;
 
 #[derive(Debug, Clone)]
@@ -55,6 +55,7 @@ pub(crate) enum Value {
     Event {
         name: String,
         is_error: bool,
+        params: Vec<Param>,
     },
     /// A callable with ether or gas attached.
     WithOptions {
@@ -89,6 +90,36 @@ impl Value {
                 parts.iter().map(|part| part.as_ref().map_or(Type::Unknown, Value::ty)).collect(),
             ),
             _ => Type::Unknown,
+        }
+    }
+
+    /// Whether what this stands for, and its type, were found.
+    pub(crate) fn is_known(&self) -> bool {
+        match self {
+            Value::Operand(Operand::Constant(Constant::Unknown), _) => false,
+            Value::Operand(_, ty)
+            | Value::Place(_, ty)
+            | Value::Element { ty, .. }
+            | Value::Type(ty)
+            | Value::TypeInfo(ty)
+            | Value::New(ty) => ty.is_known(),
+            Value::External { functions, getter, .. } => {
+                !functions.is_empty() || getter.as_ref().is_some_and(Type::is_known)
+            }
+            Value::WithOptions { callable, .. } | Value::OptionSetter { callable, .. } => {
+                callable.is_known()
+            }
+            Value::ArrayMethod { element, .. } => element.is_known(),
+            Value::Tuple(_)
+            | Value::Module(_)
+            | Value::Super
+            | Value::Functions(..)
+            | Value::Attached(..)
+            | Value::AddressMember { .. }
+            | Value::Builtin(_)
+            | Value::Namespace(_)
+            | Value::Event { .. }
+            | Value::Nothing => true,
         }
     }
 

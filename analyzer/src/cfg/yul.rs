@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use petgraph::graph::NodeIndex;
 
+use super::builder::Builder;
 use super::ir::*;
 use super::lower::Lowerer;
 use crate::hir::{Declaration, Type};
@@ -20,6 +21,7 @@ pub(crate) struct YulFunction {
     body: YulBlock,
     /// Being lowered right now: a call from inside is recursive.
     is_open: bool,
+    was_called: bool,
 }
 
 /// Calls of assembly functions nest no deeper than this; beyond, what they do is unknown.
@@ -53,8 +55,26 @@ impl Lowerer<'_> {
         for statement in &block.statements {
             self.yul_stmt(statement);
         }
+        self.look_at_uncalled();
         self.yul_functions.pop();
         self.names.pop();
+    }
+
+    /// Resolves the names in functions that nothing calls; they leave nothing in the body.
+    fn look_at_uncalled(&mut self) {
+        let level = self.yul_functions.len() - 1;
+        let uncalled = self.yul_functions[level].iter().filter(|(_, known)| !known.was_called);
+        let uncalled: Vec<_> =
+            uncalled.map(|(name, known)| (name.clone(), known.params.len())).collect();
+        for (name, params) in uncalled {
+            let body = std::mem::replace(&mut self.b, Builder::new());
+            let memory = self.memory.take();
+            let is_partial = self.is_partial;
+            self.yul_inline(level, &name, vec![Operand::unknown(); params], 0, Span::default());
+            self.b = body;
+            self.memory = memory;
+            self.is_partial = is_partial;
+        }
     }
 
     /// Functions are visible in the whole block, before their definition too.
@@ -67,6 +87,7 @@ impl Lowerer<'_> {
                     returns: returns.clone(),
                     body: body.clone(),
                     is_open: false,
+                    was_called: false,
                 };
                 functions.insert(name.text.clone(), function);
             }
@@ -185,11 +206,11 @@ impl Lowerer<'_> {
 
     fn yul_assign(&mut self, target: &[Name], value: Operand, span: Span) {
         let (name, suffix) = self.split(target);
-        let Some(id) = self.local_named(&name) else {
-            self.note_name(false);
-            return;
-        };
-        self.note_name(true);
+        let found = self.local_named(&name);
+        for part in target {
+            self.note_name(part.span, found.is_some());
+        }
+        let Some(id) = found else { return };
         if suffix.as_deref() == Some("slot") {
             let place = Place { root: Root::Slot(value, false), path: Vec::new() };
             let value = Rvalue::Use(Operand::Storage(Box::new(place)));
@@ -226,7 +247,10 @@ impl Lowerer<'_> {
     fn yul_path(&mut self, path: &[Name]) -> Operand {
         let (name, suffix) = self.split(path);
         if let Some(id) = self.local_named(&name) {
-            self.note_name(true);
+            let is_known = self.b.locals[id.index()].ty.is_known();
+            for part in path {
+                self.note_name(part.span, is_known && is_suffix(suffix.as_deref()));
+            }
             let is_storage = self.b.locals[id.index()].location == Some(Location::Storage);
             return match suffix.as_deref() {
                 Some("slot") => Operand::Storage(Box::new(Place {
@@ -246,7 +270,17 @@ impl Lowerer<'_> {
             Declaration::Variable(id) => Some(*id),
             _ => None,
         });
-        self.note_name(variable.is_some() || !found.is_empty());
+        if let ([only], None) = (path, variable)
+            && let Some(Some(operand)) = self.instruction(&name, Vec::new(), only.span)
+        {
+            // Before 0.5 instructions without arguments needed no parentheses.
+            self.note_name(only.span, true);
+            return operand;
+        }
+        let is_known = variable.is_some_and(|id| self.program.variable(id).ty.is_known());
+        for part in path {
+            self.note_name(part.span, is_known && is_suffix(suffix.as_deref()));
+        }
         let Some(id) = variable else { return Operand::unknown() };
         let declared = self.program.variable(id);
         match suffix.as_deref() {
@@ -271,11 +305,11 @@ impl Lowerer<'_> {
         let level =
             self.yul_functions.iter().rposition(|functions| functions.contains_key(&name.text));
         if let Some(level) = level {
-            self.note_name(true);
+            self.note_name(name.span, true);
             return self.yul_inline(level, &name.text, operands, wanted, span);
         }
         let result = self.instruction(&name.text, operands, span);
-        self.note_name(result.is_some());
+        self.note_name(name.span, result.is_some());
         match result {
             Some(Some(operand)) => vec![operand],
             Some(None) => Vec::new(),
@@ -301,6 +335,7 @@ impl Lowerer<'_> {
             return vec![Operand::unknown(); wanted];
         }
         function.is_open = true;
+        function.was_called = true;
         let function = function.clone();
         // Outer variables are not visible inside.
         let hidden = std::mem::replace(&mut self.names, vec![BTreeMap::new()]);
@@ -516,6 +551,11 @@ impl Lowerer<'_> {
         self.b.push(StatementKind::Assign { target: memory, value: update }, span);
         Operand::Local(succeeded)
     }
+}
+
+/// Whether assembly knows what stands after the point.
+fn is_suffix(suffix: Option<&str>) -> bool {
+    matches!(suffix, None | Some("slot" | "offset" | "length" | "address" | "selector"))
 }
 
 fn is_zero(operand: &Operand) -> bool {

@@ -1,11 +1,13 @@
 //! Answers about a program, computed once and on demand. Start at [`Facts`].
 
 mod bits;
+mod calls;
 mod constants;
 mod entry;
 mod guards;
 mod hazards;
 mod look;
+mod loops;
 mod origin;
 mod reentrancy;
 mod summary;
@@ -19,13 +21,15 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use crate::cfg::{Body, NameCount, Shapes, View, lower_function, view};
-use crate::hir::{ContractId, FunctionId, Program};
+use crate::cfg::{Body, Shapes, View, lower_function, lower_initialiser, view};
+use crate::hir::{ContractId, FunctionId, Names, Program, VariableId};
 use crate::syntax::ast::{self, ContractKind, FunctionKind, Mutability, Visibility};
-use crate::syntax::{Span, deep_map};
+use crate::syntax::{FileId, Span, deep_map};
 
+pub use calls::{CallForm, CallGraph, CallSite, Caller};
 use entry::StateKey;
 pub use hazards::{Hazard, HazardKind};
+pub use loops::{Loop, LoopBound};
 pub use reentrancy::{Reentrancy, ReentrancyFace};
 use summary::{Callee, summarise};
 pub(crate) use summary::{Guard, Summary};
@@ -68,9 +72,9 @@ pub struct EntryPoint {
 pub struct Coverage {
     /// Functions and modifiers with a body.
     pub functions: u64,
-    /// Uses of names in them.
+    /// Uses of identifiers and members, in declarations, bodies and assembly.
     pub names: u64,
-    /// Uses that were resolved.
+    /// Uses that were resolved, to something whose type is known.
     pub resolved_names: u64,
 }
 
@@ -78,9 +82,15 @@ pub struct Coverage {
 pub struct Facts<'p> {
     program: &'p Program,
     bodies: Vec<Option<Body>>,
-    coverage: Coverage,
+    /// What variables are set to where they are declared, by variable.
+    initialisers: Vec<Option<Body>>,
+    /// Functions and modifiers with a body.
+    n_functions: u64,
+    names: Names,
     entries: Vec<EntryPoint>,
     summaries: OnceLock<Vec<Summary>>,
+    call_graph: OnceLock<CallGraph>,
+    loops: OnceLock<Vec<Loop>>,
     open_variables: OnceLock<BTreeSet<StateKey>>,
     open_accounts: OnceLock<BTreeSet<StateKey>>,
     touched_state: OnceLock<BTreeSet<StateKey>>,
@@ -108,26 +118,30 @@ impl<'p> Facts<'p> {
     /// When the system cannot start a thread.
     pub fn new(program: &'p Program) -> Self {
         let threads = rayon::current_num_threads();
-        let lowered: Vec<Option<(Body, NameCount)>> =
-            deep_map(program.functions.len(), threads, |index| {
-                lower_function(program, FunctionId::next(index))
-            });
-        let mut coverage = Coverage::default();
-        let mut bodies = Vec::with_capacity(lowered.len());
-        for body in lowered {
-            if let Some((_, count)) = &body {
-                coverage.functions += 1;
-                coverage.names += count.total;
-                coverage.resolved_names += count.resolved;
-            }
-            bodies.push(body.map(|(body, _)| body));
-        }
+        let functions = deep_map(program.functions.len(), threads, |index| {
+            lower_function(program, FunctionId::next(index))
+        });
+        let initialisers = deep_map(program.variables.len(), threads, |index| {
+            lower_initialiser(program, VariableId::next(index))
+        });
+        let mut names = program.names.clone();
+        let lowered = functions.iter().chain(&initialisers).flatten();
+        lowered.for_each(|(_, used)| names.add(used));
+        names.unresolved.sort_unstable();
+        let n_functions = functions.iter().flatten().count() as u64;
+        let bodies = functions.into_iter().map(|body| body.map(|(body, _)| body)).collect();
+        let initialisers =
+            initialisers.into_iter().map(|body| body.map(|(body, _)| body)).collect();
         Self {
             program,
             bodies,
-            coverage,
+            initialisers,
+            n_functions,
+            names,
             entries: entry_points(program),
             summaries: OnceLock::new(),
+            call_graph: OnceLock::new(),
+            loops: OnceLock::new(),
             open_variables: OnceLock::new(),
             open_accounts: OnceLock::new(),
             touched_state: OnceLock::new(),
@@ -147,7 +161,27 @@ impl<'p> Facts<'p> {
 
     /// How much of the program was understood.
     pub fn coverage(&self) -> Coverage {
-        self.coverage
+        let names = self.names.total.values().sum::<u64>();
+        let resolved_names = names - self.names.unresolved.len() as u64;
+        Coverage { functions: self.n_functions, names, resolved_names }
+    }
+
+    /// How much of one file was understood.
+    pub fn coverage_of(&self, file: FileId) -> Coverage {
+        let functions = self.bodies.iter().zip(self.program.function_ids());
+        let is_here = |id: FunctionId| self.program.function_span(id).file == file;
+        let names = self.names.total.get(&file).copied().unwrap_or_default();
+        let unresolved = self.names.unresolved.iter().filter(|span| span.file == file).count();
+        Coverage {
+            functions: functions.filter(|(body, id)| body.is_some() && is_here(*id)).count() as u64,
+            names,
+            resolved_names: names - unresolved as u64,
+        }
+    }
+
+    /// The uses of names that stand for nothing known, or for something of unknown type, in order of place.
+    pub fn unresolved_names(&self) -> &[Span] {
+        &self.names.unresolved
     }
 
     /// Functions that anyone can call and that can change something, of every contract that can be

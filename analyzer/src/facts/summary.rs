@@ -15,6 +15,7 @@ use super::entry::{
 };
 use super::guards::Guards;
 use super::hazards::{Candidate, Ether};
+use super::loops::LoopHere;
 use super::origin::Origin;
 use super::reentrancy::Around;
 use crate::cfg::*;
@@ -132,6 +133,7 @@ pub(crate) struct Summary {
     pub(crate) destructs: Vec<Destruct>,
     pub(crate) hazards: Vec<Candidate>,
     pub(crate) ether: Ether,
+    pub(crate) loops: Vec<LoopHere>,
     /// Some of what runs could not be read, resolved or put in place.
     pub(crate) is_partial: bool,
     pub(crate) statements: usize,
@@ -151,6 +153,7 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
         destructs: Vec::new(),
         hazards: Vec::new(),
         ether: Ether::default(),
+        loops: Vec::new(),
         is_partial: view.is_truncated || view.body.is_partial,
         statements: 0,
     };
@@ -265,6 +268,7 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
             | StatementKind::Placeholder => {}
         }
     }
+    summary.loops = work.loops();
     (summary.hazards, summary.ether) = work.hazards(&summary);
     summary
 }
@@ -462,7 +466,7 @@ pub(super) struct Work<'e, 'a> {
     guards: Option<Guards>,
     /// Where each block leads, and where it is come to from, over edges that can be taken.
     ways: Vec<Vec<NodeIndex>>,
-    origins: Vec<Vec<NodeIndex>>,
+    pub(super) origins: Vec<Vec<NodeIndex>>,
     /// Blocks from which some way ends without undoing everything.
     ends_well: Bits,
     /// The runs that start with what storage holds at a call, by that content.
@@ -473,7 +477,7 @@ pub(super) struct Work<'e, 'a> {
     one_shot: Option<Constants<'e, 'a>>,
     dominators: Dominators<NodeIndex>,
     /// Edges that close a loop.
-    back_edges: BTreeSet<(NodeIndex, NodeIndex)>,
+    pub(super) back_edges: BTreeSet<(NodeIndex, NodeIndex)>,
     /// Where the loop of each head goes on when it ends.
     loop_exits: BTreeMap<NodeIndex, Vec<NodeIndex>>,
     pub(super) in_loop: Bits,

@@ -6,6 +6,7 @@ use portcullis_rules::{Dictionary, FactSpec, FactTable, FactType, Subject, Value
 use ruint::aliases::U256;
 
 use super::entry::StateKey;
+use super::loops::{LoopBound, LoopHere};
 use super::{EntryPoint, Facts, is_guarded};
 
 const fn spec(name: &'static str, ty: FactType, unit: &'static str, doc: &'static str) -> FactSpec {
@@ -65,6 +66,31 @@ pub const FUNCTION_FACTS: &[FactSpec] = &[
         FactType::Bool,
         "",
         "The contract can be destroyed through this function.",
+    ),
+    spec("loops", FactType::Uint, "count", "Loops that the function runs."),
+    spec(
+        "unbounded_loops",
+        FactType::Uint,
+        "count",
+        "Loops whose number of rounds nothing in the code limits: it depends on state, on the caller or on others.",
+    ),
+    spec(
+        "storage_loops",
+        FactType::Uint,
+        "count",
+        "Loops that grow with state: over an array that the contract keeps, or up to a number that it keeps.",
+    ),
+    spec(
+        "caller_loops",
+        FactType::Uint,
+        "count",
+        "Loops whose number of rounds the caller chooses.",
+    ),
+    spec(
+        "calls_in_loops",
+        FactType::Uint,
+        "count",
+        "Loops each of whose rounds may call another contract.",
     ),
     FactSpec {
         name: "fully_read",
@@ -137,6 +163,15 @@ impl Facts<'_> {
                     .sum();
                 set("writes_after_call", count(stale));
                 set("can_self_destruct", Value::Bool(!summary.destructs.is_empty()));
+                let loops = |wanted: &dyn Fn(&LoopHere) -> bool| {
+                    count(summary.loops.iter().filter(|found| wanted(found)).count())
+                };
+                set("loops", loops(&|_| true));
+                set("unbounded_loops", loops(&|found| found.bound != LoopBound::Constant));
+                let grows = [LoopBound::Stored, LoopBound::StorageLength];
+                set("storage_loops", loops(&|found| grows.contains(&found.bound)));
+                set("caller_loops", loops(&|found| found.bound == LoopBound::Caller));
+                set("calls_in_loops", loops(&|found| found.calls_out));
                 set("fully_read", Value::Bool(!summary.is_partial));
                 (EntryPoint { contract: summary.contract, function: summary.function }, table)
             })

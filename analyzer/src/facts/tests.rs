@@ -666,3 +666,164 @@ fn ether_that_others_keep_a_record_of_is_theirs() {
     let alone = "contract B { function f(address payable a) external payable { a.transfer(1); } }";
     assert_eq!(hazards(kind, alone), [""; 0], "nothing else brings ether in");
 }
+
+/// Loops as `function: bound variable`, with a mark where rounds call out.
+fn loops(text: &str) -> Vec<String> {
+    let program = single(text);
+    let facts = Facts::new(&program);
+    facts
+        .loops()
+        .iter()
+        .map(|found| {
+            let variable =
+                found.variable.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+            let calls = if found.calls_out { " calls" } else { "" };
+            format!("{}: {:?}{variable}{calls}", program.function_name(found.function), found.bound)
+        })
+        .collect()
+}
+
+#[test]
+fn loops_are_told_by_what_bounds_them() {
+    let body = |members: &str, params: &str, body: &str| {
+        loops(&format!(
+            "contract C {{ uint out; {members} function f({params}) external {{ {body} }} }}"
+        ))
+    };
+    let list = "address[] list; mapping(address => address) next;";
+    for (params, code, expected) in [
+        ("", "for (uint i = 0; i < 10; i++) out += i;", "C.f: Constant"),
+        ("uint n", "for (uint i = 0; i < n; ++i) out += i;", "C.f: Caller"),
+        ("uint[] calldata a", "for (uint i; i < a.length; i++) out += a[i];", "C.f: Caller"),
+        ("", "for (uint i; i < list.length; i++) out += i;", "C.f: StorageLength list.length"),
+        (
+            "",
+            "uint n = list.length; for (uint i; i != n; i++) out++;",
+            "C.f: StorageLength list.length",
+        ),
+        (
+            "",
+            "address[] memory a = list; for (uint i; i < a.length; i++) out++;",
+            "C.f: Stored list",
+        ),
+        ("", "while (list.length > 0) list.pop();", "C.f: StorageLength list.length"),
+        ("", "for (uint i; i < out; i++) list.push();", "C.f: Stored out"),
+        ("uint n", "while (n > 0) { n--; out++; }", "C.f: Caller"),
+        ("uint n", "while (n != 0) { out++; n /= 10; }", "C.f: Constant"),
+        ("uint n", "for (uint i; i < n && i < 50; i++) out++;", "C.f: Constant"),
+        ("uint n", "for (uint i; i < n; i++) { if (i == 50) break; out++; }", "C.f: Constant"),
+        (
+            "",
+            "address at = next[address(1)]; while (at != address(0)) at = next[at];",
+            "C.f: Stored next[]",
+        ),
+        ("", "while (true) { out++; if (uint(blockhash(out)) == 1) break; }", "C.f: Unknown"),
+        ("", "do { out++; } while (gasleft() > 5000);", "C.f: Unknown"),
+        (
+            "uint n",
+            "assembly { for { let i := 0 } lt(i, n) { i := add(i, 1) } { sstore(0, i) } }",
+            "C.f: Caller",
+        ),
+        (
+            "",
+            "for (uint i; i < list.length; i++) payable(list[i]).transfer(1);",
+            "C.f: StorageLength list.length calls",
+        ),
+    ] {
+        assert_eq!(body(list, params, code), [expected], "{code}");
+    }
+}
+
+#[test]
+fn the_bound_of_a_helper_is_that_of_its_callers() {
+    let text = "contract C { uint out; uint[] a; function g(uint n) internal { for (uint i; i < n; i++) out++; } function few() external { g(3); } function all() external { g(a.length); } } contract D is C {}";
+    assert_eq!(loops(text), ["C.g: StorageLength a.length"]);
+    let program = single(text);
+    let facts = Facts::new(&program);
+    let found = &facts.loops()[0];
+    assert_eq!(program.function_name(found.entry), "C.all");
+    let contracts: Vec<_> = found.contracts.iter().map(|id| program.contract_name(*id)).collect();
+    assert_eq!(contracts, ["C", "D"]);
+    assert_eq!(
+        found.path.iter().map(|span| program.text(*span)).collect::<Vec<_>>(),
+        ["g(a.length)"]
+    );
+}
+
+/// The calls that a function holds, as `form text -> targets`.
+fn calls(text: &str, caller: &str) -> Vec<String> {
+    let program = single(text);
+    let facts = Facts::new(&program);
+    let id = program
+        .function_ids()
+        .find(|id| program.function_name(*id) == caller)
+        .expect("the source declares it");
+    let sites = facts.call_graph().from(Caller::Function(id));
+    sites
+        .map(|site| {
+            let targets: Vec<_> =
+                site.targets.iter().map(|target| program.function_name(*target)).collect();
+            let open = if site.is_open { " or others" } else { "" };
+            format!("{:?} {} -> {}{open}", site.form, program.text(site.span), targets.join(", "))
+        })
+        .collect()
+}
+
+#[test]
+fn virtual_calls_reach_every_override_that_can_run() {
+    let text = "abstract contract A { modifier m() virtual { _; } function f() external m { g(); h(); } function g() internal virtual; function h() private {} } contract B is A { function g() internal override {} } contract C is A { modifier m() override { _; } function g() internal virtual override {} } contract D is C { function g() internal override { super.g(); } }";
+    assert_eq!(
+        calls(text, "A.f"),
+        ["Modifier m -> A.m, C.m", "Internal g() -> B.g, C.g, D.g", "Internal h() -> A.h"]
+    );
+    assert_eq!(calls(text, "D.g"), ["Internal super.g() -> C.g"]);
+}
+
+#[test]
+fn calls_of_others_and_what_is_not_found_stay_in_the_graph() {
+    let text = "interface I { function f() external; } contract B is I { function f() external {} } contract C { I i; function(uint) internal p; function g(address a) external { i.f(); a.call(\"\"); a.delegatecall(\"\"); a.staticcall(\"\"); p(1); new B(); nowhere(); } }";
+    assert_eq!(
+        calls(text, "C.g"),
+        [
+            "External i.f() -> I.f, B.f or others",
+            "LowLevel a.call(\"\") ->  or others",
+            "Delegate a.delegatecall(\"\") ->  or others",
+            "Static a.staticcall(\"\") ->  or others",
+            "Pointer p(1) ->  or others",
+            "Create new B() -> ",
+            "Unresolved nowhere() ->  or others",
+        ]
+    );
+    let program = single(text);
+    let facts = Facts::new(&program);
+    let implementation = program
+        .function_ids()
+        .find(|id| program.function_name(*id) == "B.f")
+        .expect("the source declares it");
+    assert_eq!(facts.call_graph().to(implementation).count(), 1);
+}
+
+#[test]
+fn initialisers_call_too() {
+    let text =
+        "contract C { uint a = f(); function f() internal pure returns (uint) { return 1; } }";
+    let program = single(text);
+    let facts = Facts::new(&program);
+    let sites = facts.call_graph().sites();
+    assert_eq!(sites.len(), 1);
+    assert!(matches!(sites[0].caller, Caller::Variable(id) if program.variable_name(id) == "a"));
+    assert_eq!(sites[0].targets.len(), 1);
+}
+
+#[test]
+fn every_name_counts_and_a_name_of_unknown_type_is_unresolved() {
+    let text = "import {Gone} from \"gone.sol\"; contract C is Gone { Gone g; function f(uint a) external { g.x(); uint b = a + missing; assembly { let c := add(a, b) function d() { pop(e) } } } }";
+    let (program, _) = project(&[("main.sol", text)]);
+    let facts = Facts::new(&program);
+    let unresolved: Vec<_> =
+        facts.unresolved_names().iter().map(|span| program.text(*span)).collect();
+    assert_eq!(unresolved, ["Gone", "Gone", "Gone", "g", "x", "missing", "e"]);
+    // Beside them: `a` twice, `b`, `add` and `pop`.
+    assert_eq!(facts.coverage().names - facts.coverage().resolved_names, 7);
+    assert_eq!(facts.coverage().names, 12);
+}

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::linearise::linearise;
 use super::{
     Contract, ContractId, Declaration, Enum, EnumId, Event, EventId, File, Function, FunctionId,
-    Import, Param, Program, Scope, Source, Struct, StructId, Type, UserType, UserTypeId, Using,
-    Variable, VariableId,
+    Import, Names, Param, Program, Scope, Source, Struct, StructId, Type, UserType, UserTypeId,
+    Using, Variable, VariableId,
 };
 use crate::syntax::ast::{self, ContractKind, FunctionKind, Item, Visibility};
 use crate::syntax::{Diagnostic, FileId, Parsed, deep_map, parse};
@@ -27,6 +27,7 @@ pub(crate) fn build(sources: Vec<Source>, threads: usize) -> (Program, Vec<Diagn
             enums: Vec::new(),
             events: Vec::new(),
             user_types: Vec::new(),
+            names: Names::default(),
         },
         diagnostics: Vec::new(),
         open_types: OpenTypes::default(),
@@ -37,6 +38,7 @@ pub(crate) fn build(sources: Vec<Source>, threads: usize) -> (Program, Vec<Diagn
     builder.resolve_bases();
     builder.resolve_types();
     builder.resolve_usings();
+    builder.count_imports();
     builder.diagnostics.sort();
     (builder.program, builder.diagnostics)
 }
@@ -48,6 +50,9 @@ struct OpenTypes {
     user_types: Vec<(Scope, UserTypeId, ast::Expr)>,
     variables: Vec<(Scope, VariableId, ast::Expr)>,
     functions: Vec<(Scope, FunctionId, Vec<ast::Param>, Vec<ast::Param>)>,
+    events: Vec<(Scope, EventId, Vec<ast::Param>)>,
+    /// What `override(...)` names.
+    overrides: Vec<(Scope, Vec<ast::Name>)>,
     usings: Vec<(Scope, ast::Using)>,
 }
 
@@ -161,6 +166,7 @@ impl Builder {
                     self.program.contracts[contract.index()].variables.push(id);
                 }
                 self.open_types.variables.push((scope, id, item.ty));
+                self.overrides(scope, item.overrides);
                 self.name(scope, item.name.text, Declaration::Variable(id));
             }
             Item::UserType(item) => {
@@ -177,10 +183,16 @@ impl Builder {
         }
     }
 
-    fn event(&mut self, scope: Scope, name: ast::Name, is_error: bool) {
+    fn event(&mut self, scope: Scope, event: ast::Event, is_error: bool) {
         let id = EventId::next(self.program.events.len());
-        self.program.events.push(Event { name: name.text.clone(), is_error });
-        self.name(scope, name.text, Declaration::Event(id));
+        let name = event.name.text;
+        self.program.events.push(Event { name: name.clone(), is_error, params: Vec::new() });
+        self.open_types.events.push((scope, id, event.params));
+        self.name(scope, name, Declaration::Event(id));
+    }
+
+    fn overrides(&mut self, scope: Scope, overrides: Vec<Vec<ast::Name>>) {
+        self.open_types.overrides.extend(overrides.into_iter().map(|path| (scope, path)));
     }
 
     fn function(&mut self, scope: Scope, function: ast::Function) {
@@ -216,6 +228,7 @@ impl Builder {
             signature: String::new(),
         });
         self.open_types.functions.push((scope, id, function.params, function.returns));
+        self.overrides(scope, function.overrides);
         if let Some(contract) = scope.contract {
             self.program.contracts[contract.index()].functions.push(id);
         }
@@ -240,6 +253,8 @@ impl Builder {
                     let span = self.program.contracts[index].bases[base].1.span;
                     self.diagnostics.push(Diagnostic::new(span, "unknown base contract"));
                 }
+                let invocation = &self.program.contracts[index].bases[base].1;
+                self.program.names.note_path(&invocation.path, found.is_some());
                 self.program.contracts[index].bases[base].0 = found;
             }
         }
@@ -297,7 +312,7 @@ impl Builder {
     fn resolve_types(&mut self) {
         let open = std::mem::take(&mut self.open_types);
         for (scope, id, ty) in open.user_types {
-            self.program.user_types[id.index()].underlying = self.program.resolve_type(scope, &ty);
+            self.program.user_types[id.index()].underlying = self.ty(scope, &ty);
         }
         for (scope, id, fields) in open.structs {
             let fields = fields
@@ -305,27 +320,19 @@ impl Builder {
                 .map(|field| {
                     let name =
                         field.name.as_ref().map(|name| name.text.clone()).unwrap_or_default();
-                    (name, self.program.resolve_type(scope, &field.ty))
+                    (name, self.ty(scope, &field.ty))
                 })
                 .collect();
             self.program.structs[id.index()].fields = fields;
         }
         for (scope, id, ty) in open.variables {
-            self.program.variables[id.index()].ty = self.program.resolve_type(scope, &ty);
+            self.program.variables[id.index()].ty = self.ty(scope, &ty);
+        }
+        for (scope, id, params) in open.events {
+            self.program.events[id.index()].params = self.params(scope, &params);
         }
         for (scope, id, params, returns) in open.functions {
-            let resolve = |params: &[ast::Param]| -> Vec<Param> {
-                params
-                    .iter()
-                    .map(|param| Param {
-                        name: param.name.as_ref().map(|name| name.text.clone()),
-                        ty: self.program.resolve_type(scope, &param.ty),
-                        location: param.location,
-                        span: param.span,
-                    })
-                    .collect()
-            };
-            let (params, returns) = (resolve(&params), resolve(&returns));
+            let (params, returns) = (self.params(scope, &params), self.params(scope, &returns));
             let types: Vec<_> =
                 params.iter().map(|param| param.ty.display(&self.program)).collect();
             let function = &mut self.program.functions[id.index()];
@@ -337,7 +344,48 @@ impl Builder {
             function.params = params;
             function.returns = returns;
         }
+        for (scope, path) in open.overrides {
+            let is_known = self.program.names_contract(scope, &path);
+            self.program.names.note_path(&path, is_known);
+        }
         self.open_types.usings = open.usings;
+    }
+
+    fn ty(&mut self, scope: Scope, ty: &ast::Expr) -> Type {
+        let mut names = std::mem::take(&mut self.program.names);
+        self.program.each_type_name(scope, ty, &mut |span, is_known| names.note(span, is_known));
+        self.program.names = names;
+        self.program.resolve_type(scope, ty)
+    }
+
+    fn params(&mut self, scope: Scope, params: &[ast::Param]) -> Vec<Param> {
+        params
+            .iter()
+            .map(|param| Param {
+                name: param.name.as_ref().map(|name| name.text.clone()),
+                ty: self.ty(scope, &param.ty),
+                location: param.location,
+                span: param.span,
+            })
+            .collect()
+    }
+
+    /// Counts the names that imports choose; what a missing file would declare is unknown.
+    fn count_imports(&mut self) {
+        let mut names = Names::default();
+        for file in &self.program.files {
+            for import in &file.imports {
+                if let ast::ImportNames::Some(chosen) = &import.names {
+                    for (name, _) in chosen {
+                        let is_known = import.file.is_some_and(|target| {
+                            !self.program.lookup_file(target, &name.text).is_empty()
+                        });
+                        names.note(name.span, is_known);
+                    }
+                }
+            }
+        }
+        self.program.names.add(&names);
     }
 
     fn resolve_usings(&mut self) {
@@ -345,7 +393,7 @@ impl Builder {
             let mut resolved = Using {
                 library: None,
                 functions: Vec::new(),
-                ty: using.ty.as_ref().map(|ty| self.program.resolve_type(scope, ty)),
+                ty: using.ty.as_ref().map(|ty| self.ty(scope, ty)),
                 is_global: using.is_global,
             };
             match &using.what {
@@ -357,10 +405,13 @@ impl Builder {
                                 _ => None,
                             }
                         });
+                    self.program.names.note_path(path, resolved.library.is_some());
                 }
                 ast::UsingWhat::Functions(functions) => {
                     for (path, operator) in functions {
-                        for declaration in self.program.lookup_path(scope, path) {
+                        let found = self.program.lookup_path(scope, path);
+                        self.program.names.note_path(path, !found.is_empty());
+                        for declaration in found {
                             match declaration {
                                 Declaration::Function(id) => {
                                     resolved.functions.push((id, *operator))

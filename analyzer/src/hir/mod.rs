@@ -5,6 +5,7 @@
 
 mod build;
 mod constant;
+mod coverage;
 mod ids;
 mod layout;
 mod linearise;
@@ -26,6 +27,7 @@ use crate::project::{Project, ProjectFile};
 use crate::syntax::ast;
 use crate::syntax::{Diagnostic, FileId, Span, on_deep_stack};
 
+pub(crate) use coverage::Names;
 pub use ids::{ContractId, EnumId, EventId, FunctionId, StructId, UserTypeId, VariableId};
 pub use layout::StorageSlot;
 pub(crate) use lookup::{Declaration, Scope, elementary_type, type_of, type_path};
@@ -73,6 +75,8 @@ pub struct Program {
     pub(crate) enums: Vec<Enum>,
     pub(crate) events: Vec<Event>,
     pub(crate) user_types: Vec<UserType>,
+    /// The names that declarations use.
+    pub(crate) names: Names,
 }
 
 /// What one file brings into scope.
@@ -187,6 +191,7 @@ pub(crate) struct Enum {
 pub(crate) struct Event {
     pub(crate) name: String,
     pub(crate) is_error: bool,
+    pub(crate) params: Vec<Param>,
 }
 
 #[derive(Debug)]

@@ -50,6 +50,22 @@ impl Type {
         )
     }
 
+    /// Whether every name in the type was found.
+    pub(crate) fn is_known(&self) -> bool {
+        match self {
+            Type::Unknown => false,
+            Type::Mapping(key, value) => key.is_known() && value.is_known(),
+            Type::Array(element, length) => {
+                element.is_known() && *length != ArrayLength::FixedUnknown
+            }
+            Type::Function(function) => {
+                function.params.iter().chain(&function.returns).all(Type::is_known)
+            }
+            Type::Tuple(types) => types.iter().all(Type::is_known),
+            _ => true,
+        }
+    }
+
     /// Whether an argument of type `from` can be passed where this type is expected.
     pub(crate) fn accepts(&self, from: &Type, program: &Program) -> bool {
         match (self, from) {

@@ -269,6 +269,11 @@ Vault.setOracle(IOracle)  main.sol:21
   storage_writes     2
   writes_after_call  0
   can_self_destruct  false
+  loops              0
+  unbounded_loops    0
+  storage_loops      0
+  caller_loops       0
+  calls_in_loops     0
   fully_read         true
 ");
 }

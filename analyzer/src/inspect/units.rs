@@ -167,7 +167,9 @@ impl Walk<'_> {
             StmtKind::Let(_, value) | StmtKind::Return(value) => {
                 self.statement(stmt.span, value);
             }
-            StmtKind::Revert(args) => self.statement(stmt.span, args),
+            StmtKind::Revert(_, args) => {
+                self.statement(stmt.span, args.iter().map(|(_, arg)| arg));
+            }
             StmtKind::Emit(event) => self.statement(stmt.span, [event]),
             StmtKind::Placeholder | StmtKind::Error => self.statement(stmt.span, []),
             StmtKind::Try { call, success, catches, .. } => {
@@ -211,7 +213,7 @@ impl Walk<'_> {
                 [only] => self.only_reverts(only),
                 _ => None,
             },
-            StmtKind::Revert(_) => Some(self.text(stmt.span).trim_end_matches(';').to_owned()),
+            StmtKind::Revert(..) => Some(self.text(stmt.span).trim_end_matches(';').to_owned()),
             StmtKind::Expr(Expr { kind: ExprKind::Call(callee, _), .. }) if matches!(&callee.kind, ExprKind::Ident(name) if name == "revert") => {
                 Some(self.text(stmt.span).trim_end_matches(';').to_owned())
             }

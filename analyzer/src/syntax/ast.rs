@@ -23,8 +23,8 @@ pub(crate) enum Item {
     Function(Function),
     Struct(Struct),
     Enum(Enum),
-    Event(Name),
-    Error(Name),
+    Event(Event),
+    Error(Event),
     Variable(Variable),
     UserType(UserType),
     Using(Using),
@@ -108,6 +108,8 @@ pub(crate) struct Function {
     pub(crate) visibility: Option<Visibility>,
     pub(crate) mutability: Mutability,
     pub(crate) invocations: Vec<Invocation>,
+    /// The contracts that `override(...)` names.
+    pub(crate) overrides: Vec<Vec<Name>>,
     pub(crate) body: Body,
     pub(crate) span: Span,
 }
@@ -148,6 +150,13 @@ pub(crate) struct Enum {
     pub(crate) values: Vec<Name>,
 }
 
+/// An event or an error.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) name: Name,
+    pub(crate) params: Vec<Param>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Variable {
     pub(crate) name: Name,
@@ -155,6 +164,8 @@ pub(crate) struct Variable {
     pub(crate) is_constant: bool,
     pub(crate) is_immutable: bool,
     pub(crate) is_transient: bool,
+    /// The contracts that `override(...)` names.
+    pub(crate) overrides: Vec<Vec<Name>>,
     pub(crate) init: Option<Expr>,
     pub(crate) span: Span,
 }
@@ -325,8 +336,8 @@ pub(crate) enum StmtKind {
     /// Declarations; a single one without parentheses is a list of one.
     Let(Vec<Option<Param>>, Option<Expr>),
     Return(Option<Expr>),
-    /// `revert(...)`, `revert Error(...)` and `throw`.
-    Revert(Vec<Expr>),
+    /// `revert(...)`, `revert Error(...)` and `throw`: the path of the error, and arguments, perhaps by name.
+    Revert(Vec<Name>, Vec<(Option<Name>, Expr)>),
     Emit(Expr),
     Try {
         call: Expr,

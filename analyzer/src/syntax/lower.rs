@@ -51,12 +51,8 @@ impl Lowerer<'_> {
             }
             pt::SourceUnitPart::EnumDefinition(item) => Item::Enum(self.enumeration(item)?),
             pt::SourceUnitPart::StructDefinition(item) => Item::Struct(self.structure(item)?),
-            pt::SourceUnitPart::EventDefinition(item) => {
-                Item::Event(self.name(item.name.as_ref()?))
-            }
-            pt::SourceUnitPart::ErrorDefinition(item) => {
-                Item::Error(self.name(item.name.as_ref()?))
-            }
+            pt::SourceUnitPart::EventDefinition(item) => Item::Event(self.event(item)?),
+            pt::SourceUnitPart::ErrorDefinition(item) => Item::Error(self.error(item)?),
             pt::SourceUnitPart::FunctionDefinition(item) => Item::Function(self.function(item)?),
             pt::SourceUnitPart::VariableDefinition(item) => Item::Variable(self.variable(item)?),
             pt::SourceUnitPart::TypeDefinition(item) => Item::UserType(self.user_type(item)),
@@ -71,8 +67,8 @@ impl Lowerer<'_> {
         Some(match part {
             pt::ContractPart::EnumDefinition(item) => Item::Enum(self.enumeration(item)?),
             pt::ContractPart::StructDefinition(item) => Item::Struct(self.structure(item)?),
-            pt::ContractPart::EventDefinition(item) => Item::Event(self.name(item.name.as_ref()?)),
-            pt::ContractPart::ErrorDefinition(item) => Item::Error(self.name(item.name.as_ref()?)),
+            pt::ContractPart::EventDefinition(item) => Item::Event(self.event(item)?),
+            pt::ContractPart::ErrorDefinition(item) => Item::Error(self.error(item)?),
             pt::ContractPart::FunctionDefinition(item) => Item::Function(self.function(item)?),
             pt::ContractPart::VariableDefinition(item) => Item::Variable(self.variable(item)?),
             pt::ContractPart::TypeDefinition(item) => Item::UserType(self.user_type(item)),
@@ -153,6 +149,28 @@ impl Lowerer<'_> {
         })
     }
 
+    fn event(&self, item: &pt::EventDefinition) -> Option<Event> {
+        let param = |field: &pt::EventParameter| Param {
+            ty: self.expr(&field.ty),
+            location: None,
+            name: field.name.as_ref().map(|name| self.name(name)),
+            span: self.span(&field.loc),
+        };
+        let params = item.fields.iter().map(param).collect();
+        Some(Event { name: self.name(item.name.as_ref()?), params })
+    }
+
+    fn error(&self, item: &pt::ErrorDefinition) -> Option<Event> {
+        let param = |field: &pt::ErrorParameter| Param {
+            ty: self.expr(&field.ty),
+            location: None,
+            name: field.name.as_ref().map(|name| self.name(name)),
+            span: self.span(&field.loc),
+        };
+        let params = item.fields.iter().map(param).collect();
+        Some(Event { name: self.name(item.name.as_ref()?), params })
+    }
+
     fn structure(&self, item: &pt::StructDefinition) -> Option<Struct> {
         let fields = item.fields.iter().map(|field| self.declaration(field)).collect();
         Some(Struct { name: self.name(item.name.as_ref()?), fields })
@@ -202,6 +220,7 @@ impl Lowerer<'_> {
             visibility: None,
             mutability: Mutability::NonPayable,
             invocations: Vec::new(),
+            overrides: Vec::new(),
             body: Body::None,
             span,
         };
@@ -220,8 +239,10 @@ impl Lowerer<'_> {
                 pt::FunctionAttribute::BaseOrModifier(_, base) => {
                     function.invocations.push(self.invocation(base))
                 }
+                pt::FunctionAttribute::Override(_, bases) => {
+                    function.overrides.extend(bases.iter().map(|base| self.path(base)));
+                }
                 pt::FunctionAttribute::Virtual(_)
-                | pt::FunctionAttribute::Override(..)
                 | pt::FunctionAttribute::Immutable(_)
                 | pt::FunctionAttribute::Error(_) => {}
             }
@@ -244,6 +265,7 @@ impl Lowerer<'_> {
             is_constant: false,
             is_immutable: false,
             is_transient: false,
+            overrides: Vec::new(),
             init: item.initializer.as_ref().map(|init| self.expr(init)),
             span: self.span(&item.loc),
         };
@@ -254,9 +276,10 @@ impl Lowerer<'_> {
                 pt::VariableAttribute::StorageType(pt::StorageType::Temporary(_)) => {
                     variable.is_transient = true
                 }
-                pt::VariableAttribute::Visibility(_)
-                | pt::VariableAttribute::Override(..)
-                | pt::VariableAttribute::StorageType(_) => {}
+                pt::VariableAttribute::Override(_, bases) => {
+                    variable.overrides.extend(bases.iter().map(|base| self.path(base)));
+                }
+                pt::VariableAttribute::Visibility(_) | pt::VariableAttribute::StorageType(_) => {}
             }
         }
         Some(variable)
@@ -328,12 +351,14 @@ impl Lowerer<'_> {
             pt::Statement::Return(_, value) => {
                 StmtKind::Return(value.as_ref().map(|value| self.expr(value)))
             }
-            pt::Statement::Revert(_, _, args) => {
-                StmtKind::Revert(args.iter().map(|arg| self.expr(arg)).collect())
-            }
-            pt::Statement::RevertNamedArgs(_, _, args) => {
-                StmtKind::Revert(args.iter().map(|arg| self.expr(&arg.expr)).collect())
-            }
+            pt::Statement::Revert(_, error, args) => StmtKind::Revert(
+                error.iter().flat_map(|path| self.path(path)).collect(),
+                args.iter().map(|arg| (None, self.expr(arg))).collect(),
+            ),
+            pt::Statement::RevertNamedArgs(_, error, args) => StmtKind::Revert(
+                error.iter().flat_map(|path| self.path(path)).collect(),
+                args.iter().map(|arg| (Some(self.name(&arg.name)), self.expr(&arg.expr))).collect(),
+            ),
             pt::Statement::Emit(_, event) => StmtKind::Emit(self.expr(event)),
             pt::Statement::Try(_, call, returns, catches) => {
                 // Without `returns` the parser takes the block for options of the call.
@@ -375,7 +400,7 @@ impl Lowerer<'_> {
     fn expr_stmt(&self, expr: &pt::Expression) -> StmtKind {
         match expr {
             pt::Expression::Variable(identifier) => match self.name(identifier).text.as_str() {
-                "throw" => return StmtKind::Revert(Vec::new()),
+                "throw" => return StmtKind::Revert(Vec::new(), Vec::new()),
                 "_" => return StmtKind::Placeholder,
                 _ => {}
             },

@@ -14,6 +14,7 @@ mod prelex;
 mod recover;
 mod span;
 mod tokens;
+pub(crate) mod uses;
 
 #[cfg(test)]
 mod tests;
