@@ -2,6 +2,9 @@
 //!
 //! Linux x86-64 is tested. What another system needs differently belongs here.
 
+#[cfg(feature = "audit")]
+use std::path::PathBuf;
+
 /// An environment variable, where it is set and is UTF-8.
 #[expect(
     clippy::disallowed_methods,
@@ -21,6 +24,25 @@ pub(crate) fn now_ms() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The folder for what can be computed again: `PORTCULLIS_CACHE`, else `portcullis` in the user's cache folder.
+#[cfg(feature = "audit")]
+pub(crate) fn cache_folder() -> Option<PathBuf> {
+    let named = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    named("PORTCULLIS_CACHE")
+        .or_else(|| named("XDG_CACHE_HOME").map(|folder| folder.join("portcullis")))
+        .or_else(|| named("LOCALAPPDATA").map(|folder| folder.join("portcullis").join("cache")))
+        .or_else(|| named("HOME").map(|folder| folder.join(".cache").join("portcullis")))
+}
+
+/// What tells this build of the program from every other: its version, and length and time of its file.
+#[cfg(feature = "audit")]
+pub(crate) fn this_build() -> Option<String> {
+    let metadata = std::fs::metadata(std::env::current_exe().ok()?).ok()?;
+    let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let (version, length) = (env!("CARGO_PKG_VERSION"), metadata.len());
+    Some(format!("{version} {length} {}", modified.as_nanos()))
 }
 
 /// Ready once the program is asked to end: Ctrl-C, or SIGTERM where there is one.

@@ -210,6 +210,97 @@ fn a_commit_to_compare_with_must_exist() {
     assert!(said.contains("has no commit `no-such-branch`"), "{said}");
 }
 
+/// A project with settings, in which the program is run.
+struct Project {
+    folder: tempfile::TempDir,
+}
+
+impl Project {
+    fn new(settings: &str, text: &str) -> Self {
+        let project = Self { folder: tempfile::tempdir().unwrap() };
+        let root = project.folder.path();
+        for folder in ["contracts/mocks", "docs"] {
+            std::fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        let vault = include_str!("../fixtures/audit/vulnerable/Vault.sol");
+        std::fs::write(root.join("contracts/Vault.sol"), vault).unwrap();
+        std::fs::write(root.join("contracts/mocks/Mock.sol"), vault.replace("Vault", "Mock"))
+            .unwrap();
+        std::fs::write(root.join(settings), text).unwrap();
+        project
+    }
+
+    fn run(&self, folder: &str, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(arguments)
+            .current_dir(self.folder.path().join(folder))
+            .output()
+            .unwrap()
+    }
+}
+
+#[test]
+fn settings_say_what_is_audited() {
+    let text = "version = 1\n[audit]\npaths = [\"contracts\"]\nexclude = [\"contracts/mocks/\"]\nfail_on = \"critical\"\n";
+    let project = Project::new("portcullis.toml", text);
+    for folder in ["", "docs"] {
+        let output = project.run(folder, &["audit"]);
+        check_code(&output, 0);
+        let text = stdout(&output);
+        assert!(text.contains("--> contracts/Vault.sol:13:23") && !text.contains("Mock"), "{text}");
+    }
+    check_code(&project.run("", &["audit", "--fail-on", "high"]), 1);
+    let output =
+        project.run("contracts", &["audit", "mocks", "--exclude", "none", "--fail-on", "high"]);
+    check_code(&output, 1);
+    assert!(stdout(&output).contains("--> contracts/mocks/Mock.sol:13:23"), "{}", stdout(&output));
+    check_code(&project.run("", &["audit", "--no-config"]), 2);
+}
+
+#[test]
+fn settings_and_flags_choose_detectors() {
+    let text =
+        "version = 1\n[audit]\npaths = [\"contracts\"]\nexclude_detectors = [\"reentrancy-eth\"]\n";
+    let project = Project::new("portcullis.toml", text);
+    let output = project.run("", &["audit"]);
+    check_code(&output, 0);
+    assert!(stdout(&output).contains("; 1 detector not asked"), "{}", stdout(&output));
+    let asked = ["audit", "contracts", "--no-config", "--detect", "suicidal,tx-origin"];
+    check_code(&project.run("", &asked), 0);
+    let output = project.run("", &["audit", "contracts", "--detect", "sucidal"]);
+    check_code(&output, 2);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("no detector is called `sucidal`"), "{said}");
+}
+
+#[test]
+fn wrong_settings_leave_2_and_name_the_line() {
+    let project = Project::new("portcullis.toml", "version = 1\n[audit]\nexlude = []\n");
+    let output = project.run("", &["audit", "contracts"]);
+    check_code(&output, 2);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("portcullis.toml:3:1: unknown field `exlude`"), "{said}");
+}
+
+#[test]
+fn settings_of_other_tools_are_taken_over() {
+    let text = r#"{"filter_paths": "mocks", "fail_on": "pedantic", "detectors_to_exclude": "reentrancy-eth", "solc": "x"}"#;
+    let project = Project::new("slither.config.json", text);
+    let output = project.run("", &["audit", "contracts", "--config", "slither.config.json"]);
+    check_code(&output, 0);
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("not taken over from the settings: solc")
+    );
+    assert!(stdout(&output).contains("in 1 file,"), "{}", stdout(&output));
+    let project =
+        Project::new("aderyn.toml", "version = 1\nsrc = \"contracts\"\nexclude = [\"mocks\"]\n");
+    let output = project.run("docs", &["audit", "--config", "../aderyn.toml"]);
+    check_code(&output, 1);
+    assert!(
+        stdout(&output).contains("contracts/Vault.sol") && !stdout(&output).contains("Mock.sol")
+    );
+}
+
 #[test]
 fn a_baseline_that_cannot_be_used_leaves_2() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 //! One audit from options to report.
 
+mod cache;
 mod reading;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use portcullis_rules::{RuleSet, Subject};
+use serde::{Deserialize, Serialize};
 
 use crate::detectors::function_rules;
 use crate::detectors::{self, Detector};
@@ -16,6 +18,8 @@ use crate::project::{HistoryError, Past, Project, ProjectFile, ProjectOptions, S
 use crate::report::{
     Asked, Date, Diagnostic, DiagnosticKind, Finding, Stats, Suppressed, suppress,
 };
+
+pub use cache::CacheOptions;
 
 use reading::Reading;
 
@@ -30,6 +34,10 @@ pub struct AuditOptions {
     pub include: Vec<String>,
     /// Globs over paths in the report; files that match one are not reported on.
     pub exclude: Vec<String>,
+    /// Ids of the detectors to ask; all where there are none.
+    pub detectors: Vec<String>,
+    /// Ids of detectors not to ask.
+    pub exclude_detectors: Vec<String>,
     /// Rules whose function rules are asked beside the detectors, checked against
     /// [`crate::facts::dictionary`].
     pub rules: Option<Arc<RuleSet>>,
@@ -38,6 +46,8 @@ pub struct AuditOptions {
     pub since: Option<String>,
     /// The day of the audit, from which on suppressions with an earlier end count no longer; without it none ends.
     pub today: Option<Date>,
+    /// Where results of earlier audits are kept; without it everything is computed.
+    pub cache: Option<CacheOptions>,
 }
 
 /// What an audit found: plain data.
@@ -62,6 +72,12 @@ pub enum AuditError {
     /// No path was given.
     #[error("no path to audit was given")]
     NoPath,
+    /// A detector that does not exist.
+    #[error("no detector is called `{id}`; there are: {}", known_detectors())]
+    UnknownDetector {
+        /// The id as it was given.
+        id: String,
+    },
     /// A glob cannot be understood.
     #[error(transparent)]
     Glob(#[from] SelectError),
@@ -93,8 +109,13 @@ pub fn audit(options: &AuditOptions) -> Result<AuditReport, AuditError> {
         include: options.include.clone(),
         exclude: options.exclude.clone(),
     };
-    let all: Vec<_> = detectors::all().collect();
-    let plan = Plan { detectors: &all, rules: options.rules.as_deref(), today: options.today };
+    let asked = asked_detectors(options)?;
+    let plan = Plan {
+        detectors: &asked,
+        rules: options.rules.as_deref(),
+        today: options.today,
+        cache: options.cache.as_ref(),
+    };
     let mut report = plan.run(Project::read(&scope)?);
     if let Some(revision) = &options.since {
         let past = Past::read(&scope, revision)?;
@@ -103,6 +124,24 @@ pub fn audit(options: &AuditOptions) -> Result<AuditReport, AuditError> {
         }
     }
     Ok(report)
+}
+
+fn asked_detectors(options: &AuditOptions) -> Result<Vec<&'static dyn Detector>, AuditError> {
+    let named = options.detectors.iter().chain(&options.exclude_detectors);
+    if let Some(id) = named.into_iter().find(|id| detectors::by_id(id).is_none()) {
+        return Err(AuditError::UnknownDetector { id: id.clone() });
+    }
+    let is_in = |list: &[String], id: &str| list.iter().any(|listed| listed == id);
+    let is_asked = |detector: &&dyn Detector| {
+        let id = detector.metadata().id;
+        (options.detectors.is_empty() || is_in(&options.detectors, id))
+            && !is_in(&options.exclude_detectors, id)
+    };
+    Ok(detectors::all().filter(is_asked).collect())
+}
+
+fn known_detectors() -> String {
+    detectors::all().map(|detector| detector.metadata().id).collect::<Vec<_>>().join(", ")
 }
 
 /// Audits one text that was not read from a file, under the given path.
@@ -121,7 +160,7 @@ pub fn audit_text(path: &str, text: &str) -> AuditReport {
 
 /// Runs `detectors` over a project that was read.
 pub(crate) fn audit_project(project: Project, detectors: &[&dyn Detector]) -> AuditReport {
-    Plan { detectors, rules: None, today: None }.run(project)
+    Plan { detectors, rules: None, today: None, cache: None }.run(project)
 }
 
 /// What is asked of a project, whichever state of it is looked at.
@@ -129,11 +168,12 @@ struct Plan<'a> {
     detectors: &'a [&'a dyn Detector],
     rules: Option<&'a RuleSet>,
     today: Option<Date>,
+    cache: Option<&'a CacheOptions>,
 }
 
 /// What reading and asking yields, before comments in the sources are looked at: it depends on nothing but the
 /// texts and the questions.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Analysis {
     findings: Vec<Finding>,
     diagnostics: Vec<Diagnostic>,
@@ -143,8 +183,9 @@ struct Analysis {
 impl Plan<'_> {
     fn run(&self, project: Project) -> AuditReport {
         let reading = Reading::new(&project);
+        let n_off = detectors::all().count().saturating_sub(self.detectors.len());
         let Analysis { mut findings, mut diagnostics, mut stats } =
-            self.analyse(&project, &reading);
+            self.kept_or_drawn(&project, &reading);
         diagnostics.extend(project.problems.iter().map(|problem| reading.problem(problem)));
         let mut suppressed = Vec::new();
         let asked = self.asked();
@@ -153,6 +194,7 @@ impl Plan<'_> {
         }
         suppressed.sort_by_key(|suppressed| std::cmp::Reverse(suppressed.finding.severity));
         stats.suppressed = suppressed.len() as u64;
+        stats.detectors_off = n_off as u64;
         sort_diagnostics(&mut diagnostics);
         let pointed = pointed_at(&findings, &suppressed, &diagnostics);
         let sources = project
@@ -174,6 +216,21 @@ impl Plan<'_> {
                 .collect(),
             today: self.today,
         }
+    }
+
+    /// The analysis from the cache, or a new one that is kept there.
+    fn kept_or_drawn(&self, project: &Project, reading: &Reading<'_>) -> Analysis {
+        let Some(options) = self.cache else { return self.analyse(project, reading) };
+        let key = cache::Key::new(options, self, project);
+        if let Some(kept) = cache::read(options, &key) {
+            return kept;
+        }
+        let analysis = self.analyse(project, reading);
+        // After a crash the next run shall try again.
+        if !analysis.diagnostics.iter().any(|diagnostic| diagnostic.kind.is_fatal()) {
+            cache::write(options, &key, &analysis);
+        }
+        analysis
     }
 
     fn analyse(&self, project: &Project, reading: &Reading<'_>) -> Analysis {

@@ -17,4 +17,4 @@ pub mod project;
 pub mod report;
 pub mod syntax;
 
-pub use audit::{AuditError, AuditOptions, AuditReport, audit, audit_text};
+pub use audit::{AuditError, AuditOptions, AuditReport, CacheOptions, audit, audit_text};

@@ -79,6 +79,20 @@ pub(crate) struct Config {
     /// Who is told.
     #[serde(default)]
     pub notify: Vec<Notify>,
+    /// What `portcullis audit` reads, asks and reports; the guard does not look at it.
+    #[serde(default)]
+    #[cfg(feature = "audit")]
+    #[expect(
+        dead_code,
+        reason = "`audit` reads it by itself; it stands here so that the key is known"
+    )]
+    pub audit: crate::audit::settings::AuditSection,
+    /// What the auditor, which is not part of this build, would read.
+    #[serde(default)]
+    #[schemars(skip)]
+    #[cfg(not(feature = "audit"))]
+    #[expect(dead_code, reason = "it stands here so that the key is known")]
+    pub audit: serde::de::IgnoredAny,
 }
 
 /// The names of the modes, for the schema.

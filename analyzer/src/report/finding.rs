@@ -156,6 +156,9 @@ pub struct Stats {
     pub names_resolved: u64,
     /// Detectors that ran to their end.
     pub detectors: u64,
+    /// Detectors that were not asked, because the settings or the command line leave them out.
+    #[serde(default)]
+    pub detectors_off: u64,
     /// Findings left out because a comment in the source allows them.
     #[serde(default)]
     pub suppressed: u64,

@@ -1,5 +1,7 @@
 //! SARIF 2.1.0, as code scanning on GitHub shows it best.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use crate::AuditReport;
@@ -11,6 +13,10 @@ use super::{Diagnostic, DiagnosticKind, Finding, Location, Step};
 const MAX_RESULTS: usize = 5_000;
 /// GitHub shows 1,000 locations of a flow.
 const MAX_STEPS: usize = 1_000;
+/// GitHub shows 100 locations beside that of the flaw.
+const MAX_RELATED: usize = 100;
+/// GitHub shows 10 tags of a rule.
+const MAX_TAGS: usize = 10;
 
 /// The report as a SARIF log, indented, with a final newline.
 ///
@@ -27,7 +33,11 @@ pub fn sarif(report: &AuditReport, exit_code: u8) -> String {
     text
 }
 
-fn run(report: &AuditReport, exit_code: u8) -> Run {
+fn run(report: &AuditReport, exit_code: u8) -> Run<'_> {
+    let kept = &report.findings[..report.findings.len().min(MAX_RESULTS)];
+    let rules = rules(kept);
+    let index: BTreeMap<&str, usize> =
+        rules.iter().enumerate().map(|(idx, rule)| (rule.id, idx)).collect();
     let mut notifications: Vec<_> = report.diagnostics.iter().map(notification).collect();
     let n_cut = report.findings.len().saturating_sub(MAX_RESULTS);
     if n_cut > 0 {
@@ -41,12 +51,14 @@ fn run(report: &AuditReport, exit_code: u8) -> Run {
         });
     }
     let is_successful = !report.diagnostics.iter().any(|diagnostic| diagnostic.kind.is_fatal());
+    let results =
+        kept.iter().map(|finding| result(finding, index.get(finding.detector.as_str()))).collect();
     Run {
         tool: Tool {
             driver: Driver {
                 name: "portcullis",
                 semantic_version: env!("CARGO_PKG_VERSION"),
-                rules: detectors::all().map(|detector| rule(detector.metadata())).collect(),
+                rules,
             },
         },
         invocations: vec![Invocation {
@@ -55,11 +67,41 @@ fn run(report: &AuditReport, exit_code: u8) -> Run {
             tool_execution_notifications: notifications,
         }],
         column_kind: "utf16CodeUnits",
-        results: report.findings.iter().take(MAX_RESULTS).map(result).collect(),
+        results,
     }
 }
 
-fn rule(metadata: &'static Metadata) -> Rule {
+/// Every detector, and the function rules that reported something.
+fn rules(findings: &[Finding]) -> Vec<Rule<'_>> {
+    let mut rules: Vec<_> = detectors::all().map(|detector| rule(detector.metadata())).collect();
+    let known: BTreeSet<&str> = rules.iter().map(|rule| rule.id).collect();
+    let mut of_packs: BTreeMap<&str, &Finding> = BTreeMap::new();
+    for finding in findings.iter().filter(|finding| !known.contains(finding.detector.as_str())) {
+        of_packs.entry(&finding.detector).or_insert(finding);
+    }
+    rules.extend(of_packs.into_values().map(rule_of_pack));
+    rules
+}
+
+/// What a finding of a rule in a pack tells of the rule.
+fn rule_of_pack(finding: &Finding) -> Rule<'_> {
+    let why = if finding.help.is_empty() { &finding.message } else { &finding.help };
+    Rule {
+        id: &finding.detector,
+        name: finding.detector.rsplit('/').next().unwrap_or_default(),
+        short_description: Text::new(finding.message.clone()),
+        full_description: Text::new(why.clone()),
+        help: Help { text: why.clone(), markdown: why.clone() },
+        default_configuration: Configuration { level: level(finding.severity) },
+        properties: RuleProperties {
+            tags: vec!["security".to_owned()],
+            precision: finding.confidence.name(),
+            security_severity: security_severity(finding.severity),
+        },
+    }
+}
+
+fn rule(metadata: &'static Metadata) -> Rule<'static> {
     // The page test holds that every page parses.
     let page = Page::parse(metadata.doc).ok();
     let headline = page.as_ref().map(|page| page.headline.clone()).unwrap_or_default();
@@ -76,12 +118,8 @@ fn rule(metadata: &'static Metadata) -> Rule {
         help: Help { text: section("How to fix"), markdown },
         default_configuration: Configuration { level: level(metadata.severity) },
         properties: RuleProperties {
-            tags: std::iter::once("security".to_owned()).chain(swc).collect(),
-            precision: match metadata.confidence {
-                detectors::Confidence::High => "high",
-                detectors::Confidence::Medium => "medium",
-                detectors::Confidence::Low => "low",
-            },
+            tags: std::iter::once("security".to_owned()).chain(swc).take(MAX_TAGS).collect(),
+            precision: metadata.confidence.name(),
             security_severity: security_severity(metadata.severity),
         },
     }
@@ -106,7 +144,7 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-fn result(finding: &Finding) -> SarifResult {
+fn result(finding: &Finding, rule_index: Option<&usize>) -> SarifResult {
     let qualified = match (&finding.contract, &finding.function) {
         (Some(contract), Some(function)) => Some(format!("{contract}.{function}")),
         (Some(name), None) | (None, Some(name)) => Some(name.clone()),
@@ -114,20 +152,13 @@ fn result(finding: &Finding) -> SarifResult {
     };
     let logical = qualified
         .map(|fully_qualified_name| LogicalLocation { fully_qualified_name, kind: "function" });
-    let flow = |steps: &[Step]| CodeFlow {
-        thread_flows: vec![ThreadFlow {
-            locations: steps
-                .iter()
-                .take(MAX_STEPS)
-                .map(|step| FlowLocation { location: step_location(step) })
-                .collect(),
-        }],
-    };
-    let related = finding.steps.iter().filter(|step| step.location != finding.location).take(100);
+    let related =
+        finding.steps.iter().filter(|step| step.location != finding.location).take(MAX_RELATED);
+    // A single step is the flaw itself, and no way to it.
+    let is_way = finding.steps.len() > 1;
     SarifResult {
         rule_id: finding.detector.clone(),
-        rule_index: detectors::all()
-            .position(|detector| detector.metadata().id == finding.detector),
+        rule_index: rule_index.copied(),
         level: level(finding.severity),
         message: Text::new(finding.message.clone()),
         locations: vec![SarifLocation {
@@ -144,7 +175,23 @@ fn result(finding: &Finding) -> SarifResult {
             primary_location_line_hash: finding.fingerprint.clone(),
             portcullis: finding.fingerprint.clone(),
         },
-        code_flows: if finding.steps.is_empty() { Vec::new() } else { vec![flow(&finding.steps)] },
+        code_flows: is_way.then(|| code_flow(finding)).into_iter().collect(),
+        properties: ResultProperties { confidence: finding.confidence.name() },
+    }
+}
+
+/// The way of the attack: GitHub shows it as numbered steps.
+fn code_flow(finding: &Finding) -> CodeFlow {
+    let location = |(step, execution_order): (&Step, usize)| FlowLocation {
+        importance: if step.location == finding.location { "essential" } else { "important" },
+        location: step_location(step),
+        execution_order,
+    };
+    CodeFlow {
+        message: Text::new(finding.message.clone()),
+        thread_flows: vec![ThreadFlow {
+            locations: finding.steps.iter().take(MAX_STEPS).zip(1..).map(location).collect(),
+        }],
     }
 }
 
@@ -227,40 +274,40 @@ fn uri(path: &str) -> String {
 }
 
 #[derive(Serialize)]
-struct Log {
+struct Log<'a> {
     #[serde(rename = "$schema")]
     schema: &'static str,
     version: &'static str,
-    runs: Vec<Run>,
+    runs: Vec<Run<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Run {
-    tool: Tool,
+struct Run<'a> {
+    tool: Tool<'a>,
     invocations: Vec<Invocation>,
     column_kind: &'static str,
     results: Vec<SarifResult>,
 }
 
 #[derive(Serialize)]
-struct Tool {
-    driver: Driver,
+struct Tool<'a> {
+    driver: Driver<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Driver {
+struct Driver<'a> {
     name: &'static str,
     semantic_version: &'static str,
-    rules: Vec<Rule>,
+    rules: Vec<Rule<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Rule {
-    id: &'static str,
-    name: &'static str,
+struct Rule<'a> {
+    id: &'a str,
+    name: &'a str,
     short_description: Text,
     full_description: Text,
     help: Help,
@@ -341,6 +388,12 @@ struct SarifResult {
     partial_fingerprints: Fingerprints,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     code_flows: Vec<CodeFlow>,
+    properties: ResultProperties,
+}
+
+#[derive(Serialize)]
+struct ResultProperties {
+    confidence: &'static str,
 }
 
 #[derive(Serialize)]
@@ -390,6 +443,7 @@ struct Region {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CodeFlow {
+    message: Text,
     thread_flows: Vec<ThreadFlow>,
 }
 
@@ -399,8 +453,11 @@ struct ThreadFlow {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct FlowLocation {
     location: SarifLocation,
+    execution_order: usize,
+    importance: &'static str,
 }
 
 #[derive(Serialize)]

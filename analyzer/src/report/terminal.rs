@@ -173,6 +173,9 @@ pub(crate) fn summary(report: &AuditReport, elapsed: Option<Duration>, paint: Pa
     if stats.older > 0 {
         push(out, format_args!("; {} left out", counted(stats.older, "older finding")));
     }
+    if stats.detectors_off > 0 {
+        push(out, format_args!("; {} not asked", counted(stats.detectors_off, "detector")));
+    }
     if stats.files_imported > 0 {
         push(
             out,

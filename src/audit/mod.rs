@@ -1,17 +1,22 @@
 //! `portcullis audit PATH…`.
 
+mod foreign;
+pub(crate) mod settings;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use portcullis_analyzer::detectors::{self, Page, Severity};
 use portcullis_analyzer::report::{self, Date, FindingsDocument, TerminalOptions};
-use portcullis_analyzer::{AuditOptions, AuditReport};
+use portcullis_analyzer::{AuditOptions, AuditReport, CacheOptions};
 
 use crate::{platform, terminal};
+
+use settings::{DetectorId, Settings};
 
 /// Findings at or over the threshold.
 const FOUND: u8 = 1;
@@ -24,8 +29,8 @@ const FOUND: u8 = 1;
 )]
 pub(crate) struct AuditArgs {
     /// Files and folders to audit; dependencies, tests and scripts inside of them are read but not
-    /// reported on unless they are named themselves
-    #[arg(value_name = "PATH", required_unless_present = "list_detectors")]
+    /// reported on unless they are named themselves. Default: `paths` of the settings
+    #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// How to print the findings
     #[arg(long, value_enum, default_value = "terminal")]
@@ -33,15 +38,18 @@ pub(crate) struct AuditArgs {
     /// Write to a file instead of stdout
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Lightest severity that makes the exit code 1; `info` and `gas` count only when named
-    #[arg(long, value_name = "SEVERITY", default_value = "medium", value_parser = severity_parser())]
-    fail_on: Severity,
+    /// Lightest severity that makes the exit code 1 (default: medium); `info` and `gas` count only when named
+    #[arg(long, value_name = "SEVERITY", value_parser = severity_parser())]
+    fail_on: Option<Severity>,
     /// Leave out the findings that an earlier run wrote with `--format json`
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// Report only what is new since this commit of the git repository, or since the branch parted from it
     #[arg(long, value_name = "REV")]
     since: Option<String>,
+    /// Neither use results of earlier runs nor keep those of this one
+    #[arg(long)]
+    no_cache: bool,
     /// Exit with 2 if anything could not be read, found or parsed
     #[arg(long)]
     strict: bool,
@@ -51,6 +59,19 @@ pub(crate) struct AuditArgs {
     /// Do not report on files that match
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
+    /// Ask only these detectors
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    detect: Vec<String>,
+    /// Do not ask these detectors
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    exclude_detector: Vec<String>,
+    /// Settings: a `portcullis.toml` with a section `[audit]`, a `slither.config.json` or an `aderyn.toml`; default:
+    /// the nearest `portcullis.toml` at or above the current folder, inside of its repository
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Look for no settings
+    #[arg(long, conflicts_with = "config")]
+    no_config: bool,
     /// Ask the function rules of this pack too: a file, or the name of a pack that ships
     #[arg(long, value_name = "PACK")]
     rules: Vec<PathBuf>,
@@ -88,20 +109,13 @@ pub(crate) fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let started = Instant::now();
-    let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
-    let mut report = portcullis_analyzer::audit(&AuditOptions {
-        base: std::env::current_dir().context("the current folder cannot be read")?,
-        paths: args.paths,
-        include: args.include,
-        exclude: args.exclude,
-        rules: crate::rules::for_audit(&args.rules)?,
-        since: args.since,
-        today: Some(Date::of_unix_ms(platform::now_ms())),
-    })?;
+    let asked = Asked::new(&args)?;
+    let baseline = asked.baseline.as_deref().map(read_baseline).transpose()?;
+    let mut report = portcullis_analyzer::audit(&asked.options)?;
     if let Some(baseline) = &baseline {
         report.leave_out_known(baseline);
     }
-    let exit_code = exit_code(&report, args.fail_on, args.strict);
+    let exit_code = exit_code(&report, asked.fail_on, asked.strict);
     let text = match args.format {
         Format::Terminal => {
             let is_coloured = match args.color {
@@ -124,6 +138,82 @@ pub(crate) fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
         None => terminal::print(&text)?,
     }
     Ok(ExitCode::from(exit_code))
+}
+
+/// What is asked for: the command line, and below it the settings.
+struct Asked {
+    options: AuditOptions,
+    fail_on: Severity,
+    strict: bool,
+    baseline: Option<PathBuf>,
+}
+
+impl Asked {
+    fn new(args: &AuditArgs) -> anyhow::Result<Self> {
+        let folder = std::env::current_dir().context("the current folder cannot be read")?;
+        let Settings { section, base, not_taken } = if args.no_config {
+            Settings::none(&folder)
+        } else {
+            Settings::load(args.config.as_deref(), &folder)?
+        };
+        for part in not_taken {
+            terminal::say(&format!("note: not taken over from the settings: {part}"));
+        }
+        // What the command line names starts from the current folder, what the settings name from theirs.
+        let here = |path: &PathBuf| folder.join(path);
+        let there = |path: &PathBuf| base.join(path);
+        let named = |ids: &[DetectorId]| ids.iter().map(|id| id.0.clone()).collect::<Vec<_>>();
+        let paths: Vec<PathBuf> = if args.paths.is_empty() {
+            section.paths.iter().map(there).collect()
+        } else {
+            args.paths
+                .iter()
+                .map(|path| if base == folder { path.clone() } else { here(path) })
+                .collect()
+        };
+        if paths.is_empty() {
+            bail!(
+                "name a file or folder to audit, or set `paths` in the section `[audit]` of portcullis.toml"
+            );
+        }
+        let packs: Vec<PathBuf> = if args.rules.is_empty() {
+            // A name without a file of that name is that of a pack that ships.
+            let place =
+                |pack: &PathBuf| if there(pack).is_file() { there(pack) } else { pack.clone() };
+            section.rules.iter().map(place).collect()
+        } else {
+            args.rules.clone()
+        };
+        let or = |given: &[String], set: Vec<String>| {
+            if given.is_empty() { set } else { given.to_vec() }
+        };
+        Ok(Self {
+            fail_on: args.fail_on.or(section.fail_on).unwrap_or(Severity::Medium),
+            strict: args.strict || section.strict,
+            baseline: args.baseline.clone().or_else(|| section.baseline.as_ref().map(there)),
+            options: AuditOptions {
+                paths,
+                include: or(&args.include, section.include),
+                exclude: or(&args.exclude, section.exclude),
+                detectors: or(&args.detect, named(&section.detectors)),
+                exclude_detectors: or(&args.exclude_detector, named(&section.exclude_detectors)),
+                rules: crate::rules::for_audit(&packs)?,
+                since: args.since.clone(),
+                today: Some(Date::of_unix_ms(platform::now_ms())),
+                cache: if args.no_cache { None } else { cache() },
+                base,
+            },
+        })
+    }
+}
+
+/// Bytes that results of earlier audits may take.
+const MAX_CACHE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Where results of earlier audits are kept; nowhere on a system that names no place for such things.
+fn cache() -> Option<CacheOptions> {
+    let folder = platform::cache_folder()?.join("audit");
+    Some(CacheOptions { folder, program: platform::this_build()?, max_bytes: MAX_CACHE_BYTES })
 }
 
 fn read_baseline(path: &Path) -> anyhow::Result<FindingsDocument> {
