@@ -100,6 +100,7 @@ pub struct Facts<'p> {
     self_destructs: OnceLock<Vec<SelfDestructSite>>,
     hazards: OnceLock<Vec<Hazard>>,
     called: OnceLock<BTreeSet<FunctionId>>,
+    growing_lists: OnceLock<BTreeSet<StateKey>>,
 }
 
 impl std::fmt::Debug for Facts<'_> {
@@ -151,6 +152,7 @@ impl<'p> Facts<'p> {
             self_destructs: OnceLock::new(),
             hazards: OnceLock::new(),
             called: OnceLock::new(),
+            growing_lists: OnceLock::new(),
         }
     }
 
@@ -265,21 +267,7 @@ impl<'p> Facts<'p> {
 
     /// Variables that a stranger can set to a value of their choice.
     fn open_variables(&self) -> &BTreeSet<StateKey> {
-        self.open_variables.get_or_init(|| {
-            let mut open = BTreeSet::new();
-            loop {
-                let before = open.len();
-                for write in self.summaries().iter().flat_map(|summary| &summary.writes) {
-                    let is_free = write.is_callers && (!write.is_one_shot || write.is_keyed);
-                    if is_free && !is_guarded(&write.guard, &open) {
-                        open.insert(write.variable.clone());
-                    }
-                }
-                if open.len() == before {
-                    return open;
-                }
-            }
-        })
+        self.open_variables.get_or_init(|| opened_by(self.summaries().iter()))
     }
 
     /// Variables that a stranger can change in any way.
@@ -289,6 +277,20 @@ impl<'p> Facts<'p> {
             self.summaries()
                 .iter()
                 .flat_map(|summary| &summary.writes)
+                .filter(|write| !is_guarded(&write.guard, open))
+                .map(|write| write.variable.clone())
+                .collect()
+        })
+    }
+
+    /// Lists that a stranger can make longer, again and again.
+    fn growing_lists(&self) -> &BTreeSet<StateKey> {
+        self.growing_lists.get_or_init(|| {
+            let open = self.open_variables();
+            self.summaries()
+                .iter()
+                .flat_map(|summary| &summary.writes)
+                .filter(|write| write.is_growth && !write.is_one_shot)
                 .filter(|write| !is_guarded(&write.guard, open))
                 .map(|write| write.variable.clone())
                 .collect()
@@ -353,6 +355,23 @@ impl<'p> Facts<'p> {
             finding.contracts.dedup();
         }
         out
+    }
+}
+
+/// Variables that a stranger can set to a value of their choice through the given entry points.
+fn opened_by<'s>(summaries: impl Iterator<Item = &'s Summary> + Clone) -> BTreeSet<StateKey> {
+    let mut open = BTreeSet::new();
+    loop {
+        let before = open.len();
+        for write in summaries.clone().flat_map(|summary| &summary.writes) {
+            let is_free = write.is_callers && (!write.is_one_shot || write.is_keyed);
+            if is_free && !is_guarded(&write.guard, &open) {
+                open.insert(write.variable.clone());
+            }
+        }
+        if open.len() == before {
+            return open;
+        }
     }
 }
 

@@ -55,6 +55,12 @@ pub(crate) struct Write {
     pub(crate) is_chosen: bool,
     /// What is written can be an account.
     pub(crate) is_account: bool,
+    /// The way to it asks for state that the same run changes: an initialiser, a step of a procedure.
+    pub(crate) is_step: bool,
+    /// A list gets longer.
+    pub(crate) is_growth: bool,
+    /// It is the caller, as they are.
+    pub(crate) is_sender: bool,
     /// It stands under a key: what can happen once can happen once for each key.
     pub(crate) is_keyed: bool,
     pub(crate) span: Span,
@@ -134,6 +140,8 @@ pub(crate) struct Summary {
     pub(crate) hazards: Vec<Candidate>,
     pub(crate) ether: Ether,
     pub(crate) loops: Vec<LoopHere>,
+    /// Tokens are taken from whoever calls.
+    pub(crate) takes_tokens: bool,
     /// Some of what runs could not be read, resolved or put in place.
     pub(crate) is_partial: bool,
     pub(crate) statements: usize,
@@ -154,6 +162,7 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
         hazards: Vec::new(),
         ether: Ether::default(),
         loops: Vec::new(),
+        takes_tokens: false,
         is_partial: view.is_truncated || view.body.is_partial,
         statements: 0,
     };
@@ -199,6 +208,11 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                 let site = site(program, view, statement);
                 let places = entry.accessed(at);
                 let is_account = places.iter().any(|place| holds_account(&entry.type_at(place)));
+                let is_step = is_callers && work.is_step(at);
+                let is_growth =
+                    places.iter().any(|place| place.path.last() == Some(&AbsoluteKey::Length))
+                        && entry.program.text(statement.span).contains("push");
+                let is_sender = entry.canonical(value) == Operand::Environment(Environment::Sender);
                 let is_keyed = places
                     .iter()
                     .any(|place| place.path.iter().any(|key| matches!(key, AbsoluteKey::Index(_))));
@@ -211,6 +225,9 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                         is_chosen,
                         is_account,
                         is_keyed,
+                        is_growth,
+                        is_step,
+                        is_sender,
                         span: site.span,
                         function: site.function,
                         path: site.path.clone(),
@@ -221,6 +238,10 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                 if matches!(call.kind, CallKind::Unresolved(_)) {
                     summary.is_partial = true;
                 }
+                summary.takes_tokens |= is_transfer_from(call)
+                    && call.args.first().is_some_and(|from| {
+                        entry.canonical(from) == Operand::Environment(Environment::Sender)
+                    });
                 if call.kind == CallKind::SelfDestruct {
                     let beneficiary = call
                         .args
@@ -271,6 +292,12 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
     summary.loops = work.loops();
     (summary.hazards, summary.ether) = work.hazards(&summary);
     summary
+}
+
+/// The call that the standards of tokens fix for taking tokens of somebody who allowed it.
+pub(super) fn is_transfer_from(call: &Call) -> bool {
+    matches!(&call.kind, CallKind::External { name, .. } if name == "transferFrom" || name == "safeTransferFrom")
+        && call.args.len() >= 3
 }
 
 /// The place in a contract that is to blame.
@@ -540,7 +567,7 @@ impl<'e, 'a> Work<'e, 'a> {
 
     /// Narrows a callee that the caller chooses to those on the contract's own list: the way to the call asks,
     /// and undoes everything otherwise, for what the contract keeps under the very account.
-    fn listed(&self, at: At, call: &Call, callee: Callee) -> Callee {
+    pub(super) fn listed(&self, at: At, call: &Call, callee: Callee) -> Callee {
         let (Callee::Stranger, Some(account)) = (&callee, &call.callee) else { return callee };
         let entry = self.entry;
         let chosen = Origin::of(entry, account, false);
@@ -567,6 +594,20 @@ impl<'e, 'a> Work<'e, 'a> {
             }
         }
         if keys.is_empty() { callee } else { Callee::Listed(keys) }
+    }
+
+    /// Whether the way to the statement depends on state that the view changes.
+    fn is_step(&self, at: At) -> bool {
+        let entry = self.entry;
+        let asked: BTreeSet<StateKey> = self
+            .controllers(at.block)
+            .iter()
+            .flat_map(|block| entry.loaded_state(&self.condition_bits(*block)))
+            .collect();
+        entry.statements().any(|(store, statement)| {
+            matches!(statement.kind, StatementKind::Store { .. })
+                && roots(entry, store).iter().any(|key| asked.contains(key))
+        })
     }
 
     pub(super) fn guard(&mut self, at: At) -> Guard {

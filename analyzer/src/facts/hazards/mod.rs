@@ -4,9 +4,13 @@
 //! entry points of the contract.
 
 mod arithmetic;
+mod authority;
 mod chance;
 mod comparisons;
+mod loops;
 mod money;
+mod reach;
+mod signatures;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,6 +71,28 @@ pub enum HazardKind {
     ExactBalance,
     /// Chance made of what the block's producer knows.
     WeakChance,
+    /// A loop over a list that anyone can make longer.
+    UnboundedLoop,
+    /// A call in a loop whose failure undoes all rounds.
+    CallInLoop,
+    /// The same storage is written in every round of a loop.
+    WriteInLoop,
+    /// The length of a list in storage is read in every round of a loop.
+    LengthInLoop,
+    /// All that a stranger's contract answers is copied, although its gas was limited.
+    ReturnBomb,
+    /// A privileged write without a check of who calls.
+    OpenAuthority,
+    /// A signature that can be used again.
+    SignatureReplay,
+    /// The account recovered from a signature may be the zero account.
+    ZeroSigner,
+    /// A call whose target and data the caller chooses.
+    ArbitraryCall,
+    /// Tokens taken from an account that the caller chooses, after a permit that a token may ignore.
+    PermitFromChosen,
+    /// What a pool or a lender calls back can be called by anyone.
+    OpenCallback,
 }
 
 /// A statement that does harm, and how it is reached.
@@ -102,6 +128,18 @@ pub(crate) struct Candidate {
     /// The harm needs a stranger who can write this state; empty where the caller chooses directly.
     needs_open: Vec<StateKey>,
     detail: String,
+    /// What else the contract must do for harm to come of it.
+    needs: Need,
+}
+
+/// What other entry points of the contract must do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    Nothing,
+    /// Let anyone make a list longer.
+    GrowingList,
+    /// Take tokens from their callers, who must have allowed that.
+    Allowances,
 }
 
 /// How ether moves in one entry point.
@@ -135,6 +173,7 @@ impl Work<'_, '_> {
             guard,
             needs_open: needs_open.unwrap_or_default(),
             detail: String::new(),
+            needs: Need::Nothing,
         });
     }
 
@@ -156,6 +195,7 @@ impl Work<'_, '_> {
             guard: None,
             needs_open: Vec::new(),
             detail,
+            needs: Need::Nothing,
         });
     }
 
@@ -165,6 +205,7 @@ impl Work<'_, '_> {
         self.arithmetic(&mut out);
         self.comparisons(&mut out);
         self.chance(&mut out);
+        self.zero_signers(&mut out);
         out
     }
 
@@ -218,8 +259,16 @@ impl Facts<'_> {
             let siblings = &ether[&summary.contract];
             for one in &summary.hazards {
                 let is_guarded = one.guard.as_ref().is_some_and(|guard| is_guarded(guard, open));
-                let is_open = one.needs_open.is_empty()
-                    || one.needs_open.iter().any(|key| self.open_accounts().contains(key));
+                let is_open = match one.needs {
+                    Need::GrowingList => {
+                        one.needs_open.iter().any(|key| self.growing_lists().contains(key))
+                    }
+                    Need::Allowances => siblings.iter().any(|other| other.takes_tokens),
+                    Need::Nothing => {
+                        one.needs_open.is_empty()
+                            || one.needs_open.iter().any(|key| self.open_accounts().contains(key))
+                    }
+                };
                 let has_company = match one.kind {
                     // Ether that only passes through is nobody's.
                     HazardKind::EtherToChosen => siblings
@@ -236,6 +285,7 @@ impl Facts<'_> {
             }
         }
         self.find_upgrades(&mut add);
+        self.find_open_authority(&mut add);
         self.find_initialisers(&mut add);
         for (contract, summaries) in &ether {
             let is_whole = summaries.iter().all(|summary| !summary.is_partial)

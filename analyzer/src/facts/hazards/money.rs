@@ -43,6 +43,9 @@ impl Work<'_, '_> {
             ether.comes_in = !self.guard(exit).is_guarded;
         }
         self.origin_checks(&mut out);
+        self.loop_costs(&mut out);
+        self.replays(&mut out);
+        self.reach(summary, &mut out);
         out.extend(self.flaws());
         (out, ether)
     }
@@ -147,9 +150,12 @@ impl Work<'_, '_> {
                 && !origin.sender
                 && !origin.params.is_empty()
                 && !self.is_held_back(at, from)
-                && !self.has_permit(at, from)
             {
-                self.push(HazardKind::TokensFromChosen, at, statement, Some(Vec::new()), out);
+                if !self.has_permit(at, from) {
+                    self.push(HazardKind::TokensFromChosen, at, statement, Some(Vec::new()), out);
+                } else if self.has_standard_permit(at, call, from) {
+                    self.push(HazardKind::PermitFromChosen, at, statement, Some(Vec::new()), out);
+                }
             }
         }
     }
@@ -227,7 +233,7 @@ impl Work<'_, '_> {
         self.conditions(at.block).iter().any(|origin| origin.value)
     }
 
-    fn conditions(&self, block: NodeIndex) -> Vec<Origin> {
+    pub(super) fn conditions(&self, block: NodeIndex) -> Vec<Origin> {
         let graph = &self.entry.view.body.graph;
         // What is decided after the statement decides, in a loop, only about the next round.
         let after = self.forward(block);
@@ -244,7 +250,7 @@ impl Work<'_, '_> {
     /// Something other than authority keeps strangers from choosing `what` freely: everything is undone
     /// afterwards, it happens once, it runs only inside of another contract's storage, or what they chose is
     /// compared with what the contract or another one knows.
-    fn is_held_back(&mut self, at: At, what: &Operand) -> bool {
+    pub(super) fn is_held_back(&mut self, at: At, what: &Operand) -> bool {
         if !self.ends_well(at.block) || self.is_one_shot(at) || self.is_claimed(at) {
             return true;
         }
@@ -286,7 +292,7 @@ impl Work<'_, '_> {
         })
     }
 
-    fn is_zero(&self, operand: &Operand) -> bool {
+    pub(super) fn is_zero(&self, operand: &Operand) -> bool {
         matches!(self.entry.canonical(operand), Operand::Constant(constant)
             if constant_value(self.entry.program, &constant) == Some(Known::Number(U256::ZERO)))
     }

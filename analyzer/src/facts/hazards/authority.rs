@@ -1,0 +1,85 @@
+//! Writes of what is privileged elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::HazardKind;
+use crate::facts::entry::StateKey;
+use crate::facts::summary::Summary;
+use crate::facts::{Facts, is_guarded, opened_by};
+use crate::hir::{ContractId, FunctionId};
+use crate::syntax::Span;
+
+impl Facts<'_> {
+    /// Writes by anyone of what other functions of the contract let only a chosen account write, or of who that
+    /// account is.
+    pub(super) fn find_open_authority(
+        &self,
+        add: &mut impl FnMut(&Summary, HazardKind, FunctionId, Span, &[Span], &str),
+    ) {
+        let mut contracts: BTreeMap<ContractId, Vec<&Summary>> = BTreeMap::new();
+        for summary in self.summaries() {
+            contracts.entry(summary.contract).or_default().push(summary);
+        }
+        for summaries in contracts.values() {
+            // What another contract of the same base leaves open is that contract's.
+            let open = opened_by(summaries.iter().copied());
+            let (mut privileged, mut authority) = (BTreeSet::new(), BTreeSet::new());
+            for summary in summaries {
+                for write in &summary.writes {
+                    // Who is let in by state that anyone can write is let in by nothing; the state is the flaw.
+                    if write.guard.is_guarded {
+                        authority.extend(&write.guard.rests_on);
+                        if is_guarded(&write.guard, &open) {
+                            privileged.insert((&write.variable, summary.function));
+                        }
+                    }
+                }
+                let guards = summary
+                    .calls
+                    .iter()
+                    .map(|call| &call.guard)
+                    .chain(summary.destructs.iter().map(|site| &site.guard));
+                authority.extend(guards.flat_map(|guard| &guard.rests_on));
+            }
+            for summary in summaries.iter().filter(|summary| !summary.is_partial) {
+                for write in &summary.writes {
+                    if write.is_one_shot
+                        || write.is_keyed
+                        || write.is_step
+                        || is_guarded(&write.guard, &open)
+                    {
+                        continue;
+                    }
+                    let is_authority = authority.contains(&write.variable)
+                        && write.is_account
+                        && (write.is_chosen || write.is_sender);
+                    let is_privileged = write.is_chosen
+                        && privileged.iter().any(|(variable, function)| {
+                            **variable == write.variable && *function != summary.function
+                        });
+                    if is_authority || is_privileged {
+                        let detail = self.name_of(&write.variable);
+                        add(
+                            summary,
+                            HazardKind::OpenAuthority,
+                            write.function,
+                            write.span,
+                            &write.path,
+                            &detail,
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    fn name_of(&self, key: &StateKey) -> String {
+        match key {
+            StateKey::Variable(id, field) => {
+                let name = &self.program.variable(*id).name;
+                field.as_ref().map_or_else(|| name.clone(), |field| format!("{name}.{field}"))
+            }
+            StateKey::Slot(..) => "a storage slot".to_owned(),
+        }
+    }
+}
