@@ -83,29 +83,25 @@ impl Work<'_, '_> {
         let entry = self.entry;
         let function = entry.program.function(entry.view.function);
         let types: Vec<&Type> = function.params.iter().map(|param| &param.ty).collect();
-        let is_callback = match (function.name.as_str(), types.as_slice()) {
+        let is_callback = matches!(
+            (function.name.as_str(), types.as_slice()),
             (
                 "uniswapV3SwapCallback" | "pancakeV3SwapCallback" | "algebraSwapCallback",
                 [Type::Int(256), Type::Int(256), Type::Bytes],
-            )
-            | (
+            ) | (
                 "uniswapV3FlashCallback" | "uniswapV3MintCallback" | "pancakeV3FlashCallback",
                 [Type::Uint(256), Type::Uint(256), Type::Bytes],
-            )
-            | (
+            ) | (
                 "uniswapV2Call" | "pancakeCall",
                 [Type::Address, Type::Uint(256), Type::Uint(256), Type::Bytes],
-            )
-            | (
+            ) | (
                 "onFlashLoan",
                 [Type::Address, Type::Address, Type::Uint(256), Type::Uint(256), Type::Bytes],
-            )
-            | (
+            ) | (
                 "executeOperation",
                 [Type::Address, Type::Uint(256), Type::Uint(256), Type::Address, Type::Bytes],
-            ) => true,
-            _ => false,
-        };
+            )
+        );
         if !is_callback {
             return;
         }
