@@ -1,6 +1,8 @@
 //! Generators: everything committed that a program wrote can be written again, and compared.
 
 mod corpus;
+mod coverage;
+mod packages;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -20,7 +22,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   recording    write the recording that the demo plays
   all          all of these
   check        all of these, and fail if anything differs from what is committed
-  corpus       audit published code bases (fetched with npm) and print a table";
+  corpus       audit published code bases (fetched with npm) and print a table
+  coverage     measure how much of them is read and resolved, and write docs/coverage.md";
 
 fn main() -> ExitCode {
     let argument = std::env::args().nth(1);
@@ -30,6 +33,9 @@ fn main() -> ExitCode {
         Some("recording") => recording(),
         Some("all") => all(),
         Some("check") => check(),
+        Some("coverage") => {
+            coverage::run(&root(), &root().join(".parts/corpus"), &root().join("docs/coverage.md"))
+        }
         Some("corpus") => {
             built().and_then(|program| corpus::run(&program, &root().join(".parts/corpus")))
         }

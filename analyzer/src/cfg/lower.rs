@@ -57,6 +57,7 @@ impl<'p> Lowerer<'p> {
             is_unchecked: false,
             memory: None,
             yul_functions: Vec::new(),
+            labels: Vec::new(),
             leave_targets: Vec::new(),
             is_partial: false,
             noted: Vec::new(),
@@ -91,6 +92,8 @@ pub(crate) struct Lowerer<'p> {
     /// Memory as assembly sees it, as one value.
     pub(crate) memory: Option<LocalId>,
     pub(crate) yul_functions: Vec<BTreeMap<String, super::yul::YulFunction>>,
+    /// Where the labels of each assembly block stand.
+    pub(crate) labels: Vec<BTreeMap<String, NodeIndex>>,
     /// Where `leave` goes in each assembly function being lowered.
     pub(crate) leave_targets: Vec<NodeIndex>,
     pub(crate) is_partial: bool,

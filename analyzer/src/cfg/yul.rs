@@ -52,9 +52,16 @@ impl Lowerer<'_> {
         }
         self.names.push(BTreeMap::new());
         self.open_functions(block);
+        let labels = block.statements.iter().filter_map(|statement| match &statement.kind {
+            YulStmtKind::Label(name) => Some(name.text.clone()),
+            _ => None,
+        });
+        let labels = labels.map(|name| (name, self.b.block())).collect();
+        self.labels.push(labels);
         for statement in &block.statements {
             self.yul_stmt(statement);
         }
+        self.labels.pop();
         self.look_at_uncalled();
         self.yul_functions.pop();
         self.names.pop();
@@ -134,6 +141,11 @@ impl Lowerer<'_> {
             }
             YulStmtKind::Switch(value, cases) => self.yul_switch(value, cases),
             YulStmtKind::Function { .. } => {}
+            YulStmtKind::Label(name) => {
+                if let Some(&here) = self.labels.last().and_then(|labels| labels.get(&name.text)) {
+                    self.b.goto(here);
+                }
+            }
             YulStmtKind::Leave => match self.loops_leave() {
                 Some(target) => self.b.jump(target),
                 None => self.b.end(End::Return),
@@ -299,6 +311,25 @@ impl Lowerer<'_> {
         wanted: usize,
         span: Span,
     ) -> Vec<Operand> {
+        if let ("jump" | "jumpi", Some(YulExprKind::Path(label))) =
+            (name.text.as_str(), args.first().map(|arg| &arg.kind))
+            && let [label] = label.as_slice()
+            && let Some(target) =
+                self.labels.iter().rev().find_map(|labels| labels.get(&label.text).copied())
+        {
+            self.note_name(name.span, true);
+            self.note_name(label.span, true);
+            match args.get(1) {
+                Some(condition) => {
+                    let operand = self.yul_expr(condition);
+                    let next = self.b.block();
+                    self.b.branch(operand, target, next, condition.span);
+                    self.b.at = next;
+                }
+                None => self.b.jump(target),
+            }
+            return Vec::new();
+        }
         // Arguments are evaluated from the last to the first.
         let mut operands: Vec<_> = args.iter().rev().map(|arg| self.yul_expr(arg)).collect();
         operands.reverse();

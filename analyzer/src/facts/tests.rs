@@ -827,3 +827,68 @@ fn every_name_counts_and_a_name_of_unknown_type_is_unresolved() {
     assert_eq!(facts.coverage().names - facts.coverage().resolved_names, 7);
     assert_eq!(facts.coverage().names, 12);
 }
+
+#[test]
+fn the_order_of_files_changes_no_answer() {
+    let files = [
+        (
+            "a.sol",
+            "import \"b.sol\"; contract A is B { function pay(address payable to) external only { to.transfer(total); all(); } }",
+        ),
+        (
+            "b.sol",
+            "import {Base as Root} from \"c.sol\"; abstract contract B is Root { uint total; function add() external payable { total += msg.value; } function all() internal { for (uint i; i < users.length; i++) { (bool ok, ) = users[i].call(\"\"); require(ok); total--; } } }",
+        ),
+        (
+            "c.sol",
+            "abstract contract Base { address owner = msg.sender; address[] users; modifier only() { require(msg.sender == owner); _; } function join() external { users.push(msg.sender); } }",
+        ),
+        (
+            "d.sol",
+            "import * as all from \"a.sol\"; contract D is all.A { function kill() external { selfdestruct(payable(msg.sender)); } }",
+        ),
+    ];
+    let answers =
+        |files: &[(&str, &str)]| {
+            let (program, diagnostics) = project(files);
+            assert_eq!(diagnostics, []);
+            let facts = Facts::new(&program);
+            let place = |span: Span| {
+                let source = program.source(span.file).expect("it has a source");
+                format!("{}:{}..{}", source.path.display(), span.start, span.end)
+            };
+            let mut out: Vec<String> = facts
+                .function_tables(&dictionary())
+                .into_iter()
+                .map(|(entry, table)| {
+                    format!(
+                        "{} {} {table:?}",
+                        program.contract_name(entry.contract),
+                        program.function_name(entry.function)
+                    )
+                })
+                .collect();
+            out.extend(facts.reentrancies().iter().map(|found| place(found.call_span)));
+            out.extend(facts.self_destructs().iter().map(|found| place(found.span)));
+            out.extend(facts.loops().iter().map(|found| {
+                format!("{} {:?} {:?}", place(found.span), found.bound, found.variable)
+            }));
+            out.extend(facts.call_graph().sites().iter().map(|site| {
+                let mut targets: Vec<_> =
+                    site.targets.iter().map(|id| program.function_name(*id)).collect();
+                targets.sort();
+                format!("{} {:?} {targets:?}", place(site.span), site.form)
+            }));
+            out.sort();
+            out
+        };
+    let expected = answers(&files);
+    assert!(expected.len() > 10, "{expected:#?}");
+    for turn in 1..files.len() {
+        let mut turned = files;
+        turned.rotate_left(turn);
+        assert_eq!(answers(&turned), expected);
+        turned.reverse();
+        assert_eq!(answers(&turned), expected);
+    }
+}

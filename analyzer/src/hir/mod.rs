@@ -248,6 +248,11 @@ impl Program {
         self.contract(id).name_span
     }
 
+    /// A contract and its bases, most derived first, as C3 orders them.
+    pub fn linearisation(&self, id: ContractId) -> &[ContractId] {
+        &self.contract(id).linearisation
+    }
+
     /// The span of a whole contract.
     pub fn contract_span(&self, id: ContractId) -> Span {
         self.contract(id).span

@@ -308,7 +308,10 @@ impl Walk<'_> {
                     self.yul_block(body);
                 }
             }
-            YulStmtKind::Leave | YulStmtKind::Break | YulStmtKind::Continue => {}
+            YulStmtKind::Leave
+            | YulStmtKind::Break
+            | YulStmtKind::Continue
+            | YulStmtKind::Label(_) => {}
         }
     }
 

@@ -375,12 +375,24 @@ pub(crate) enum YulStmtKind {
     Assign(Vec<Vec<Name>>, YulExpr),
     Call(YulExpr),
     If(YulExpr, YulBlock),
-    For { init: YulBlock, condition: YulExpr, post: YulBlock, body: YulBlock },
+    For {
+        init: YulBlock,
+        condition: YulExpr,
+        post: YulBlock,
+        body: YulBlock,
+    },
     Switch(YulExpr, Vec<(Option<YulExpr>, YulBlock)>),
-    Function { name: Name, params: Vec<Name>, returns: Vec<Name>, body: YulBlock },
+    Function {
+        name: Name,
+        params: Vec<Name>,
+        returns: Vec<Name>,
+        body: YulBlock,
+    },
     Leave,
     Break,
     Continue,
+    /// A place to jump to, in the old dialect.
+    Label(Name),
     Error,
 }
 

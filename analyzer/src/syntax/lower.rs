@@ -666,10 +666,28 @@ impl Lowerer<'_> {
 
     fn yul_block(&self, block: &pt::YulBlock) -> YulBlock {
         let span = self.span(&block.loc);
+        let mut statements: Vec<_> =
+            block.statements.iter().map(|statement| self.yul_stmt(statement)).collect();
+        self.put_labels(span, &mut statements);
         YulBlock {
-            statements: block.statements.iter().map(|statement| self.yul_stmt(statement)).collect(),
+            statements,
             is_opaque: self.recovered.broken_bodies.contains(&(span.start as usize)),
             span,
+        }
+    }
+
+    /// Puts the labels that stand directly in a block between its statements.
+    fn put_labels(&self, block: Span, statements: &mut Vec<YulStmt>) {
+        let labels = &self.recovered.labels;
+        let range = block.range();
+        let first = labels.partition_point(|(start, _)| *start < range.start);
+        for &(start, end) in labels[first..].iter().take_while(|(_, end)| *end <= range.end) {
+            let span = Span::new(self.file, start, end);
+            let at = statements.partition_point(|statement| statement.span.end <= span.start);
+            if statements.get(at).is_none_or(|next| !next.span.contains(&span)) {
+                let name = Name { text: span.text(self.text).to_owned(), span };
+                statements.insert(at, YulStmt { kind: YulStmtKind::Label(name), span });
+            }
         }
     }
 
@@ -707,10 +725,26 @@ impl Lowerer<'_> {
                 returns: item.returns.iter().map(|param| self.name(&param.id)).collect(),
                 body: self.yul_block(&item.body),
             },
-            pt::YulStatement::FunctionCall(call) => YulStmtKind::Call(self.yul_call(call)),
+            pt::YulStatement::FunctionCall(call) => match self.popped(span) {
+                Some(name) => YulStmtKind::Assign(vec![vec![name]], self.yul_call(call)),
+                None => YulStmtKind::Call(self.yul_call(call)),
+            },
             pt::YulStatement::Error(_) => YulStmtKind::Error,
         };
         YulStmt { kind, span }
+    }
+
+    /// The name that takes the value of a statement, in the `value =: name` of the old dialect.
+    fn popped(&self, statement: Span) -> Option<Name> {
+        let pops = &self.recovered.pops;
+        let end = statement.range().end;
+        let next = pops.partition_point(|(operator, ..)| *operator < end);
+        let &(operator, start, end_of_name) = pops.get(next)?;
+        let between = self.text.get(end..operator)?;
+        between.trim().is_empty().then(|| {
+            let span = Span::new(self.file, start, end_of_name);
+            Name { text: span.text(self.text).to_owned(), span }
+        })
     }
 
     fn yul_case(&self, case: &pt::YulSwitchOptions) -> (Option<YulExpr>, YulBlock) {

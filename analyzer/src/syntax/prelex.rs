@@ -43,6 +43,10 @@ pub(crate) struct Prelexed {
     pub(crate) pragmas: Vec<(usize, usize)>,
     /// Offsets of the opening parenthesis of each `var (a, b)`, whose `var` is blanked.
     pub(crate) var_tuples: BTreeSet<usize>,
+    /// The names of the labels of assembly, which are blanked, in order.
+    pub(crate) labels: Vec<(usize, usize)>,
+    /// Where each `=: name` of assembly starts, and where its name does, and ends; all of it is blanked.
+    pub(crate) pops: Vec<(usize, usize, usize)>,
     /// The expressions of `layout at`.
     pub(crate) layouts: Vec<(usize, usize)>,
     /// Innermost last among those that contain each other.
@@ -97,6 +101,8 @@ pub(crate) fn prelex(text: &str) -> Prelexed {
             masked: text.as_bytes().to_vec(),
             pragmas: Vec::new(),
             var_tuples: BTreeSet::new(),
+            labels: Vec::new(),
+            pops: Vec::new(),
             layouts: Vec::new(),
             regions: Vec::new(),
         },
@@ -344,9 +350,11 @@ impl Prelexer<'_> {
     /// Loose assembly: `=: x` and `name :=` of old dialects. Returns whether two tokens were consumed.
     fn assembly_punctuation(&mut self, at: usize) -> bool {
         if self.is_punct(at, b'=') && self.is_punct(at + 1, b':') && self.adjacent(at) {
-            // `=: x` pops the stack into `x`: what was computed is unknown, the assignment is not.
+            // `=: x` takes what the expression before it left.
             let end = if self.is_word(at + 2) {
-                self.tokens[at + 2].end
+                let name = self.tokens[at + 2];
+                self.out.pops.push((self.tokens[at].start, name.start, name.end));
+                name.end
             } else {
                 self.tokens[at + 1].end
             };
@@ -363,7 +371,9 @@ impl Prelexer<'_> {
                 || matches!(self.word_at(at - 1), "let")
                 || self.is_punct(at - 1, b','));
         if self.is_punct(at + 1, b':') && !self.is_punct(at + 2, b'=') && !is_typed {
-            blank(&mut self.out.masked, self.tokens[at].start, self.tokens[at + 1].end);
+            let name = self.tokens[at];
+            self.out.labels.push((name.start, name.end));
+            blank(&mut self.out.masked, name.start, self.tokens[at + 1].end);
         }
     }
 

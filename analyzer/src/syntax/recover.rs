@@ -15,6 +15,10 @@ pub(crate) struct Recovered {
     /// Opening braces of bodies and assembly blocks whose content was blanked.
     pub(crate) broken_bodies: BTreeSet<usize>,
     pub(crate) var_tuples: BTreeSet<usize>,
+    /// The names of the labels of assembly.
+    pub(crate) labels: Vec<(usize, usize)>,
+    /// Each `=: name` of assembly: its start, and the name.
+    pub(crate) pops: Vec<(usize, usize, usize)>,
     /// The expressions of `layout at`, which are blank in what the parser saw.
     pub(crate) layouts: Vec<(usize, usize)>,
 }
@@ -55,6 +59,8 @@ pub(crate) fn parse(prelexed: Prelexed, text: &str, file: FileId) -> Recovered {
         diagnostics,
         broken_bodies: recovery.broken_bodies,
         var_tuples: prelexed.var_tuples,
+        labels: prelexed.labels,
+        pops: prelexed.pops,
         layouts: prelexed.layouts,
     }
 }

@@ -163,7 +163,8 @@ fn in_assembly(block: &YulBlock, visit: &mut dyn FnMut(Span)) {
                 }
             }
             YulStmtKind::Function { body, .. } => in_assembly(body, visit),
-            YulStmtKind::Leave
+            YulStmtKind::Label(_)
+            | YulStmtKind::Leave
             | YulStmtKind::Break
             | YulStmtKind::Continue
             | YulStmtKind::Error => {}

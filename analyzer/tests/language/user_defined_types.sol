@@ -1,0 +1,6 @@
+pragma solidity ^0.8.20;
+type Price is uint128;
+using {add as +, isNone} for Price global;
+function add(Price a, Price b) pure returns (Price) { return Price.wrap(Price.unwrap(a) + Price.unwrap(b)); }
+function isNone(Price a) pure returns (bool) { return Price.unwrap(a) == 0; }
+contract C { Price last; function f(Price p) external returns (bool) { last = last + p; return last.isNone(); } }
