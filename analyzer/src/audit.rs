@@ -14,6 +14,7 @@ use crate::detectors::function_rules;
 use crate::detectors::{self, Detector};
 use crate::facts::Facts;
 use crate::hir::{Program, Source};
+use crate::inspect::Pictures;
 use crate::project::{HistoryError, Past, Project, ProjectFile, ProjectOptions, SelectError};
 use crate::report::{
     Asked, Date, Diagnostic, DiagnosticKind, Finding, Stats, Suppressed, suppress,
@@ -46,6 +47,8 @@ pub struct AuditOptions {
     pub since: Option<String>,
     /// The day of the audit, from which on suppressions with an earlier end count no longer; without it none ends.
     pub today: Option<Date>,
+    /// Whether to draw the function of each finding, for [`crate::report::html`].
+    pub has_pictures: bool,
     /// Where results of earlier audits are kept; without it everything is computed.
     pub cache: Option<CacheOptions>,
 }
@@ -63,6 +66,8 @@ pub struct AuditReport {
     pub stats: Stats,
     /// The texts that findings and diagnostics point into, by path as shown.
     pub sources: BTreeMap<String, Arc<str>>,
+    /// The control flow around findings as SVG, by path as shown and fingerprint, where it was asked for.
+    pub pictures: BTreeMap<(String, String), String>,
 }
 
 /// Options that cannot be used.
@@ -91,7 +96,25 @@ impl AuditReport {
     pub fn has_failed(&self) -> bool {
         self.diagnostics.iter().any(|diagnostic| diagnostic.kind.is_fatal())
     }
+
+    /// Draws the functions of the heaviest findings. What cannot be drawn has no picture.
+    fn draw(&mut self, project: &Project) {
+        let Ok((program, _)) = program_of(project) else { return };
+        let drawn = detectors::contained(|| {
+            let mut pictures = Pictures::new(&program);
+            let mut drawn = BTreeMap::new();
+            for finding in self.findings.iter().take(MAX_PICTURES) {
+                let key = (finding.location.path.clone(), finding.fingerprint.clone());
+                drawn.extend(pictures.draw(finding).map(|picture| (key, picture)));
+            }
+            drawn
+        });
+        self.pictures = drawn.unwrap_or_default();
+    }
 }
+
+/// Findings whose function is drawn; a report of more is read as a list.
+const MAX_PICTURES: usize = 200;
 
 /// Audits Solidity sources.
 ///
@@ -116,12 +139,17 @@ pub fn audit(options: &AuditOptions) -> Result<AuditReport, AuditError> {
         today: options.today,
         cache: options.cache.as_ref(),
     };
-    let mut report = plan.run(Project::read(&scope)?);
+    let project = Project::read(&scope)?;
+    let drawn = options.has_pictures.then(|| project.clone());
+    let mut report = plan.run(project);
     if let Some(revision) = &options.since {
         let past = Past::read(&scope, revision)?;
         if !past.options().paths.is_empty() {
             report.leave_out_older(plan.run(Project::read(past.options())?), revision);
         }
+    }
+    if let Some(project) = drawn {
+        report.draw(&project);
     }
     Ok(report)
 }
@@ -203,7 +231,7 @@ impl Plan<'_> {
             .filter(|file| pointed.contains(&file.shown))
             .map(|file| (file.shown, file.text))
             .collect();
-        AuditReport { findings, suppressed, diagnostics, stats, sources }
+        AuditReport { findings, suppressed, diagnostics, stats, sources, pictures: BTreeMap::new() }
     }
 
     fn asked(&self) -> Asked<'_> {

@@ -93,6 +93,8 @@ enum Format {
     Sarif,
     /// For a comment on a pull request
     Markdown,
+    /// For a browser: one file with the control flow drawn and the way of each attack marked
+    Html,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -130,6 +132,7 @@ pub(crate) fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
         }
         Format::Json => FindingsDocument::new(&report).to_json(),
         Format::Markdown => report::markdown(&report),
+        Format::Html => report::html(&report),
         Format::Sarif => report::sarif(&report, exit_code),
     };
     match &args.output {
@@ -199,6 +202,7 @@ impl Asked {
                 exclude_detectors: or(&args.exclude_detector, named(&section.exclude_detectors)),
                 rules: crate::rules::for_audit(&packs)?,
                 since: args.since.clone(),
+                has_pictures: args.format == Format::Html,
                 today: Some(Date::of_unix_ms(platform::now_ms())),
                 cache: if args.no_cache { None } else { cache() },
                 base,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::Inspected;
-use super::drawing::{Direction, Drawing, Link, Node, Row, Shape, Tone};
+use super::drawing::{Direction, Drawing, Link, Node, Row, Shape, Tone, Way};
 use super::name::{self, Target};
 use super::source::{Place, one_line};
 use crate::cfg::{Call, CallKind, Dispatch, ModifierTarget, StatementKind, dispatch};
@@ -360,6 +360,7 @@ impl CallGraph {
             })
             .collect();
         Drawing {
+            way: Way::default(),
             title:
                 "call graph  (round: anyone can call it; dashed: declared elsewhere or not found)"
                     .to_owned(),

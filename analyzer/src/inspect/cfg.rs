@@ -6,7 +6,7 @@ use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 use serde::Serialize;
 
-use super::drawing::{Direction, Drawing, Link, Node, Row, Shape, Tone};
+use super::drawing::{Direction, Drawing, Link, Node, Row, Shape, Tone, Way};
 use super::name::{self, Target};
 use super::source::{Place, one_line};
 use super::units::Units;
@@ -860,6 +860,7 @@ impl Picture {
             nodes: self.blocks.iter().map(Part::node).collect(),
             links,
             legend: LEGEND.to_vec(),
+            way: Way::default(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Boxes and arrows, before anything is said of where they stand.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::InspectError;
 
 /// What something is, told by colour (and by weight or underline, for those who see no colour).
@@ -114,6 +116,17 @@ pub(super) struct Drawing {
     pub(super) links: Vec<Link>,
     /// What the colours mean.
     pub(super) legend: Vec<(Tone, &'static str)>,
+    /// A way through the picture, where one is told of.
+    pub(super) way: Way,
+}
+
+/// What is marked of a picture.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Way {
+    /// Numbers of the steps that happen on a row, by box and row.
+    pub(super) rows: BTreeMap<(usize, usize), Vec<usize>>,
+    /// The arrows that are taken.
+    pub(super) links: BTreeSet<usize>,
 }
 
 /// Boxes that are still drawn; the time grows faster than their number, and nobody reads more.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::Inspected;
-use super::drawing::{Direction, Drawing, Link, Node, Row, Shape, Tone};
+use super::drawing::{Direction, Drawing, Link, Node, Row, Shape, Tone, Way};
 use super::name::Target;
 use super::source::{Place, one_line};
 use crate::hir::{ContractId, Program};
@@ -168,6 +168,7 @@ impl Inheritance {
             }
         }
         Drawing {
+            way: Way::default(),
             title: "inheritance".to_owned(),
             direction: Direction::Down,
             nodes,

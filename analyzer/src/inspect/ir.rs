@@ -6,7 +6,7 @@ use petgraph::graph::NodeIndex;
 use serde::Serialize;
 
 use super::cfg::{LEGEND, chosen, in_order, one_function, shown, successors, tone};
-use super::drawing::{Direction, Drawing, Link, Node, Row, Shape, Tone};
+use super::drawing::{Direction, Drawing, Link, Node, Row, Shape, Tone, Way};
 use super::name;
 use super::source::{Place, one_line};
 use super::{InspectError, Inspected};
@@ -138,6 +138,7 @@ impl Functions {
             nodes,
             links,
             legend: LEGEND.to_vec(),
+            way: Way::default(),
         })
     }
 }

@@ -24,6 +24,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod units;
+mod way;
 
 use std::path::PathBuf;
 
@@ -37,6 +38,8 @@ use crate::hir::{ContractId, Program};
 use crate::project::{Project, ProjectOptions, SelectError};
 use crate::report::Diagnostic;
 use crate::syntax::FileId;
+pub(crate) use way::Pictures;
+
 use drawing::Drawing;
 use name::Target;
 

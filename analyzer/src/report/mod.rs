@@ -1,5 +1,5 @@
-//! Findings as documents: for terminals, for programs (JSON), for code scanning (SARIF) and for
-//! pull requests (Markdown).
+//! Findings as documents: for terminals, for programs (JSON), for code scanning (SARIF), for
+//! pull requests (Markdown) and for browsers (HTML).
 //!
 //! Everything here is a function of an [`AuditReport`](crate::AuditReport); nothing reads files or
 //! knows what is done with the document.
@@ -8,6 +8,7 @@ mod baseline;
 mod excerpt;
 mod finding;
 mod fingerprint;
+mod html;
 mod json;
 mod markdown;
 mod paint;
@@ -22,6 +23,7 @@ mod tests;
 pub use finding::{
     Diagnostic, DiagnosticKind, Finding, Location, Position, Stats, Step, Suppressed,
 };
+pub use html::html;
 pub use json::{FINDINGS_VERSION, FindingsDocument, FindingsError, Tool, findings_schema};
 pub use markdown::markdown;
 pub use sarif::sarif;

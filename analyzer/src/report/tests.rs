@@ -61,6 +61,7 @@ fn report() -> AuditReport {
             ..Stats::default()
         },
         sources: BTreeMap::from([("src/Bank.sol".to_owned(), SOURCE.into())]),
+        pictures: BTreeMap::new(),
     }
 }
 

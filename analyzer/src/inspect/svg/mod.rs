@@ -23,6 +23,13 @@ const MARGIN: f64 = 20.0;
 const TITLE_HEIGHT: f64 = 34.0;
 const LEGEND_HEIGHT: f64 = 34.0;
 
+/// How a marked way looks, on light and on dark ground.
+const MARKS: (&str, &str) = (
+    ".step{fill:#ffe9a8}.stop{fill:#b3261e}.number{fill:#ffffff;font-size:11px;font-weight:bold}\n\
+     .way.taken{stroke:#b3261e;stroke-width:3}\n",
+    ".step{fill:#4a3a00}.stop{fill:#ff8a80}.number{fill:#1b1f24}.way.taken{stroke:#ff8a80}\n",
+);
+
 /// Lays a drawing out and draws it.
 pub(super) fn draw(drawing: &Drawing) -> Result<String, InspectError> {
     drawing.check_size()?;
@@ -44,20 +51,20 @@ pub(super) fn draw(drawing: &Drawing) -> Result<String, InspectError> {
     let has_legend = !legend.is_empty();
     let height =
         layout.height + TITLE_HEIGHT + 2.0 * MARGIN + if has_legend { LEGEND_HEIGHT } else { 0.0 };
-    page.open(width, height, &drawing.title, drawing.links.iter().map(|link| link.tone));
+    page.open(width, height, drawing);
     let indent = (width - layout.width) / 2.0;
     page.push(format_args!(
         "<g transform=\"translate({:.1} {:.1})\">\n",
         indent,
         MARGIN + TITLE_HEIGHT
     ));
-    for (link, route) in drawing.links.iter().zip(&layout.routes) {
-        page.arrow(link, route);
+    for ((number, link), route) in drawing.links.iter().enumerate().zip(&layout.routes) {
+        page.arrow(link, route, drawing.way.links.contains(&number));
     }
-    for ((node, corner), (size, gutter)) in
-        drawing.nodes.iter().zip(&layout.boxes).zip(sizes.iter().zip(&gutters))
+    for (((number, node), corner), (size, gutter)) in
+        drawing.nodes.iter().enumerate().zip(&layout.boxes).zip(sizes.iter().zip(&gutters))
     {
-        page.node(node, *corner, *size, *gutter);
+        page.node(node, *corner, *size, *gutter, |row| drawing.way.rows.get(&(number, row)));
     }
     // Above everything, so that no arrow runs through a word.
     for (link, route) in drawing.links.iter().zip(&layout.routes) {
@@ -135,14 +142,15 @@ impl Page {
         let _infallible = self.out.write_fmt(text);
     }
 
-    fn open(&mut self, width: f64, height: f64, title: &str, tones: impl Iterator<Item = Tone>) {
-        let title = escape(title);
+    fn open(&mut self, width: f64, height: f64, drawing: &Drawing) {
+        let title = escape(&drawing.title);
+        let is_marked = !drawing.way.rows.is_empty();
         self.push(format_args!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" width=\"{width:.0}\" \
              height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\">\n<title>{title}</title>\n"
         ));
-        self.style();
-        let mut tones: Vec<Tone> = tones.collect();
+        self.style(is_marked);
+        let mut tones: Vec<Tone> = drawing.links.iter().map(|link| link.tone).collect();
         tones.sort();
         tones.dedup();
         self.push(format_args!("<defs>\n"));
@@ -161,7 +169,8 @@ impl Page {
         ));
     }
 
-    fn style(&mut self) {
+    fn style(&mut self, is_marked: bool) {
+        let (marks, dark_marks) = if is_marked { MARKS } else { ("", "") };
         let tones = [
             Tone::Plain,
             Tone::Dim,
@@ -194,16 +203,16 @@ impl Page {
              .ground{{fill:#ffffff}}.box{{fill:#f6f8fa}}.label{{stroke:#ffffff}}\n\
              .s-plain{{stroke-width:1}}.frame{{stroke-width:1.2}}.way{{fill:none;stroke-width:1.4}}\n\
              {light}\
-             .frame.s-plain{{stroke:#afb8c1}}\n\
+             .frame.s-plain{{stroke:#afb8c1}}\n{marks}\
              @media (prefers-color-scheme: dark){{\n\
              .ground{{fill:#0d1117}}.box{{fill:#161b22}}.label{{stroke:#0d1117}}\n\
              {dark}\
-             .frame.s-plain{{stroke:#4a535e}}\n\
+             .frame.s-plain{{stroke:#4a535e}}\n{dark_marks}\
              }}\n</style>\n"
         ));
     }
 
-    fn arrow(&mut self, link: &Link, route: &Route) {
+    fn arrow(&mut self, link: &Link, route: &Route, is_on_way: bool) {
         let mut way = format!("M{:.1} {:.1}", route.start.x, route.start.y);
         for step in &route.steps {
             way.push_str(&match step {
@@ -215,8 +224,9 @@ impl Page {
         }
         let class = link.tone.class();
         let dash = if link.is_dashed { " stroke-dasharray=\"5 4\"" } else { "" };
+        let taken = if is_on_way { " taken" } else { "" };
         self.push(format_args!(
-            "<path class=\"way s-{class}\" marker-end=\"url(#to-{class})\"{dash} d=\"{way}\"/>\n"
+            "<path class=\"way s-{class}{taken}\" marker-end=\"url(#to-{class})\"{dash} d=\"{way}\"/>\n"
         ));
     }
 
@@ -234,7 +244,15 @@ impl Page {
         ));
     }
 
-    fn node(&mut self, node: &Node, corner: Point, (width, height): (f64, f64), gutter: usize) {
+    /// `steps` tells of a row the steps of the marked way that happen there.
+    fn node<'a>(
+        &mut self,
+        node: &Node,
+        corner: Point,
+        (width, height): (f64, f64),
+        gutter: usize,
+        steps: impl Fn(usize) -> Option<&'a Vec<usize>>,
+    ) {
         let radius = if node.shape == Shape::Pill { height.min(26.0) / 2.0 } else { 4.0 };
         let dash = if node.shape == Shape::Dashed { " stroke-dasharray=\"4 3\"" } else { "" };
         self.push(format_args!("<g>"));
@@ -249,7 +267,10 @@ impl Page {
             corner.y
         ));
         let mut y = corner.y + PADDING_Y + FONT_SIZE - 1.0;
-        for row in &node.rows {
+        for (number, row) in node.rows.iter().enumerate() {
+            if let Some(steps) = steps(number) {
+                self.step(steps, corner.x, y, width);
+            }
             let left = corner.x + PADDING_X;
             if !row.gutter.is_empty() {
                 self.push(format_args!(
@@ -277,6 +298,28 @@ impl Page {
             y += ROW_HEIGHT;
         }
         self.push(format_args!("</g>\n"));
+    }
+
+    /// A row of the marked way, with the number of its first step before the box.
+    fn step(&mut self, steps: &[usize], left: f64, baseline: f64, width: f64) {
+        let numbers: Vec<String> = steps.iter().map(usize::to_string).collect();
+        let middle = baseline - 4.0;
+        self.push(format_args!(
+            "<rect class=\"step\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{ROW_HEIGHT:.1}\"/>",
+            left + 1.0,
+            middle - ROW_HEIGHT / 2.0,
+            width - 2.0
+        ));
+        let label = numbers.join(",");
+        let half = (width_of(label.chars().count()) / 2.0 + 3.0).max(8.0);
+        self.push(format_args!(
+            "<rect class=\"stop\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"16\" rx=\"8\"/>\
+             <text class=\"number\" text-anchor=\"middle\" x=\"{left:.1}\" y=\"{:.1}\">{label}</text>\n",
+            left - half,
+            middle - 8.0,
+            2.0 * half,
+            middle + 4.0
+        ));
     }
 
     fn legend(&mut self, legend: &[(Tone, &str)], y: f64) {

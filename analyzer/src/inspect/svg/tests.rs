@@ -126,6 +126,7 @@ fn a_large_graph_is_refused_with_its_size() {
         nodes: vec![node; 2_000],
         links: Vec::new(),
         legend: Vec::new(),
+        way: Default::default(),
     };
     let refused = draw(&drawing).expect_err("nobody reads so many boxes");
     assert!(refused.to_string().contains("2000 boxes"), "{refused}");
@@ -145,6 +146,7 @@ fn text_cannot_leave_its_element() {
         nodes: vec![node],
         links: Vec::new(),
         legend: Vec::new(),
+        way: Default::default(),
     };
     let svg = draw(&drawing).expect("one box is drawn");
     assert!(!svg.contains("<script>") && !svg.contains('\u{1}'), "{svg}");
