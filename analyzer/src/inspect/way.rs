@@ -92,8 +92,11 @@ fn mark(drawing: &mut Drawing, stops: &[Stop]) {
             let row = &drawing.nodes[node].rows[row];
             let text: String = row.pieces.iter().map(|(_, text)| text.as_str()).collect();
             let text = text.trim().trim_end_matches('…').to_owned();
+            // The head of the function stands in the first box, without its line.
+            let is_line =
+                row.gutter == stop.line.to_string() || (node == 0 && row.gutter.is_empty());
             // Code put in place comes from several files, so the number of a line is not enough.
-            row.gutter == stop.line.to_string() && !text.is_empty() && stop.text.contains(&text)
+            is_line && !text.is_empty() && stop.text.contains(&text)
         };
         let at = (0..drawing.nodes.len())
             .flat_map(|node| (0..drawing.nodes[node].rows.len()).map(move |row| (node, row)))

@@ -104,7 +104,9 @@ impl Sheet {
         self.add("<nav aria-label=\"Findings\">\n<ol>\n");
         for (finding, number) in report.findings.iter().take(MAX_FINDINGS).zip(1..) {
             let severity = finding.severity.name();
-            let place = place_name(finding).unwrap_or_else(|| finding.location.path.clone());
+            let at = &finding.location;
+            let name = place_name(finding).map(|name| format!("{name}, ")).unwrap_or_default();
+            let place = format!("{name}{}:{}", at.path, at.start.line);
             self.add(&format!(
                 "<li data-for=\"f{number}\"><a href=\"#f{number}\"><span class=\"badge {severity}\">{severity}</span> \
                  <span class=\"what\">{}</span><span class=\"where\">{}</span></a></li>\n",
@@ -195,20 +197,28 @@ impl Sheet {
             .min(at.start.line.saturating_add(11))
             .saturating_add(around)
             .min(n_lines.max(first));
+        // What all lines are indented by tells nothing.
+        let indent = |number: u32| {
+            let line = lines.line(number);
+            (!line.trim().is_empty())
+                .then(|| line.len() - line.trim_start_matches([' ', '\t']).len())
+        };
+        let shared = (first..=last).filter_map(indent).min().unwrap_or(0);
         self.add("<pre class=\"source\" tabindex=\"0\"><code>");
         for number in first..=last {
             let line = lines.line(number);
+            let shared = shared.min(indent(number).unwrap_or(0));
             let from =
                 if number == at.start.line { utf16_to_byte(line, at.start.column) } else { 0 };
             let to =
                 if number == at.end.line { utf16_to_byte(line, at.end.column) } else { line.len() };
             let is_marked = (at.start.line..=at.end.line).contains(&number) && from <= to;
             let body = if is_marked {
-                let (before, rest) = line.split_at(from);
-                let (inside, after) = rest.split_at(to - from);
-                format!("{}<mark>{}</mark>{}", text(before), text(inside), text(after))
+                let (before, rest) = line.split_at(from.max(shared));
+                let (inside, after) = rest.split_at(to.saturating_sub(from.max(shared)));
+                format!("{}<mark>{}</mark>{}", text(&before[shared..]), text(inside), text(after))
             } else {
-                text(line)
+                text(&line[shared..])
             };
             self.add(&format!("<span class=\"n\">{number}</span>{body}\n"));
         }
