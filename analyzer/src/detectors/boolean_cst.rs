@@ -15,7 +15,7 @@ detector! {
     /// ## Bad
     /// ```solidity bad
     /// contract C {
-    ///     address owner;
+    ///     address owner = msg.sender;
     ///     uint256 limit;
     ///     function set(uint256 value) external {
     ///         require(msg.sender == owner || true); //~ boolean-cst
@@ -27,7 +27,7 @@ detector! {
     /// ## Good
     /// ```solidity good
     /// contract C {
-    ///     address owner;
+    ///     address owner = msg.sender;
     ///     uint256 limit;
     ///     function set(uint256 value) external {
     ///         require(msg.sender == owner);

@@ -408,7 +408,7 @@ impl Work<'_, '_> {
         around
     }
 
-    fn is_alive(&self, at: At) -> bool {
+    pub(super) fn is_alive(&self, at: At) -> bool {
         self.constants.reaches(at.block) && self.ends_well(at.block)
     }
 

@@ -7,8 +7,11 @@ mod arithmetic;
 mod authority;
 mod chance;
 mod comparisons;
+mod declared;
 mod loops;
+mod markets;
 mod money;
+mod overflow;
 mod reach;
 mod signatures;
 
@@ -93,6 +96,20 @@ pub enum HazardKind {
     PermitFromChosen,
     /// What a pool or a lender calls back can be called by anyone.
     OpenCallback,
+    /// Arithmetic on the caller's numbers that wraps around without a word.
+    Overflow,
+    /// The answer of a price feed is used whatever its age.
+    StalePrice,
+    /// A swap takes whatever it gets.
+    NoLeastAmount,
+    /// The answer of a call is thrown away.
+    UnusedAnswer,
+    /// A struct with a mapping is deleted, which stays.
+    MappingStays,
+    /// A variable that is read but never written.
+    NeverWritten,
+    /// A token function with another answer than its standard has.
+    WrongInterface,
 }
 
 /// A statement that does harm, and how it is reached.
@@ -206,6 +223,8 @@ impl Work<'_, '_> {
         self.comparisons(&mut out);
         self.chance(&mut out);
         self.zero_signers(&mut out);
+        self.overflows(&mut out);
+        self.markets(&mut out);
         out
     }
 
@@ -243,6 +262,7 @@ impl Facts<'_> {
                 detail: one.detail,
             });
         }
+        let mut found_declared = Vec::new();
         let mut add = |summary: &Summary, kind, function, span, path: &[Span], detail: &str| {
             found.entry((kind, span)).or_insert_with(|| Hazard {
                 kind,
@@ -284,6 +304,22 @@ impl Facts<'_> {
                 }
             }
         }
+        for (kind, contract, function, span, detail) in self.declared_flaws() {
+            found_declared.push((
+                kind,
+                span,
+                Hazard {
+                    kind,
+                    contract,
+                    entry: function,
+                    function,
+                    span,
+                    path: Vec::new(),
+                    partial: false,
+                    detail,
+                },
+            ));
+        }
         self.find_upgrades(&mut add);
         self.find_open_authority(&mut add);
         self.find_initialisers(&mut add);
@@ -299,6 +335,9 @@ impl Facts<'_> {
                 let span = self.program.function_name_span(summary.function);
                 add(summary, HazardKind::LockedEther, summary.function, span, &[], "");
             }
+        }
+        for (kind, span, hazard) in found_declared {
+            found.entry((kind, span)).or_insert(hazard);
         }
         found.into_values().collect()
     }

@@ -315,7 +315,7 @@ impl Work<'_, '_> {
     }
 
     /// Whether anything but copying is done with a local.
-    fn is_used(&self, local: LocalId) -> bool {
+    pub(super) fn is_used(&self, local: LocalId) -> bool {
         let entry = self.entry;
         let body = &entry.view.body;
         let mut seen = BTreeSet::new();
