@@ -2,6 +2,7 @@
 
 mod corpus;
 mod coverage;
+mod detectors;
 mod packages;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   schemas      write docs/schemas/*.json
   contracts    compile the Solidity contracts again
   recording    write the recording that the demo plays
+  detectors    write docs/detectors.md
   all          all of these
   check        all of these, and fail if anything differs from what is committed
   corpus       audit published code bases (fetched with npm) and print a table
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Some("schemas") => schemas(),
         Some("contracts") => contracts(),
         Some("recording") => recording(),
+        Some("detectors") => detectors(),
         Some("all") => all(),
         Some("check") => check(),
         Some("coverage") => {
@@ -56,13 +59,19 @@ fn main() -> ExitCode {
 fn all() -> anyhow::Result<()> {
     contracts()?;
     schemas()?;
+    detectors()?;
     recording()
 }
 
 /// Runs every generator in place and looks for a difference.
 fn check() -> anyhow::Result<()> {
-    const GENERATED: &[&str] =
-        &["docs/schemas", "alerting/contracts", "fixtures/contracts/artifacts", DEMO_RECORDING];
+    const GENERATED: &[&str] = &[
+        "docs/schemas",
+        "docs/detectors.md",
+        "alerting/contracts",
+        "fixtures/contracts/artifacts",
+        DEMO_RECORDING,
+    ];
     all()?;
     let status = git(&["status", "--porcelain", "--"], GENERATED)?;
     ensure!(
@@ -79,6 +88,15 @@ fn schemas() -> anyhow::Result<()> {
         std::fs::write(&path, schema).with_context(|| path.display().to_string())?;
     }
     Ok(())
+}
+
+fn detectors() -> anyhow::Result<()> {
+    let list = portcullis(&["audit", "--list-detectors"])?;
+    let list = String::from_utf8(list).context("the list of detectors is UTF-8")?;
+    let fixtures = root().join("fixtures/detectors");
+    let page = detectors::page(&list, include_str!("field.tsv"), &fixtures)?;
+    let path = root().join("docs/detectors.md");
+    std::fs::write(&path, page).with_context(|| path.display().to_string())
 }
 
 fn contracts() -> anyhow::Result<()> {
