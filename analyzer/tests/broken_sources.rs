@@ -133,3 +133,35 @@ fn the_rest_of_a_damaged_file_is_audited() {
     assert_eq!(report.findings.len(), 1, "{:?}", report.diagnostics);
     assert!(!report.diagnostics.is_empty());
 }
+
+/// A contract whose last brace is not written yet, and one that has a brace too many, are read all the same.
+#[test]
+fn a_file_that_is_half_written_gives_findings_for_what_stands_there() {
+    let whole =
+        "contract Trap {\n    function go() external { selfdestruct(payable(msg.sender)); }\n";
+    for (rest, said) in [
+        ("", "syntax error: a closing bracket is missing"),
+        (
+            "\n    function next(uint256 a) external {\n        a +\n\n",
+            "syntax error: a closing bracket is missing",
+        ),
+        (
+            "\n    function next(uint256 a) external {\n        a +\n    }\n",
+            "syntax error: a closing bracket is missing",
+        ),
+        ("}\n}\n", "syntax error: unexpected `}`"),
+    ] {
+        let report = portcullis_analyzer::audit_text("Trap.sol", &format!("{whole}{rest}"));
+        let found: Vec<_> = report
+            .findings
+            .iter()
+            .map(|finding| (finding.detector.as_str(), finding.location.start.line))
+            .collect();
+        assert_eq!(found, [("suicidal", 2)], "{rest}");
+        assert!(
+            report.diagnostics.iter().any(|diagnostic| diagnostic.message == said),
+            "{rest}: {:?}",
+            report.diagnostics
+        );
+    }
+}

@@ -51,6 +51,8 @@ pub(crate) struct Prelexed {
     pub(crate) layouts: Vec<(usize, usize)>,
     /// Innermost last among those that contain each other.
     pub(crate) regions: Vec<Region>,
+    /// Closing braces that close nothing, which are blanked.
+    pub(crate) strays: Vec<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +107,7 @@ pub(crate) fn prelex(text: &str) -> Prelexed {
             pops: Vec::new(),
             layouts: Vec::new(),
             regions: Vec::new(),
+            strays: Vec::new(),
         },
         tokens: &tokens,
         levels: vec![level(Context::File, 0)],
@@ -147,8 +150,12 @@ impl Prelexer<'_> {
         while at < self.tokens.len() {
             at = self.step(at);
         }
+        // A file that is still being written ends in the middle of something.
         while self.levels.len() > 1 {
-            self.close_level(self.text.len());
+            // The last byte is for the brace of the outermost item, the one before it for what it holds.
+            let inner = usize::from(self.levels.len() > 2);
+            self.close_level(self.text.len().saturating_sub(inner));
+            self.top_mut().is_cut = true;
         }
         self.end_item(self.text.len());
         if self.has_calldata_name {
@@ -419,6 +426,9 @@ impl Prelexer<'_> {
             self.close_level(end);
         }
         if self.levels.len() == 1 {
+            // One too many: it closes nothing, and what stands before it is whole.
+            self.out.strays.push(self.tokens[at].start);
+            blank(&mut self.out.masked, self.tokens[at].start, end);
             return;
         }
         let next_is_else = self.word_at(at + 1) == "else";

@@ -48,6 +48,13 @@ pub(crate) fn parse(prelexed: Prelexed, text: &str, file: FileId) -> Recovered {
         broken_bodies: BTreeSet::new(),
         said: BTreeMap::new(),
     };
+    for stray in &prelexed.strays {
+        let span = Span::new(file, *stray, stray + 1);
+        recovery.diagnostics.push(
+            Diagnostic::new(span, "syntax error: unexpected `}`")
+                .with_note("it closes nothing and is left out"),
+        );
+    }
     recovery.refuse_deep_items();
     recovery.close_cut_items();
     let unit = recovery.run();
