@@ -10,7 +10,8 @@ use crate::hir::{ArrayLength, ContractId, FunctionId, FunctionType, Type, Variab
 use crate::syntax::ast::{BinaryOp, Location, UnaryOp};
 use crate::syntax::{FileId, Span};
 
-/// Types and operands are read no deeper than this: each level is a call on the stack.
+/// Operands are read no deeper than this, and a type has no more parts: each level is a call on the stack, here
+/// and wherever the value is walked or dropped.
 const MAX_DEPTH: u32 = 200;
 
 /// Text that is no body.
@@ -37,6 +38,7 @@ pub(crate) fn parse(names: &Names<'_>, text: &str) -> Read<(Option<ContractId>, 
         scope: BTreeMap::new(),
         locals: Vec::new(),
         by_name: BTreeMap::new(),
+        n_parts: 0,
         text: "",
         at: 0,
         line: 0,
@@ -58,6 +60,8 @@ struct Reader<'a> {
     scope: BTreeMap<&'a str, VariableId>,
     locals: Vec<Local>,
     by_name: BTreeMap<String, LocalId>,
+    /// The parts of the type that is being read.
+    n_parts: u32,
     /// The current line.
     text: &'a str,
     at: usize,
@@ -164,7 +168,7 @@ impl<'a> Reader<'a> {
 
     fn context(&mut self) -> Read<()> {
         self.expect("on ")?;
-        let name = self.word();
+        let name = self.counted();
         let context: Option<ContractId> =
             if name == "nothing" {
                 None
@@ -203,7 +207,8 @@ impl<'a> Reader<'a> {
         };
         self.by_name.insert(name.to_owned(), LocalId(id));
         self.at += name.len() + 2;
-        let ty = self.ty(0)?;
+        self.n_parts = 0;
+        let ty = self.ty()?;
         let location = match () {
             () if self.eat(" memory") => Some(Location::Memory),
             () if self.eat(" storage") => Some(Location::Storage),
@@ -383,7 +388,8 @@ impl<'a> Reader<'a> {
                 | "super"
         );
         let is_operand = matches!(word, "number" | "fn") || word.starts_with(['"', '&']);
-        is_keyword || (!is_operand && rest.starts_with(['(', '{']))
+        let is_called = rest.starts_with(['(', '{']) || rest.starts_with(" on ");
+        is_keyword || (!is_operand && is_called)
     }
 
     fn call(&mut self, results: Vec<LocalId>) -> Read<Call> {
@@ -692,17 +698,11 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn ty(&mut self, depth: u32) -> Read<Type> {
-        if depth > MAX_DEPTH {
-            return Err(self.error("a type that is nested less deeply"));
-        }
-        let mut ty = self.plain_type(depth)?;
-        let mut n_arrays = 0;
+    fn ty(&mut self) -> Read<Type> {
+        self.count_part()?;
+        let mut ty = self.plain_type()?;
         while self.eat("[") {
-            n_arrays += 1;
-            if n_arrays > MAX_DEPTH {
-                return Err(self.error("a type that is nested less deeply"));
-            }
+            self.count_part()?;
             let length = if self.eat("]") {
                 ArrayLength::Dynamic
             } else if self.eat("?]") {
@@ -717,25 +717,30 @@ impl<'a> Reader<'a> {
         Ok(ty)
     }
 
-    fn plain_type(&mut self, depth: u32) -> Read<Type> {
+    fn count_part(&mut self) -> Read<()> {
+        self.n_parts += 1;
+        if self.n_parts > MAX_DEPTH { Err(self.error("a type with fewer parts")) } else { Ok(()) }
+    }
+
+    fn plain_type(&mut self) -> Read<Type> {
         if self.eat("?") {
             return Ok(Type::Unknown);
         }
         if self.rest().starts_with('(') {
-            return Ok(Type::Tuple(self.types(depth)?));
+            return Ok(Type::Tuple(self.types()?));
         }
         if self.eat("mapping(") {
-            let key = self.ty(depth + 1)?;
+            let key = self.ty()?;
             self.expect(" => ")?;
-            let value = self.ty(depth + 1)?;
+            let value = self.ty()?;
             self.expect(")")?;
             return Ok(Type::Mapping(Box::new(key), Box::new(value)));
         }
         let is_external = self.eat("external ");
         if self.eat("function") {
-            let params = self.types(depth)?;
+            let params = self.types()?;
             self.expect(" returns ")?;
-            let returns = self.types(depth)?;
+            let returns = self.types()?;
             return Ok(Type::Function(Box::new(FunctionType { params, returns, is_external })));
         }
         let start = self.at;
@@ -758,14 +763,14 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn types(&mut self, depth: u32) -> Read<Vec<Type>> {
+    fn types(&mut self) -> Read<Vec<Type>> {
         self.expect("(")?;
         let mut out = Vec::new();
         if self.eat(")") {
             return Ok(out);
         }
         loop {
-            out.push(self.ty(depth + 1)?);
+            out.push(self.ty()?);
             if self.eat(")") {
                 return Ok(out);
             }

@@ -116,6 +116,12 @@ impl<'a> Printer<'a> {
         out
     }
 
+    /// The blocks that can be reached, with the numbers of their labels.
+    #[cfg(test)]
+    pub(super) fn labels(&self) -> impl Iterator<Item = (NodeIndex, usize)> {
+        self.labels.iter().map(|(node, label)| (*node, *label))
+    }
+
     /// What a block is called.
     pub(crate) fn label(&self, node: NodeIndex) -> String {
         self.labels.get(&node).map_or_else(|| "?".to_owned(), |label| format!("bb{label}"))
