@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-use crate::packages::{PACKAGES, fetch};
+use crate::packages::{PACKAGES, fetch_whole};
 
 /// Fetches what is missing into `folder` and audits every package with `program`.
 pub(crate) fn run(program: &Path, folder: &Path) -> anyhow::Result<()> {
@@ -20,7 +20,7 @@ pub(crate) fn run(program: &Path, folder: &Path) -> anyhow::Result<()> {
         "package", "files", "lines", "crit", "high", "med", "diag", "seconds"
     ));
     for (name, version) in PACKAGES {
-        let package = fetch(folder, name, version)?;
+        let package = fetch_whole(folder, name, version)?;
         let started = Instant::now();
         let report = audit(program, &package)?;
         let seconds = started.elapsed().as_secs_f64();
