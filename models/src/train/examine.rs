@@ -16,8 +16,10 @@ use crate::serve::{Engine, Model};
 pub struct Examination {
     /// The model itself.
     pub model: Evaluation,
-    /// Trained without one harmful family: what becomes of that family when nobody has seen it.
+    /// Trained without one harmful family, however delivered: what becomes of it when nobody has seen it.
     pub left_out: BTreeMap<String, LeftOut>,
+    /// The headline figures, as `evaluation.json` names them.
+    pub figures: Figures,
     /// Trained without ages and first sights, which are easy to fake for the patient.
     pub without_novelty: Summary,
     /// Baseline: the form of the call tree alone.
@@ -29,6 +31,29 @@ pub struct Examination {
     pub shuffled: Vec<Summary>,
 }
 
+/// Recall on harmful families that were left out of training, each at a threshold above every benign row of
+/// episodes that no tree has seen; the mean gives each family the same weight.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Figures {
+    /// Mean over families.
+    pub lofo_macro_recall: f64,
+    /// The worst family's.
+    pub lofo_worst_recall: f64,
+    /// Mean over families when nothing but the number of frames is known.
+    pub frames_only_recall: f64,
+    /// Mean over families of one question about one feature, chosen on the other families.
+    pub best_single_rule_recall: f64,
+    /// Mean over families when ages and first sights are unknown.
+    pub lofo_macro_recall_without_novelty: f64,
+    /// Benign rows of the test, all of them touching a protected contract.
+    pub benign_touching: usize,
+    /// Of these, the ones that the whole model flags. A pause needs a rule beside the model, so this is the most
+    /// that the two together could pause.
+    pub model_false_alarms: usize,
+    /// 95 % upper bound of that rate.
+    pub model_false_alarm_rate_upper: f64,
+}
+
 /// A family that was left out of training.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LeftOut {
@@ -36,6 +61,12 @@ pub struct LeftOut {
     pub harmful: usize,
     /// Of these, the ones at or over the threshold.
     pub caught: usize,
+    /// The same by the number of frames alone.
+    pub caught_by_frames: usize,
+    /// The same by one question about one feature.
+    pub caught_by_one_question: usize,
+    /// The same when ages and first sights are unknown.
+    pub caught_without_novelty: usize,
     /// Benign rows of all families at or over the threshold.
     pub false_alarms: usize,
     /// Area under the curve over all rows.
@@ -71,7 +102,9 @@ pub enum ExamineError {
 }
 
 /// How often labels are dealt at random.
-const N_SHUFFLES: u64 = 9;
+const N_SHUFFLES: u64 = 12;
+/// Trees of each forest on such labels.
+const SHUFFLED_TREES: usize = 7;
 
 /// Trains on `training` under each handicap and evaluates on `test`; the test rows choose nothing.
 ///
@@ -89,22 +122,36 @@ pub fn examine(
             let model = Model::from_bytes(&fitted.to_onnx(), data.schema, Engine::Native)?;
             Ok(evaluate(&model, test)?)
         };
+    let stump = TrainOptions { n_trees: 1, max_depth: 1, feature_share: 1.0, ..options.clone() };
+    let without_novelty = masked(training, |feature| feature.group != Group::Novelty);
+    let frames_only = masked(training, |feature| feature.name == FRAMES);
     let mut harmful: Vec<&str> =
-        training.rows.iter().filter(|row| row.harm).map(|row| row.family.as_str()).collect();
+        training.rows.iter().filter(|row| row.harm).map(|row| family_of(&row.family)).collect();
     harmful.sort_unstable();
     harmful.dedup();
     let mut left_out = BTreeMap::new();
     // With one harmful family there is nothing to learn from once it is gone.
     for family in harmful.iter().filter(|_| harmful.len() > 1) {
-        let mut data = training.clone();
-        data.rows.retain(|row| row.family != *family);
-        let evaluation = run(&format!("without `{family}`"), &data, options)?;
-        let of_family = evaluation.families.get(*family).cloned().unwrap_or_default();
+        let run_without = |data: &Dataset, options: &TrainOptions| {
+            let mut data = data.clone();
+            data.rows.retain(|row| family_of(&row.family) != *family);
+            run(&format!("without `{family}`"), &data, options)
+        };
+        let counts = |evaluation: &Evaluation| {
+            let of_family =
+                evaluation.families.iter().filter(|(name, _)| family_of(name) == *family);
+            of_family.fold((0, 0), |sum, (_, found)| (sum.0 + found.harmful, sum.1 + found.caught))
+        };
+        let evaluation = run_without(training, options)?;
+        let (harmful, caught) = counts(&evaluation);
         left_out.insert(
             (*family).to_owned(),
             LeftOut {
-                harmful: of_family.harmful,
-                caught: of_family.caught,
+                harmful,
+                caught,
+                caught_by_frames: counts(&run_without(&frames_only, options)?).1,
+                caught_by_one_question: counts(&run_without(training, &stump)?).1,
+                caught_without_novelty: counts(&run_without(&without_novelty, options)?).1,
                 false_alarms: evaluation.false_alarms,
                 auc: evaluation.auc,
             },
@@ -112,21 +159,51 @@ pub fn examine(
     }
     let shuffled = (0..N_SHUFFLES)
         .map(|deal| {
-            let options = TrainOptions { seed: options.seed.wrapping_add(deal), ..options.clone() };
-            Ok(summary(run("on shuffled labels", &dealt(training, options.seed), &options)?))
+            // Small forests do: what is asked of them is a mean over many deals.
+            let seed = options.seed.wrapping_add(deal);
+            let options = TrainOptions { seed, n_trees: SHUFFLED_TREES, ..options.clone() };
+            Ok(summary(run("on shuffled labels", &dealt(training, seed), &options)?))
         })
         .collect::<Result<Vec<_>, ExamineError>>()?;
-    let stump = TrainOptions { n_trees: 1, max_depth: 1, feature_share: 1.0, ..options.clone() };
-    let without_novelty = masked(training, |feature| feature.group != Group::Novelty);
     let shape_only = masked(training, |feature| feature.group == Group::Shape);
+    let model = run("the model", training, options)?;
+    let figures = figures(&model, &left_out);
     Ok(Examination {
-        model: run("the model", training, options)?,
+        model,
         left_out,
+        figures,
         without_novelty: summary(run("without novelty", &without_novelty, options)?),
         shape_only: summary(run("on the call tree's form", &shape_only, options)?),
         single_feature: summary(run("a single question", training, &stump)?),
         shuffled,
     })
+}
+
+/// Name of the feature that the first baseline knows.
+const FRAMES: &str = "frames_log";
+
+/// What a family is called whatever its way of delivery, which stands behind a slash.
+fn family_of(name: &str) -> &str {
+    name.split('/').next().unwrap_or(name)
+}
+
+fn figures(model: &Evaluation, left_out: &BTreeMap<String, LeftOut>) -> Figures {
+    let recalls = |caught: fn(&LeftOut) -> usize| -> Vec<f64> {
+        let tested = left_out.values().filter(|found| found.harmful > 0);
+        tested.map(|found| caught(found) as f64 / found.harmful as f64).collect()
+    };
+    let mean = |recalls: Vec<f64>| recalls.iter().sum::<f64>() / recalls.len().max(1) as f64;
+    let benign_touching = model.rows - model.harmful;
+    Figures {
+        lofo_macro_recall: mean(recalls(|found| found.caught)),
+        lofo_worst_recall: recalls(|found| found.caught).into_iter().fold(1.0, f64::min),
+        frames_only_recall: mean(recalls(|found| found.caught_by_frames)),
+        best_single_rule_recall: mean(recalls(|found| found.caught_by_one_question)),
+        lofo_macro_recall_without_novelty: mean(recalls(|found| found.caught_without_novelty)),
+        benign_touching,
+        model_false_alarms: model.false_alarms,
+        model_false_alarm_rate_upper: interval(model.false_alarms, benign_touching).1,
+    }
 }
 
 impl Examination {
@@ -153,9 +230,13 @@ impl Examination {
             .iter()
             .map(|(family, found)| {
                 format!(
-                    "{family}: {} of {} caught, {} benign rows flagged, area {}",
+                    "{family}: {} of {} caught (by frames alone {}, by one question {}, without ages {}), {} benign \
+                     rows flagged, area {}",
                     found.caught,
                     found.harmful,
+                    found.caught_by_frames,
+                    found.caught_by_one_question,
+                    found.caught_without_novelty,
                     found.false_alarms,
                     area(found.auc)
                 )
@@ -184,7 +265,18 @@ impl Examination {
             described("without ages and first sights", &self.without_novelty),
             dealt,
         ];
+        let figures = &self.figures;
+        let headline = format!(
+            "recall on families left out of training, each family weighing the same: {:.3}, worst family {:.3}; by the \
+             number of frames alone {:.3}; by one question about one feature {:.3}; without ages and first sights {:.3}",
+            figures.lofo_macro_recall,
+            figures.lofo_worst_recall,
+            figures.frames_only_recall,
+            figures.best_single_rule_recall,
+            figures.lofo_macro_recall_without_novelty,
+        );
         BTreeMap::from([
+            ("evaluation, headline".to_owned(), headline),
             ("evaluation".to_owned(), evaluation),
             ("evaluation, a family left out of training".to_owned(), left_out.join("; ")),
             ("evaluation, baselines and control".to_owned(), baselines.join("; ")),

@@ -40,7 +40,7 @@ pub(super) fn trees(
             let mut nodes = Vec::new();
             flatten(grown.root_node(), &features, &mut nodes);
             let mut tree = Tree { weight: 1.0 / options.n_trees as f32, nodes };
-            refit(&mut tree, rows, &drawn);
+            refit(&mut tree, rows, &drawn, harmful.len() as f64 / rows.len() as f64);
             Ok(tree)
         })
         .collect()
@@ -108,11 +108,13 @@ fn flatten(node: &TreeNode<f32, usize>, features: &[usize], nodes: &mut Vec<Node
     place as u32
 }
 
-/// Gives every leaf a probability.
+/// Gives every leaf a probability, from the rows that the tree did not see: those it grew on decided where its
+/// leaves lie, so they say of each leaf what it was made to say.
 ///
-/// Rows the tree did not see count one each; the rows it grew on count together as one row, so that a leaf
-/// that no unseen row reaches still has a number.
-fn refit(tree: &mut Tree, rows: &[&Row], drawn: &[usize]) {
+/// The harmful part of all rows counts as one row more, so that a leaf that no unseen row reaches is neutral. Would
+/// it lean towards the rows grown on, or towards one half, then a leaf of few rows would score high for being rare
+/// alone, and so would every unusual row, whatever the labels say.
+fn refit(tree: &mut Tree, rows: &[&Row], drawn: &[usize], harmful_share: f64) {
     let mut is_drawn = vec![false; rows.len()];
     let mut seen = vec![[0_u32; 2]; tree.nodes.len()];
     let mut unseen = vec![[0_u32; 2]; tree.nodes.len()];
@@ -128,9 +130,8 @@ fn refit(tree: &mut Tree, rows: &[&Row], drawn: &[usize]) {
             continue;
         }
         let [benign, harmful] = seen.map(f64::from);
-        let prior = (harmful + 0.5) / (benign + harmful + 1.0);
         let [unseen_benign, unseen_harmful] = unseen.map(f64::from);
-        let probability = (unseen_harmful + prior) / (unseen_benign + unseen_harmful + 1.0);
+        let probability = (unseen_harmful + harmful_share) / (unseen_benign + unseen_harmful + 1.0);
         node.vote = (probability * f64::from(tree.weight)) as f32;
         // At least one, so that means over leaves are defined.
         node.cover = (benign + harmful + unseen_benign + unseen_harmful).max(1.0) as f32;

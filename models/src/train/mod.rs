@@ -20,7 +20,7 @@ mod examine;
 mod grow;
 
 pub use evaluate::{Evaluation, FamilyResult, evaluate};
-pub use examine::{Examination, ExamineError, LeftOut, Summary, examine};
+pub use examine::{Examination, ExamineError, Figures, LeftOut, Summary, examine};
 
 /// How to train.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +46,7 @@ impl Default for TrainOptions {
     fn default() -> Self {
         Self {
             seed: 1,
-            n_trees: 51,
+            n_trees: 31,
             max_depth: 8,
             min_leaf: 3,
             benign_per_harmful: 8,

@@ -119,12 +119,14 @@ fn an_examination_handicaps_the_model_and_shows_it() {
     let (mut training, mut test) = (dataset(1, 80), dataset(2, 40));
     for row in training.rows.iter_mut().chain(&mut test.rows).filter(|row| row.harm) {
         let kind = if row.values[transaction::OUTFLOW_FRAC] > 0.7 { "large" } else { "small" };
-        row.family = format!("attack/{kind}");
+        row.family = format!("{kind}-attack/direct");
     }
     let found = examine(&training, &test, &options()).unwrap();
-    assert_eq!(found.left_out.keys().collect::<Vec<_>>(), ["attack/large", "attack/small"]);
+    assert_eq!(found.left_out.keys().collect::<Vec<_>>(), ["large-attack", "small-attack"]);
     let rows_of = |family: &str| test.rows.iter().filter(|row| row.family == family).count();
-    assert_eq!(found.left_out["attack/small"].harmful, rows_of("attack/small"));
+    assert_eq!(found.left_out["small-attack"].harmful, rows_of("small-attack/direct"));
+    assert!(found.figures.lofo_worst_recall <= found.figures.lofo_macro_recall, "{found:?}");
+    assert!(found.figures.frames_only_recall < found.figures.lofo_macro_recall, "{found:?}");
     let auc = |summary: &Summary| summary.auc.unwrap();
     assert!(found.model.auc.unwrap() > auc(&found.single_feature), "{found:?}");
     assert!(
@@ -136,7 +138,7 @@ fn an_examination_handicaps_the_model_and_shows_it() {
     let card = found.card(&test);
     assert!(card["evaluation"].contains("(test 1, seed 2)"), "{card:?}");
     assert!(
-        card["evaluation, a family left out of training"].contains("attack/small: "),
+        card["evaluation, a family left out of training"].contains("small-attack: "),
         "{card:?}"
     );
 }
