@@ -18,6 +18,14 @@ pub enum PackError {
         /// What was expected.
         reason: String,
     },
+    /// A file that cannot be read.
+    #[error("{origin}: {reason}")]
+    Read {
+        /// Its path.
+        origin: String,
+        /// Why not.
+        reason: String,
+    },
     /// Written for another major version of the rule language.
     #[error(
         "{origin}: engine {found} is not supported, this reader knows engine {}",

@@ -31,7 +31,9 @@ impl fmt::Display for Subject {
 }
 
 /// The type of a fact; conditions are checked against it when a pack is loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum FactType {
     /// True or false.
@@ -72,6 +74,9 @@ pub enum Value {
     Bool(bool),
     /// An exact amount or count.
     Uint(U256),
+    /// An amount or count that is at least this: a window that is not full yet has seen so much, and may have missed
+    /// more. A comparison that could come out otherwise with more is unknown.
+    AtLeast(U256),
     /// Text.
     Text(String),
     /// An account.
@@ -85,6 +90,32 @@ pub enum Value {
 pub struct Dictionary {
     subject: Subject,
     specs: Vec<FactSpec>,
+    /// What one rule asks beyond them; their positions come after.
+    asked: Vec<AskedSpec>,
+}
+
+/// A value that one rule asks for under a name of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct AskedSpec {
+    pub(crate) name: String,
+    pub(crate) ty: FactType,
+    pub(crate) unit: &'static str,
+    pub(crate) doc: String,
+}
+
+/// A fact, or what a rule asks for beyond the facts, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FactRef<'d> {
+    /// Name used in conditions.
+    pub name: &'d str,
+    /// Its type.
+    pub ty: FactType,
+    /// Its unit; empty where there is none.
+    pub unit: &'static str,
+    /// Whether the value can be unknown.
+    pub may_be_unknown: bool,
+    /// What is measured.
+    pub doc: &'d str,
 }
 
 impl Dictionary {
@@ -92,7 +123,12 @@ impl Dictionary {
     pub fn new<'a>(subject: Subject, tables: impl IntoIterator<Item = &'a [FactSpec]>) -> Self {
         let specs =
             tables.into_iter().flatten().filter(|spec| spec.subject == subject).copied().collect();
-        Self { subject, specs }
+        Self { subject, specs, asked: Vec::new() }
+    }
+
+    /// The same with what one rule asks beyond these facts.
+    pub(crate) fn with_asked(&self, asked: Vec<AskedSpec>) -> Self {
+        Self { asked, ..self.clone() }
     }
 
     /// Whose facts these are.
@@ -107,12 +143,50 @@ impl Dictionary {
 
     /// The position of the fact called `name`.
     pub fn position(&self, name: &str) -> Option<usize> {
-        self.specs.iter().position(|spec| spec.name == name)
+        let asked = || {
+            let place = self.asked.iter().position(|asked| asked.name == name)?;
+            Some(self.specs.len() + place)
+        };
+        self.specs.iter().position(|spec| spec.name == name).or_else(asked)
     }
 
     /// A table in which every fact is still unknown.
     pub fn empty_table(&self) -> FactTable {
-        FactTable { values: vec![Value::Unknown; self.specs.len()] }
+        FactTable { values: vec![Value::Unknown; self.specs.len() + self.asked.len()] }
+    }
+
+    /// The fact at a position of this dictionary, or what is asked there.
+    ///
+    /// # Panics
+    /// When `position` is outside of this dictionary.
+    pub(crate) fn fact(&self, position: usize) -> FactRef<'_> {
+        match self.specs.get(position) {
+            Some(spec) => FactRef {
+                name: spec.name,
+                ty: spec.ty,
+                unit: spec.unit,
+                may_be_unknown: spec.may_be_unknown,
+                doc: spec.doc,
+            },
+            None => {
+                let asked = &self.asked[position - self.specs.len()];
+                FactRef {
+                    name: &asked.name,
+                    ty: asked.ty,
+                    unit: asked.unit,
+                    may_be_unknown: true,
+                    doc: &asked.doc,
+                }
+            }
+        }
+    }
+
+    /// Every name that a condition may use.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.specs
+            .iter()
+            .map(|spec| spec.name)
+            .chain(self.asked.iter().map(|asked| asked.name.as_str()))
     }
 }
 
@@ -139,5 +213,43 @@ impl FactTable {
     /// All values, by position.
     pub fn values(&self) -> &[Value] {
         &self.values
+    }
+}
+
+/// What a condition looks at: a table, and behind its last position the replies to one rule's questions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sight<'a> {
+    table: &'a FactTable,
+    /// Replies to all questions of a rule set.
+    replies: &'a [Option<Value>],
+    /// For each question of the rule the place of its reply.
+    places: &'a [usize],
+}
+
+impl<'a> Sight<'a> {
+    /// A table alone; behind its last position everything is unknown.
+    pub(crate) fn of(table: &'a FactTable) -> Self {
+        Self { table, replies: &[], places: &[] }
+    }
+
+    /// A table, and replies behind it.
+    pub(crate) fn with(
+        table: &'a FactTable,
+        replies: &'a [Option<Value>],
+        places: &'a [usize],
+    ) -> Self {
+        Self { table, replies, places }
+    }
+
+    /// The value at a position.
+    pub(crate) fn value(&self, position: usize) -> &'a Value {
+        match self.table.values.get(position) {
+            Some(value) => value,
+            None => self.reply(position - self.table.values.len()).unwrap_or(&Value::Unknown),
+        }
+    }
+
+    fn reply(&self, question: usize) -> Option<&'a Value> {
+        self.replies.get(*self.places.get(question)?)?.as_ref()
     }
 }

@@ -11,9 +11,11 @@
 mod condition;
 mod error;
 mod facts;
+mod list;
 mod message;
 mod pack;
 pub mod packs;
+pub mod question;
 mod rule_set;
 #[cfg(test)]
 mod sample;
@@ -21,7 +23,7 @@ mod stack;
 pub mod testing;
 
 pub use error::{PackError, RuleError};
-pub use facts::{Dictionary, FactSpec, FactTable, FactType, Subject, Value};
+pub use facts::{Dictionary, FactRef, FactSpec, FactTable, FactType, Subject, Value};
 pub use pack::{
     ENGINE, EvidenceKind, Expectation, MAX_PACK_BYTES, Maturity, Pack, RecordingRef, Rule,
     RuleTest, Severity, TestInput, pack_schema,

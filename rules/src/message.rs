@@ -3,7 +3,7 @@
 use ruint::aliases::U256;
 
 use crate::condition::closest;
-use crate::facts::{Dictionary, FactSpec, FactTable, Value};
+use crate::facts::{Dictionary, Sight, Value};
 
 /// A message for people, checked against a dictionary.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ impl Message {
                 return Err("a brace stands alone; write `{fact}`, or `{{` and `}}` for the braces themselves".to_owned());
             };
             let Some(position) = dictionary.position(name) else {
-                let close = closest(name, dictionary.specs().iter().map(|spec| spec.name));
+                let close = closest(name, dictionary.names());
                 let hint =
                     close.map_or(String::new(), |close| format!("; did you mean `{{{close}}}`?"));
                 return Err(format!("unknown fact `{name}` in the message{hint}"));
@@ -55,12 +55,12 @@ impl Message {
     }
 
     /// The message with the values of `facts`.
-    pub(crate) fn render(&self, facts: &FactTable, dictionary: &Dictionary) -> String {
+    pub(crate) fn render(&self, facts: &Sight<'_>, dictionary: &Dictionary) -> String {
         self.parts.iter().fold(String::new(), |mut out, part| {
             match part {
                 Part::Text(text) => out.push_str(text),
                 Part::Fact(position) => {
-                    out.push_str(&show(facts.value(*position), &dictionary.specs()[*position]))
+                    out.push_str(&show(facts.value(*position), dictionary.fact(*position).unit))
                 }
             }
             out
@@ -69,11 +69,13 @@ impl Message {
 }
 
 /// A value for people: wei as exact ether once it is large enough to read so, everything else as it is.
-pub(crate) fn show(value: &Value, spec: &FactSpec) -> String {
+pub(crate) fn show(value: &Value, unit: &str) -> String {
     match value {
         Value::Unknown => "unknown".to_owned(),
         Value::Bool(value) => value.to_string(),
-        Value::Uint(value) if spec.unit == "wei" => wei(*value),
+        Value::Uint(value) if unit == "wei" => wei(*value),
+        Value::Uint(value) if unit == "selector" => format!("{value:#010x}"),
+        Value::AtLeast(floor) => format!("at least {}", show(&Value::Uint(*floor), unit)),
         Value::Uint(value) => value.to_string(),
         Value::Text(text) => text.clone(),
         Value::Address(address) => {
@@ -97,7 +99,7 @@ fn wei(value: U256) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Message, wei};
-    use crate::facts::{Dictionary, FactSpec, FactType, Subject, Value};
+    use crate::facts::{Dictionary, FactSpec, FactType, Sight, Subject, Value};
     use ruint::aliases::U256;
 
     fn dictionary() -> Dictionary {
@@ -122,7 +124,10 @@ mod tests {
             Message::parse("{outflow_wei} left, {outflow_bps} bps {{kept}}", &dictionary).unwrap();
         let mut facts = dictionary.empty_table();
         facts.set(0, Value::Uint(U256::from(1_500_000_000_000_000_000u64)));
-        assert_eq!(message.render(&facts, &dictionary), "1.5 ether left, unknown bps {kept}");
+        assert_eq!(
+            message.render(&Sight::of(&facts), &dictionary),
+            "1.5 ether left, unknown bps {kept}"
+        );
     }
 
     #[test]

@@ -6,8 +6,10 @@ use serde::Serialize;
 
 use crate::condition::Truth;
 use crate::error::PackError;
-use crate::facts::{FactTable, Subject, Value};
+use crate::facts::{FactTable, Sight, Subject, Value};
+use crate::message::show;
 use crate::pack::{EvidenceKind, Maturity, Pack, Rule, Severity};
+use crate::question::{Instance, Question};
 
 /// What one rule has to say about one subject; silent rules say nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -51,6 +53,8 @@ pub enum AnswerOutcome {
 pub struct RuleSet {
     rules: Vec<Entry>,
     indexes: BTreeMap<Subject, Index>,
+    /// Questions of all rules, without repetition.
+    questions: Vec<Question>,
 }
 
 #[derive(Debug, Clone)]
@@ -58,6 +62,8 @@ struct Entry {
     pack: String,
     origin: String,
     rule: Rule,
+    /// Places of the rule's questions among those of the set.
+    places: Vec<usize>,
 }
 
 /// The rules of one subject that are evaluated at all.
@@ -83,10 +89,12 @@ impl RuleSet {
                     pack: pack.name().to_owned(),
                     origin: pack.origin().to_owned(),
                     rule: rule.clone(),
+                    places: Vec::new(),
                 };
                 set.add(entry)?;
             }
         }
+        set.join_questions();
         set.build_indexes();
         Ok(set)
     }
@@ -106,41 +114,134 @@ impl RuleSet {
         self.rules.iter().map(|entry| (entry.pack.as_str(), &entry.rule))
     }
 
-    /// Asks every rule of `subject`; only those that fire or cannot tell answer, in the order they were loaded.
+    /// What the rules ask beyond the facts, without repetition; [`Instance::replies`] come in this order.
+    pub fn questions(&self) -> &[Question] {
+        &self.questions
+    }
+
+    /// Blocks that the longest window looks back over; 0 where there is none.
+    pub fn reach_blocks(&self) -> u64 {
+        let blocks = self.questions.iter().filter_map(|question| match question {
+            Question::Window(window) => Some(window.blocks),
+            _ => None,
+        });
+        blocks.max().unwrap_or(0)
+    }
+
+    /// Whether any rule that is not retired is about `subject`.
+    pub fn is_about(&self, subject: Subject) -> bool {
+        self.indexes.contains_key(&subject)
+    }
+
+    /// The questions, by their place in [`RuleSet::questions`], whose answers could make a rule about `contract` fire
+    /// where the facts are `facts`; none where the facts alone settle every rule.
+    pub fn wanted(&self, facts: &FactTable, contract: &[u8; 20]) -> Vec<usize> {
+        let mut wanted = Vec::new();
+        if self.questions.is_empty() {
+            return wanted;
+        }
+        let sight = Sight::of(facts);
+        self.for_each_awake(Subject::Transaction, facts, |number| {
+            let Entry { rule, places, .. } = &self.rules[number];
+            if !places.is_empty()
+                && rule.is_about(contract)
+                && rule.condition().evaluate(&sight) != Truth::False
+            {
+                wanted.extend_from_slice(places);
+            }
+        });
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted
+    }
+
+    /// Asks every rule of `subject`; only those that fire or cannot tell answer, in the order they were loaded. What
+    /// rules ask beyond the facts is unknown.
     ///
     /// `facts` belongs to the dictionary against which the packs were checked.
     pub fn evaluate(&self, subject: Subject, facts: &FactTable) -> Vec<Answer> {
-        let Some(index) = self.indexes.get(&subject) else { return Vec::new() };
-        let mut awake: Vec<(usize, Truth)> = Vec::new();
-        self.ask(&index.always, facts, &mut awake);
-        for (position, rules) in &index.behind {
-            if !is_false_or_zero(facts.value(*position)) {
-                self.ask(rules, facts, &mut awake);
+        self.evaluate_on(subject, facts, &[])
+    }
+
+    /// As [`RuleSet::evaluate`], with what is known of the contracts that are touched. A rule that asks questions is
+    /// evaluated for each of them that it is about, and fires if it fires for one.
+    pub fn evaluate_on(
+        &self,
+        subject: Subject,
+        facts: &FactTable,
+        instances: &[Instance],
+    ) -> Vec<Answer> {
+        let mut awake: Vec<(usize, Truth, Option<&Instance>)> = Vec::new();
+        self.for_each_awake(subject, facts, |number| {
+            let (truth, instance) = self.ask(&self.rules[number], facts, instances);
+            if truth != Truth::False {
+                awake.push((number, truth, instance));
             }
-        }
-        awake.sort_unstable_by_key(|(rule, _)| *rule);
+        });
+        awake.sort_unstable_by_key(|(rule, ..)| *rule);
         awake
             .into_iter()
-            .map(|(rule, truth)| self.answer(&self.rules[rule], truth, facts))
+            .map(|(rule, truth, instance)| self.answer(&self.rules[rule], truth, facts, instance))
             .collect()
     }
 
-    fn ask(&self, rules: &[usize], facts: &FactTable, awake: &mut Vec<(usize, Truth)>) {
-        for rule in rules {
-            let truth = self.rules[*rule].rule.condition().evaluate(facts);
-            if truth != Truth::False {
-                awake.push((*rule, truth));
+    /// Every rule of `subject` that the index does not settle.
+    fn for_each_awake(&self, subject: Subject, facts: &FactTable, mut each: impl FnMut(usize)) {
+        let Some(index) = self.indexes.get(&subject) else { return };
+        index.always.iter().copied().for_each(&mut each);
+        for (position, rules) in &index.behind {
+            if !is_false_or_zero(facts.value(*position)) {
+                rules.iter().copied().for_each(&mut each);
             }
         }
     }
 
-    fn answer(&self, entry: &Entry, truth: Truth, facts: &FactTable) -> Answer {
+    fn ask<'i>(
+        &self,
+        entry: &Entry,
+        facts: &FactTable,
+        instances: &'i [Instance],
+    ) -> (Truth, Option<&'i Instance>) {
+        let condition = entry.rule.condition();
+        let plain = condition.evaluate(&Sight::of(facts));
+        if entry.places.is_empty() || plain == Truth::False || instances.is_empty() {
+            return (plain, None);
+        }
+        let mut strongest = (Truth::False, None);
+        for instance in instances.iter().filter(|one| entry.rule.is_about(&one.contract)) {
+            let is_there = |place: &usize| !matches!(instance.replies.get(*place), Some(None));
+            if !entry.places.iter().all(is_there) {
+                continue;
+            }
+            let sight = Sight::with(facts, &instance.replies, &entry.places);
+            let truth = condition.evaluate(&sight);
+            if truth > strongest.0 {
+                strongest = (truth, Some(instance));
+            }
+        }
+        strongest
+    }
+
+    fn answer(
+        &self,
+        entry: &Entry,
+        truth: Truth,
+        facts: &FactTable,
+        instance: Option<&Instance>,
+    ) -> Answer {
         let rule = &entry.rule;
         let dictionary = rule.dictionary();
+        let replies = instance.map_or([].as_slice(), |instance| instance.replies.as_slice());
+        let facts = &Sight::with(facts, replies, &entry.places);
+        let about = instance.map(|one| show(&Value::Address(one.contract), ""));
         let outcome = if truth == Truth::True {
             AnswerOutcome::Fires {
                 message: rule.message().render(facts, dictionary),
-                because: rule.condition().because(facts, dictionary),
+                because: about
+                    .map(|contract| format!("contract {contract}"))
+                    .into_iter()
+                    .chain(rule.condition().because(facts, dictionary))
+                    .collect(),
             }
         } else {
             AnswerOutcome::Unknown { facts: rule.condition().unknown(facts, dictionary) }
@@ -188,6 +289,23 @@ impl RuleSet {
         Ok(())
     }
 
+    fn join_questions(&mut self) {
+        let mut places: BTreeMap<Question, usize> = BTreeMap::new();
+        for entry in &mut self.rules {
+            if entry.rule.maturity() == Maturity::Retired {
+                continue;
+            }
+            for question in entry.rule.questions() {
+                let next = places.len();
+                let place = *places.entry(question.clone()).or_insert(next);
+                if place == next {
+                    self.questions.push(question.clone());
+                }
+                entry.places.push(place);
+            }
+        }
+    }
+
     fn build_indexes(&mut self) {
         for (number, entry) in self.rules.iter().enumerate() {
             if entry.rule.maturity() == Maturity::Retired {
@@ -211,7 +329,7 @@ fn is_false_or_zero(value: &Value) -> bool {
     match value {
         Value::Bool(value) => !value,
         Value::Uint(value) => value.is_zero(),
-        Value::Unknown | Value::Text(_) | Value::Address(_) => false,
+        Value::AtLeast(_) | Value::Unknown | Value::Text(_) | Value::Address(_) => false,
     }
 }
 
@@ -219,8 +337,10 @@ fn is_false_or_zero(value: &Value) -> bool {
 mod tests {
     use super::{Answer, AnswerOutcome, RuleSet};
     use crate::error::PackError;
+    use crate::facts::Sight;
     use crate::facts::{Dictionary, Subject, Value};
     use crate::pack::Pack;
+    use crate::question::{Instance, Question};
     use crate::sample::{all, facts, uint_value};
 
     fn pack(name: &str, rules: &[(&str, &str, &str)]) -> Pack {
@@ -311,7 +431,8 @@ mod tests {
                     let plain: Vec<&str> = set
                         .rules()
                         .filter(|(_, rule)| {
-                            rule.condition().evaluate(&facts) != crate::condition::Truth::False
+                            rule.condition().evaluate(&Sight::of(&facts))
+                                != crate::condition::Truth::False
                         })
                         .map(|(_, rule)| rule.id())
                         .collect();
@@ -347,5 +468,84 @@ mod tests {
         fn shared<T: Send + Sync + 'static>(_: &T) {}
         shared(&RuleSet::default());
         assert!(RuleSet::default().is_empty());
+    }
+
+    /// Two rules that ask, and share one question.
+    fn asking() -> RuleSet {
+        let text = r#"
+pack: asking
+version: 1.0.0
+engine: 1
+author: a
+lists: { vaults: ["0x0707070707070707070707070707070707070707"] }
+rules:
+  - id: solvent
+    subject: transaction
+    severity: critical
+    maturity: stable
+    class: c
+    why: w
+    with: { assets: { read: totalAssets(), unit: wei }, supply: { read: totalSupply(), unit: wei } }
+    when: touches_protected
+    holds: assets >= supply
+    message: "{assets_after} for {supply_after}"
+  - id: shrinks
+    subject: transaction
+    severity: low
+    maturity: stable
+    class: c
+    why: w
+    at: [vaults]
+    with: { supply: { read: totalSupply() }, taken: { sum: outflow_wei, over: blocks(50) } }
+    when: touches_protected && (supply_after < supply_before || taken > eth(5))
+    message: "{taken} in 50 blocks"
+"#;
+        RuleSet::new(vec![Pack::parse(text, "asking", &all()).unwrap()]).unwrap()
+    }
+
+    fn instance(contract: u8, replies: [Option<u64>; 5]) -> Instance {
+        let replies = replies.map(|reply| reply.map(uint_value)).to_vec();
+        Instance { contract: [contract; 20], replies }
+    }
+
+    #[test]
+    fn questions_are_joined_and_asked_only_where_they_matter() {
+        let set = asking();
+        // Two readings at two moments each, one of them shared, and a window.
+        assert_eq!(set.questions().len(), 5);
+        assert!(matches!(set.questions()[4], Question::Window(_)), "{:?}", set.questions());
+        let touched = facts([("touches_protected", Value::Bool(true))]);
+        assert_eq!(set.wanted(&touched, &[7; 20]), [0, 1, 2, 3, 4]);
+        assert_eq!(set.wanted(&touched, &[8; 20]), [0, 1, 2, 3], "`at:` leaves it out");
+        let elsewhere = facts([("touches_protected", Value::Bool(false))]);
+        assert!(set.wanted(&elsewhere, &[7; 20]).is_empty());
+    }
+
+    #[test]
+    fn a_rule_that_asks_is_evaluated_for_each_contract() {
+        let set = asking();
+        let touched = facts([("touches_protected", Value::Bool(true))]);
+        let on =
+            |instances: &[Instance]| set.evaluate_on(Subject::Transaction, &touched, instances);
+        // Positions: assets before and after, supply before and after, what was taken.
+        assert!(on(&[instance(7, [Some(9), Some(8), Some(8), Some(8), Some(0)])]).is_empty());
+        let broken = on(&[
+            instance(8, [Some(9), Some(9), Some(8), Some(8), Some(0)]),
+            instance(9, [Some(9), Some(7), Some(8), Some(8), Some(0)]),
+        ]);
+        assert_eq!(ids(&broken), ["solvent"]);
+        let AnswerOutcome::Fires { message, because } = &broken[0].outcome else { panic!("fires") };
+        assert_eq!(message, "7 wei for 8 wei");
+        assert_eq!(because[0], format!("contract 0x{}", "09".repeat(20)));
+        assert!(because[2].starts_with("assets >= supply (assets_before = 9 wei"), "{because:?}");
+        // It was broken already, so this transaction did not break it.
+        assert!(on(&[instance(9, [Some(7), Some(6), Some(8), Some(8), Some(0)])]).is_empty());
+        // A contract without such a view is not concerned, one whose view fails later is unknown.
+        assert!(on(&[instance(9, [None, None, Some(8), Some(8), Some(0)])]).is_empty());
+        let mut failing = instance(9, [Some(9), Some(0), Some(8), Some(8), Some(0)]);
+        failing.replies[1] = Some(Value::Unknown);
+        assert!(matches!(on(&[failing])[0].outcome, AnswerOutcome::Unknown { .. }));
+        // Nobody answered: unknown, never silent.
+        assert_eq!(on(&[]).len(), 2);
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::condition::Truth;
-use crate::facts::FactTable;
+use crate::facts::{FactTable, Sight};
 use crate::pack::{Expectation, Pack, RecordingRef, Rule, RuleTest, TestInput};
 
 /// Supplies the facts of one transaction of a recording that a pack names, or says why it cannot.
@@ -97,6 +97,7 @@ fn run_test(
             &recorded
         }
     };
+    let facts = &Sight::of(facts);
     let (condition, dictionary) = (rule.condition(), rule.dictionary());
     match (test.expect, condition.evaluate(facts)) {
         (Expectation::Fires, Truth::True)

@@ -1,11 +1,11 @@
 //! Why a condition held, or why it could not be told.
 
 use super::tree::{Clause, Test, Truth};
-use crate::facts::{Dictionary, FactTable, Value};
+use crate::facts::{Dictionary, Sight, Value};
 use crate::message::show;
 
 /// The innermost clauses that held, each with the values it read.
-pub(super) fn because(clause: &Clause, facts: &FactTable, dictionary: &Dictionary) -> Vec<String> {
+pub(super) fn because(clause: &Clause, facts: &Sight<'_>, dictionary: &Dictionary) -> Vec<String> {
     match &clause.test {
         Test::All(parts) | Test::Any(parts) => parts
             .iter()
@@ -18,8 +18,8 @@ pub(super) fn because(clause: &Clause, facts: &FactTable, dictionary: &Dictionar
                 .reads
                 .iter()
                 .map(|position| {
-                    let spec = &dictionary.specs()[*position];
-                    format!("{} = {}", spec.name, show(facts.value(*position), spec))
+                    let fact = dictionary.fact(*position);
+                    format!("{} = {}", fact.name, show(facts.value(*position), fact.unit))
                 })
                 .collect();
             vec![format!("{} ({})", clause.said.text, values.join(", "))]
@@ -29,7 +29,7 @@ pub(super) fn because(clause: &Clause, facts: &FactTable, dictionary: &Dictionar
 
 /// The facts without which the clause is neither true nor false; a clause whose arithmetic left the range of 256
 /// bits stands for itself.
-pub(super) fn unknown(clause: &Clause, facts: &FactTable, dictionary: &Dictionary) -> Vec<String> {
+pub(super) fn unknown(clause: &Clause, facts: &Sight<'_>, dictionary: &Dictionary) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     match &clause.test {
         Test::All(parts) | Test::Any(parts) => {
@@ -42,12 +42,10 @@ pub(super) fn unknown(clause: &Clause, facts: &FactTable, dictionary: &Dictionar
             }
         }
         _ => {
-            let unknown = clause
-                .said
-                .reads
-                .iter()
-                .filter(|position| *facts.value(**position) == Value::Unknown);
-            names.extend(unknown.map(|position| dictionary.specs()[*position].name.to_owned()));
+            let unknown = clause.said.reads.iter().filter(|position| {
+                matches!(facts.value(**position), Value::Unknown | Value::AtLeast(_))
+            });
+            names.extend(unknown.map(|position| dictionary.fact(*position).name.to_owned()));
             if names.is_empty() {
                 names.push(format!("{} (out of range)", clause.said.text));
             }

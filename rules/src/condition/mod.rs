@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The CEL crate is used for its grammar only. Nothing of it runs when a transaction is judged: the tree reads a
-//! flat [`FactTable`] by position, in three-valued logic.
+//! flat table by position, in three-valued logic.
 
 mod contradiction;
 mod explain;
@@ -22,14 +22,15 @@ mod trigger;
 mod tests;
 
 pub(crate) use literal::address as read_address;
+pub(crate) use lower::Scope;
 pub(crate) use suggest::closest;
 pub(crate) use tree::Truth;
 
 use ruint::aliases::U256;
 
 use self::lower::Lowering;
-use self::tree::Clause;
-use crate::facts::{Dictionary, FactTable};
+use self::tree::{Clause, Said, Test};
+use crate::facts::{Dictionary, Sight};
 
 /// What is wrong with a condition, and where in its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,20 +59,52 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
-    /// Checks `text` against the facts of `dictionary`; the other dictionaries only improve error messages.
-    pub(crate) fn compile(
-        text: &str,
-        dictionary: &Dictionary,
-        all: &[Dictionary],
-    ) -> Result<Self, Complaint> {
+    /// Checks `text` against the names of `scope`.
+    pub(crate) fn compile(text: &str, scope: Scope<'_>) -> Result<Self, Complaint> {
         let source = syntax::parse(text)?;
-        let root = Lowering::new(&source, dictionary, all).condition()?;
-        let triggers = trigger::triggers(&root, dictionary);
-        Ok(Self { root, triggers })
+        Ok(Self::of(Lowering::new(&source, scope).condition(false)?, scope))
+    }
+
+    /// Checks what must hold, and makes the condition that it held before a transaction and does not after it.
+    /// `guard`, where there is one, must be true as well.
+    pub(crate) fn compile_invariant(
+        guard: Option<Self>,
+        holds: &str,
+        scope: Scope<'_>,
+    ) -> Result<Self, Complaint> {
+        let source = syntax::parse(holds)?;
+        let before =
+            Lowering::new(&source, Scope { suffix: "_before", ..scope }).condition(false)?;
+        let after = Lowering::new(&source, Scope { suffix: "_after", ..scope }).condition(true)?;
+        let same = before.said.reads == after.said.reads;
+        if same {
+            return Err(Complaint::new(before.said.span, "this reads nothing before and after")
+                .help("name a reading of `with:` without `_before` or `_after`"));
+        }
+        let mut clauses: Vec<Clause> = guard.map(|guard| guard.root).into_iter().collect();
+        if let [Clause { test: Test::All(inner), .. }] = clauses.as_mut_slice() {
+            clauses = std::mem::take(inner);
+        }
+        clauses.extend([before, after]);
+        let mut reads: Vec<usize> = Vec::new();
+        for position in clauses.iter().flat_map(|clause| &clause.said.reads) {
+            if !reads.contains(position) {
+                reads.push(*position);
+            }
+        }
+        let span = clauses[0].said.span;
+        let text = clauses.iter().map(|clause| clause.said.text.clone()).collect::<Vec<_>>();
+        let said = Said { text: text.join(" && "), reads, span };
+        Ok(Self::of(Clause { test: Test::All(clauses), said: Box::new(said) }, scope))
+    }
+
+    fn of(root: Clause, scope: Scope<'_>) -> Self {
+        let triggers = trigger::triggers(&root, scope.dictionary);
+        Self { root, triggers }
     }
 
     /// Whether it holds.
-    pub(crate) fn evaluate(&self, facts: &FactTable) -> Truth {
+    pub(crate) fn evaluate(&self, facts: &Sight<'_>) -> Truth {
         self.root.test.evaluate(facts)
     }
 
@@ -81,12 +114,12 @@ impl Condition {
     }
 
     /// The clauses that held, with the values they read.
-    pub(crate) fn because(&self, facts: &FactTable, dictionary: &Dictionary) -> Vec<String> {
+    pub(crate) fn because(&self, facts: &Sight<'_>, dictionary: &Dictionary) -> Vec<String> {
         explain::because(&self.root, facts, dictionary)
     }
 
     /// The facts that kept it from being true or false.
-    pub(crate) fn unknown(&self, facts: &FactTable, dictionary: &Dictionary) -> Vec<String> {
+    pub(crate) fn unknown(&self, facts: &Sight<'_>, dictionary: &Dictionary) -> Vec<String> {
         explain::unknown(&self.root, facts, dictionary)
     }
 

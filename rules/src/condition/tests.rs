@@ -1,17 +1,30 @@
 use proptest::prelude::*;
 use ruint::aliases::U256;
 
-use super::{Complaint, Condition, Truth};
-use crate::facts::{FactTable, Value};
+use super::{Complaint, Condition, Scope, Truth};
+use crate::facts::{FactTable, Sight, Value};
+use crate::list::{List, Lists};
 use crate::sample::{all, facts, transaction, uint_value};
 use crate::stack::on_own_stack;
 
 fn compile(text: &str) -> Result<Condition, Complaint> {
-    on_own_stack(|| Condition::compile(text, &transaction(), &all())).expect("no panic inside")
+    let lists = Lists::from([
+        ("team".to_owned(), list(&["0x1111111111111111111111111111111111111111"])),
+        ("sizes".to_owned(), list(&["3", "300"])),
+    ]);
+    let (dictionary, all) = (transaction(), all());
+    let scope = Scope { dictionary: &dictionary, all: &all, lists: &lists, suffix: "" };
+    on_own_stack(|| Condition::compile(text, scope)).expect("no panic inside")
+}
+
+fn list(entries: &[&str]) -> List {
+    List::new(entries.iter().map(|entry| (*entry).to_owned())).unwrap()
 }
 
 fn truth(text: &str, facts: &FactTable) -> Truth {
-    compile(text).unwrap_or_else(|complaint| panic!("`{text}`: {complaint:?}")).evaluate(facts)
+    compile(text)
+        .unwrap_or_else(|complaint| panic!("`{text}`: {complaint:?}"))
+        .evaluate(&Sight::of(facts))
 }
 
 /// The message of a refusal with the text it points at and the help.
@@ -116,7 +129,10 @@ fn arithmetic_that_leaves_256_bits_is_unknown() {
         assert_eq!(truth(text, &facts), Truth::Unknown, "{text}");
     }
     let condition = compile("touches_protected && depth - frames < 5").unwrap();
-    assert_eq!(condition.unknown(&facts, &transaction()), ["depth - frames < 5 (out of range)"]);
+    assert_eq!(
+        condition.unknown(&Sight::of(&facts), &transaction()),
+        ["depth - frames < 5 (out of range)"]
+    );
 }
 
 #[test]
@@ -192,7 +208,7 @@ fn names_types_and_units_are_checked_at_load() {
             "entry_point.matches(\"a+\")",
             "unknown function `matches`",
             "entry_point.matches(\"a+\")",
-            "there are eth, gwei, wei, bps, blocks, above, min, max, startsWith, endsWith, contains, address",
+            "there are eth, gwei, wei, bps, blocks, above, min, max, startsWith, endsWith, contains, address, selector",
         ),
         (
             "tx.depth > 1",
@@ -339,7 +355,7 @@ fn hostile_text_is_refused_early() {
 #[test]
 fn reasons_are_the_clauses_that_held_with_their_values() {
     let facts = some_facts();
-    let because = |text: &str| compile(text).unwrap().because(&facts, &transaction());
+    let because = |text: &str| compile(text).unwrap().because(&Sight::of(&facts), &transaction());
     assert_eq!(
         because("touches_protected && (depth > 2 || frames > 100) && !tx_succeeded"),
         [
@@ -366,7 +382,7 @@ fn reasons_are_the_clauses_that_held_with_their_values() {
 fn unknown_lists_the_facts_that_were_missing() {
     let condition = compile("touches_protected && unbacked_outflow_wei > claim_decrease_wei && (tx_succeeded || token_outflow_max_bps > bps(5))").unwrap();
     assert_eq!(
-        condition.unknown(&some_facts(), &transaction()),
+        condition.unknown(&Sight::of(&some_facts()), &transaction()),
         ["unbacked_outflow_wei", "claim_decrease_wei", "token_outflow_max_bps"]
     );
 }
@@ -409,7 +425,7 @@ proptest! {
     ]), 0..30)) {
         let text = words.join(" ");
         if let Ok(condition) = compile(&text) {
-            let _ = condition.evaluate(&some_facts());
+            let _ = condition.evaluate(&Sight::of(&some_facts()));
         }
     }
 
@@ -438,8 +454,51 @@ proptest! {
                 less.set(position, uint_value(values[index]));
             }
         }
-        let (less, more) = (condition.evaluate(&less), condition.evaluate(&more));
+        let (less, more) = (condition.evaluate(&Sight::of(&less)), condition.evaluate(&Sight::of(&more)));
         prop_assert!(more != Truth::Unknown);
         prop_assert!(less == Truth::Unknown || less == more, "{} {:?} {:?}", text, less, more);
+    }
+}
+
+#[test]
+fn lists_and_selectors_are_constants_with_names() {
+    let facts = some_facts();
+    assert_eq!(truth("sender in team", &facts), Truth::True);
+    assert_eq!(truth("!(sender in team)", &facts), Truth::False);
+    assert_eq!(truth("depth in sizes && outflow_bps in sizes", &facts), Truth::True);
+    assert_eq!(truth("frames in sizes", &facts), Truth::False);
+    assert!(refused("depth == selector(\"f()\")").0.contains("selector"), "units are checked");
+    let (message, meant, help) = refused("sender in teem");
+    assert_eq!((message.as_str(), meant.as_str()), ("unknown list `teem`", "teem"));
+    assert!(help.contains("`team`"));
+    assert!(refused("sender in sizes").0.contains("is not an address"));
+    assert!(refused("team == sender").2.contains("it is a list"));
+    assert!(refused("depth == selector(\"f\")").0.contains("signature"));
+}
+
+#[test]
+fn a_floor_settles_what_more_could_not_change() {
+    let facts = facts([("depth", Value::AtLeast(U256::from(10))), ("frames", uint_value(10))]);
+    for (text, expected) in [
+        ("depth >= 10", Truth::True),
+        ("depth > 9", Truth::True),
+        ("depth > 10", Truth::Unknown),
+        ("depth < 10", Truth::False),
+        ("depth <= 9", Truth::False),
+        ("depth <= 10", Truth::Unknown),
+        ("depth == 9", Truth::False),
+        ("depth != 9", Truth::True),
+        ("depth == 10", Truth::Unknown),
+        ("depth in [3, 4]", Truth::Unknown),
+        ("frames <= depth", Truth::True),
+        ("frames > depth", Truth::False),
+        ("depth + 5 > frames + 4", Truth::True),
+        ("depth * 2 >= 20", Truth::True),
+        ("frames - depth < 3", Truth::Unknown),
+        ("above(depth, frames) > 0", Truth::Unknown),
+        ("max(depth, frames) >= 10", Truth::True),
+        ("min(depth, frames) >= 10", Truth::Unknown),
+    ] {
+        assert_eq!(truth(text, &facts), expected, "{text}");
     }
 }

@@ -1,11 +1,12 @@
 //! The lowered tree and its evaluation over a flat table: no allocation, no names, no CEL.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use ruint::aliases::U256;
 
 use super::Span;
-use crate::facts::{FactTable, Value};
+use crate::facts::{Sight, Value};
 
 /// Kleene's three truth values, ordered so that "and" is the minimum and "or" the maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,9 +63,10 @@ pub(super) enum Test {
         sides: Box<(Amount, Amount)>,
         relation: Relation,
     },
+    /// Sets are sorted, for lists may be long.
     AmountIn {
         value: Amount,
-        set: Vec<U256>,
+        set: Arc<[U256]>,
         wanted: bool,
     },
     Texts {
@@ -75,7 +77,7 @@ pub(super) enum Test {
     },
     TextIn {
         value: Text,
-        set: Vec<String>,
+        set: Arc<[String]>,
         wanted: bool,
     },
     Accounts {
@@ -85,7 +87,7 @@ pub(super) enum Test {
     },
     AccountIn {
         value: Account,
-        set: Vec<[u8; 20]>,
+        set: Arc<[[u8; 20]]>,
         wanted: bool,
     },
 }
@@ -148,7 +150,7 @@ pub(super) enum Account {
 }
 
 impl Test {
-    pub(super) fn evaluate(&self, facts: &FactTable) -> Truth {
+    pub(super) fn evaluate(&self, facts: &Sight<'_>) -> Truth {
         match self {
             Self::Fact { position, wanted } => match facts.value(*position) {
                 Value::Bool(value) => Truth::from(value == wanted),
@@ -191,17 +193,21 @@ impl Test {
             }
             Self::Bound { position, relation, bound } => match facts.value(*position) {
                 Value::Uint(value) => Truth::from(relation.holds(value.cmp(bound))),
+                Value::AtLeast(floor) => relation.of_floor(floor, bound),
                 _ => Truth::Unknown,
             },
             Self::Amounts { sides, relation } => {
                 match (sides.0.evaluate(facts), sides.1.evaluate(facts)) {
-                    (Some(left), Some(right)) => Truth::from(relation.holds(left.cmp(&right))),
+                    (Some(left), Some(right)) => relation.of(left, right),
                     _ => Truth::Unknown,
                 }
             }
-            Self::AmountIn { value, set, wanted } => value
-                .evaluate(facts)
-                .map_or(Truth::Unknown, |value| Truth::from(set.contains(&value) == *wanted)),
+            Self::AmountIn { value, set, wanted } => match value.evaluate(facts) {
+                Some(Known { value, is_floor: false }) => {
+                    Truth::from(set.binary_search(&value).is_ok() == *wanted)
+                }
+                _ => Truth::Unknown,
+            },
             Self::Texts { left, relation, right, wanted } => {
                 match (left.evaluate(facts), right.evaluate(facts)) {
                     (Some(left), Some(right)) => {
@@ -212,7 +218,8 @@ impl Test {
             }
             Self::TextIn { value, set, wanted } => {
                 value.evaluate(facts).map_or(Truth::Unknown, |value| {
-                    Truth::from(set.iter().any(|entry| entry == value) == *wanted)
+                    let found = set.binary_search_by(|entry| entry.as_str().cmp(value));
+                    Truth::from(found.is_ok() == *wanted)
                 })
             }
             Self::Accounts { left, right, wanted } => {
@@ -221,9 +228,11 @@ impl Test {
                     _ => Truth::Unknown,
                 }
             }
-            Self::AccountIn { value, set, wanted } => value
-                .evaluate(facts)
-                .map_or(Truth::Unknown, |value| Truth::from(set.contains(value) == *wanted)),
+            Self::AccountIn { value, set, wanted } => {
+                value.evaluate(facts).map_or(Truth::Unknown, |value| {
+                    Truth::from(set.binary_search(value).is_ok() == *wanted)
+                })
+            }
         }
     }
 }
@@ -243,6 +252,29 @@ impl Relation {
             Self::LessOrEqual => order.is_le(),
             Self::Greater => order.is_gt(),
             Self::GreaterOrEqual => order.is_ge(),
+        }
+    }
+
+    /// Between two amounts, of which either may be a floor only.
+    fn of(self, left: Known, right: Known) -> Truth {
+        match (left.is_floor, right.is_floor) {
+            (false, false) => Truth::from(self.holds(left.value.cmp(&right.value))),
+            (true, false) => self.of_floor(&left.value, &right.value),
+            (false, true) => self.mirrored().of_floor(&right.value, &left.value),
+            (true, true) => Truth::Unknown,
+        }
+    }
+
+    /// Whether it holds between some amount from `floor` upwards and `bound`, whichever amount that is.
+    fn of_floor(self, floor: &U256, bound: &U256) -> Truth {
+        let is_settled = match self {
+            Self::GreaterOrEqual | Self::Less => floor >= bound,
+            Self::Greater | Self::LessOrEqual | Self::Equal | Self::NotEqual => floor > bound,
+        };
+        match (is_settled, self) {
+            (false, _) => Truth::Unknown,
+            (true, Self::Greater | Self::GreaterOrEqual | Self::NotEqual) => Truth::True,
+            (true, Self::Less | Self::LessOrEqual | Self::Equal) => Truth::False,
         }
     }
 
@@ -281,16 +313,32 @@ impl TextRelation {
     }
 }
 
+/// An amount as far as it is known.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    value: U256,
+    /// It may be more.
+    is_floor: bool,
+}
+
 impl Amount {
-    fn evaluate(&self, facts: &FactTable) -> Option<U256> {
+    fn evaluate(&self, facts: &Sight<'_>) -> Option<Known> {
+        let exactly = |value| Some(Known { value, is_floor: false });
         match self {
-            Self::Constant(value) => Some(*value),
+            Self::Constant(value) => exactly(*value),
             Self::Fact(position) => match facts.value(*position) {
-                Value::Uint(value) => Some(*value),
+                Value::Uint(value) => exactly(*value),
+                Value::AtLeast(value) => Some(Known { value: *value, is_floor: true }),
                 _ => None,
             },
             Self::Binary { operation, left, right } => {
-                operation.apply(left.evaluate(facts)?, right.evaluate(facts)?)
+                let (left, right) = (left.evaluate(facts)?, right.evaluate(facts)?);
+                let is_floor = left.is_floor || right.is_floor;
+                if is_floor && !operation.keeps_floors(left.is_floor, right.is_floor) {
+                    return None;
+                }
+                let value = operation.apply(left.value, right.value)?;
+                Some(Known { value, is_floor })
             }
             Self::Choose { test, then, other } => match test.test.evaluate(facts) {
                 Truth::True => then.evaluate(facts),
@@ -302,6 +350,15 @@ impl Amount {
 }
 
 impl Operation {
+    /// Whether the result of two floors, or of a floor and an amount, is a floor again.
+    fn keeps_floors(self, left: bool, right: bool) -> bool {
+        match self {
+            Self::Add | Self::Multiply | Self::Larger => true,
+            Self::Subtract | Self::Above | Self::Divide => left && !right,
+            Self::Remainder | Self::Smaller => false,
+        }
+    }
+
     pub(super) fn apply(self, left: U256, right: U256) -> Option<U256> {
         match self {
             Self::Add => left.checked_add(right),
@@ -317,7 +374,7 @@ impl Operation {
 }
 
 impl Text {
-    fn evaluate<'a>(&'a self, facts: &'a FactTable) -> Option<&'a str> {
+    fn evaluate<'a>(&'a self, facts: &Sight<'a>) -> Option<&'a str> {
         match self {
             Self::Constant(text) => Some(text),
             Self::Fact(position) => match facts.value(*position) {
@@ -329,7 +386,7 @@ impl Text {
 }
 
 impl Account {
-    fn evaluate<'a>(&'a self, facts: &'a FactTable) -> Option<&'a [u8; 20]> {
+    fn evaluate<'a>(&'a self, facts: &Sight<'a>) -> Option<&'a [u8; 20]> {
         match self {
             Self::Constant(account) => Some(account),
             Self::Fact(position) => match facts.value(*position) {

@@ -13,7 +13,9 @@ pub(super) fn triggers(root: &Clause, dictionary: &Dictionary) -> Vec<usize> {
     };
     let mut positions: Vec<usize> =
         clauses.iter().filter_map(|clause| trigger(&clause.test)).collect();
-    positions.sort_by_key(|position| dictionary.specs()[*position].ty != FactType::Bool);
+    // What is asked for is not known yet when the index is used.
+    positions.retain(|position| *position < dictionary.specs().len());
+    positions.sort_by_key(|position| dictionary.fact(*position).ty != FactType::Bool);
     positions
 }
 

@@ -8,6 +8,7 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Subject;
+use crate::question::Per;
 
 /// A rule pack: one file.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -23,6 +24,9 @@ pub(super) struct PackFile {
     pub(super) engine: u64,
     /// Who stands behind the rules.
     pub(super) author: String,
+    /// Lists by name, for conditions such as `sender in team`.
+    #[serde(default)]
+    pub(super) lists: BTreeMap<String, ListFile>,
     /// The rules, in the order in which they are reported.
     pub(super) rules: Vec<RuleFile>,
 }
@@ -51,8 +55,20 @@ pub(super) struct RuleFile {
     /// Links to incidents, papers, standards.
     #[serde(default)]
     pub(super) references: Vec<String>,
-    /// Condition in CEL over the facts of the subject.
-    pub(super) when: String,
+    /// Condition in CEL over the facts of the subject and the names of `with`. May be left out where `holds` stands.
+    #[serde(default)]
+    pub(super) when: Option<String>,
+    /// What must hold before and after every transaction, over readings of `with` by their bare names: the rule fires
+    /// where it held before and does not hold after.
+    #[serde(default)]
+    pub(super) holds: Option<String>,
+    /// What the rule asks beyond the facts, under names of its own. Transactions only.
+    #[serde(default, rename = "with")]
+    pub(super) questions: BTreeMap<String, QuestionFile>,
+    /// Contracts that the questions are asked about: addresses, or names of lists. All that a transaction touches and
+    /// that are protected, where none is named.
+    #[serde(default)]
+    pub(super) at: Vec<String>,
     /// What to say when it fires; `{fact}` is replaced by the fact's value.
     pub(super) message: String,
     /// Honest behaviour that may look like this.
@@ -61,6 +77,62 @@ pub(super) struct RuleFile {
     /// At least one that fires and one that stays silent.
     #[serde(default)]
     pub(super) tests: Vec<TestFile>,
+}
+
+/// A list: its entries, or the file that holds them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "List")]
+pub(super) enum ListFile {
+    /// Addresses, amounts, signatures or texts.
+    Entries(Vec<String>),
+    /// A file beside the pack.
+    File(ListFileName),
+}
+
+/// A file beside the pack, one entry a line; `#` starts a comment.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ListFile")]
+pub(super) struct ListFileName {
+    /// Path relative to the pack, inside of its folder.
+    pub(super) file: String,
+}
+
+/// One question: exactly one of `sum`, `count`, `max`, `read`, `entered`, `stale`, `changed`, `paid_outside_of`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Question")]
+pub(super) struct QuestionFile {
+    /// Sum of this fact over a window of blocks.
+    pub(super) sum: Option<String>,
+    /// In how many transactions of a window this fact was true, or not zero.
+    pub(super) count: Option<String>,
+    /// Largest value of this fact in a window.
+    pub(super) max: Option<String>,
+    /// Whose transactions a window looks at.
+    pub(super) per: Option<Per>,
+    /// Length of a window, as in `blocks(50)`, the block that would mine the judged transaction included.
+    pub(super) over: Option<FactLiteral>,
+    /// A view or a slot, read before (`NAME_before`) and after (`NAME_after`): `totalAssets()`,
+    /// `asset().balanceOf(address this)`, `owner() -> address`, `slot(3)`.
+    pub(super) read: Option<String>,
+    /// Contract that is read, where it is not the one that is looked at.
+    pub(super) of: Option<String>,
+    /// Unit of what is read: `wei`, `bps`, `blocks` or `count`.
+    pub(super) unit: Option<String>,
+    /// Signatures or selectors: how often they were entered while the contract was still running.
+    pub(super) entered: Option<Vec<String>>,
+    /// With `entered`: only while one of these was running.
+    pub(super) inside: Option<Vec<String>>,
+    /// Views that read, in the middle of a call, what was changed afterwards; empty for all.
+    pub(super) stale: Option<Vec<String>>,
+    /// `slot(3)` or `mapping(3)`: how often it was changed by somebody who is not in `not_by`.
+    pub(super) changed: Option<String>,
+    /// With `changed`: who may: `slot(0)`, `slot(0, 1)` (so many bytes from its low end), or addresses.
+    pub(super) not_by: Option<Vec<String>>,
+    /// How often ether or tokens left while none of these functions was running.
+    pub(super) paid_outside_of: Option<Vec<String>>,
 }
 
 /// One test of a rule: facts written here, or one transaction of a recording.
@@ -175,7 +247,7 @@ pub enum Expectation {
 pub(super) enum FactLiteral {
     Bool(bool),
     Uint(u128),
-    /// A text, an address, an amount such as `eth(5)` or many digits, or the word `unknown`.
+    /// A text, an address, an amount such as `eth(5)` or many digits, `at least` and an amount, or the word `unknown`.
     Text(String),
 }
 

@@ -1,17 +1,23 @@
 //! From the file's shape to checked rules.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use ruint::aliases::U256;
 use serde::Deserialize;
 
-use super::file::{FactLiteral, PackFile, RuleFile, TestFile};
-use super::{ENGINE, Pack, RecordingRef, Rule, RuleTest, RuleText, TestInput, bounds, locate};
-use crate::condition::{Complaint, Condition, Span, closest, constant, read_address, read_digits};
+use super::file::{FactLiteral, ListFile, ListFileName, PackFile, RuleFile, TestFile};
+use super::{
+    ENGINE, Files, Pack, RecordingRef, Rule, RuleTest, RuleText, TestInput, bounds, locate,
+    questions,
+};
+use crate::condition::{
+    Complaint, Condition, Scope, Span, closest, constant, read_address, read_digits,
+};
 use crate::error::{PackError, RuleError};
-use crate::facts::{Dictionary, FactSpec, FactType, Subject, Value};
+use crate::facts::{Dictionary, FactRef, FactType, Subject, Value};
+use crate::list::{List, Lists, MAX_ENTRIES};
 use crate::message::Message;
 
 /// Rules in one pack; each may take the CEL parser some milliseconds.
@@ -24,6 +30,7 @@ pub(super) fn pack(
     text: &str,
     origin: &str,
     dictionaries: &[Dictionary],
+    files: &Files<'_>,
 ) -> Result<Pack, PackError> {
     bounds::measure(text).map_err(|error| shape(origin, &error))?;
     let header: Header = serde_norway::from_str(text).map_err(|error| shape(origin, &error))?;
@@ -32,10 +39,17 @@ pub(super) fn pack(
     }
     let file: PackFile = serde_norway::from_str(text).map_err(|error| shape(origin, &error))?;
     check_header(&file, origin)?;
+    let lists = read_lists(file.lists, files).map_err(|reason| PackError::Shape {
+        origin: origin.to_owned(),
+        line: 0,
+        column: 0,
+        reason,
+    })?;
     let loading = Loading {
         text,
         origin,
         all: dictionaries,
+        lists,
         dictionaries: dictionaries.iter().cloned().map(Arc::new).collect(),
     };
     Ok(Pack {
@@ -73,6 +87,7 @@ struct Loading<'a> {
     text: &'a str,
     origin: &'a str,
     all: &'a [Dictionary],
+    lists: Lists,
     dictionaries: Vec<Arc<Dictionary>>,
 }
 
@@ -135,8 +150,31 @@ impl Loading<'_> {
             let message = format!("this build has no facts of subject `{}`", file.subject);
             return Err(whole("id", &file.id, message));
         };
-        let condition = Condition::compile(&file.when, dictionary, self.all)
-            .map_err(|complaint| self.refuse(index, &file.id, "when", &file.when, complaint))?;
+        let asked = questions::read(&file, dictionary, &self.lists)
+            .map_err(|reason| whole("id", &file.id, reason))?;
+        let dictionary = &if asked.specs.is_empty() {
+            Arc::clone(dictionary)
+        } else {
+            Arc::new(dictionary.with_asked(asked.specs))
+        };
+        let scope = Scope { dictionary, all: self.all, lists: &self.lists, suffix: "" };
+        let refuse =
+            |field, value: &str, complaint| self.refuse(index, &file.id, field, value, complaint);
+        let when = file.when.as_deref();
+        let guard = when
+            .map(|when| {
+                Condition::compile(when, scope).map_err(|wrong| refuse("when", when, wrong))
+            })
+            .transpose()?;
+        let condition = match (guard, file.holds.as_deref()) {
+            (guard, Some(holds)) => Condition::compile_invariant(guard, holds, scope)
+                .map_err(|complaint| refuse("holds", holds, complaint))?,
+            (Some(condition), None) => condition,
+            (None, None) => {
+                let message = "say `when:` it fires, or what `holds:` always".to_owned();
+                return Err(whole("id", &file.id, message));
+            }
+        };
         let message = Message::parse(&file.message, dictionary)
             .map_err(|reason| whole("message", &file.message, reason))?;
         let mut tests = Vec::with_capacity(file.tests.len());
@@ -156,6 +194,7 @@ impl Loading<'_> {
             why,
             references,
             when,
+            holds,
             message: template,
             false_positives,
             ..
@@ -169,7 +208,8 @@ impl Loading<'_> {
             evidence,
             why,
             references,
-            when,
+            when: when.unwrap_or_default(),
+            holds,
             message: template,
             false_positives,
         };
@@ -179,6 +219,8 @@ impl Loading<'_> {
             message,
             tests,
             dictionary: Arc::clone(dictionary),
+            questions: asked.questions,
+            at: asked.at,
         })
     }
 
@@ -214,12 +256,12 @@ fn read_test(
             let mut table = dictionary.empty_table();
             for (name, literal) in facts {
                 let Some(position) = dictionary.position(name) else {
-                    let close = closest(name, dictionary.specs().iter().map(|spec| spec.name));
+                    let close = closest(name, dictionary.names());
                     let hint =
                         close.map_or(String::new(), |close| format!("; did you mean `{close}`?"));
                     return Err(format!("unknown fact `{name}`{hint}"));
                 };
-                let value = read_value(literal, &dictionary.specs()[position])
+                let value = read_value(literal, dictionary.fact(position))
                     .map_err(|reason| format!("fact `{name}`: {reason}"))?;
                 table.set(position, value);
             }
@@ -236,12 +278,15 @@ fn read_test(
     Ok(RuleTest { name: file.name.clone(), input, expect: file.expect })
 }
 
-fn read_value(literal: &FactLiteral, spec: &FactSpec) -> Result<Value, String> {
+fn read_value(literal: &FactLiteral, spec: FactRef<'_>) -> Result<Value, String> {
     match (literal, spec.ty) {
         (FactLiteral::Text(text), _) if text == "unknown" => Ok(Value::Unknown),
         (FactLiteral::Bool(value), FactType::Bool) => Ok(Value::Bool(*value)),
         (FactLiteral::Uint(value), FactType::Uint) => Ok(Value::Uint(U256::from(*value))),
-        (FactLiteral::Text(text), FactType::Uint) => amount(text, spec.unit).map(Value::Uint),
+        (FactLiteral::Text(text), FactType::Uint) => match text.strip_prefix("at least ") {
+            Some(floor) => amount(floor, spec.unit).map(Value::AtLeast),
+            None => amount(text, spec.unit).map(Value::Uint),
+        },
         (FactLiteral::Text(text), FactType::Text) => Ok(Value::Text(text.clone())),
         (FactLiteral::Text(text), FactType::Address) => read_address(text).map(Value::Address),
         (_, FactType::Bool) => Err("expected true or false".to_owned()),
@@ -254,11 +299,37 @@ fn read_value(literal: &FactLiteral, spec: &FactSpec) -> Result<Value, String> {
 }
 
 /// Digits of any length, or a constant such as `eth(5)`.
-fn amount(text: &str, unit: &str) -> Result<U256, String> {
+pub(super) fn amount(text: &str, unit: &str) -> Result<U256, String> {
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') {
         return read_digits(text);
     }
     constant(text, unit).map_err(|complaint| complaint.message)
+}
+
+/// Reads the lists of a pack, those in files through `files`.
+fn read_lists(named: BTreeMap<String, ListFile>, files: &Files<'_>) -> Result<Lists, String> {
+    let mut lists = Lists::new();
+    let mut entries = 0;
+    for (name, file) in named {
+        if !questions::is_name(&name) {
+            return Err(format!(
+                "lists: `{name}` is not a name: lower case letters, digits and `_`"
+            ));
+        }
+        let list = match file {
+            ListFile::Entries(entries) => List::new(entries),
+            ListFile::File(ListFileName { file }) => {
+                files(&file).and_then(|text| List::from_lines(&text))
+            }
+        };
+        let list = list.map_err(|reason| format!("lists: `{name}`: {reason}"))?;
+        entries += list.len();
+        if entries > MAX_ENTRIES {
+            return Err(format!("lists: all lists together have at most {MAX_ENTRIES} entries"));
+        }
+        lists.insert(name, list);
+    }
+    Ok(lists)
 }
 
 fn check_header(file: &PackFile, origin: &str) -> Result<(), PackError> {

@@ -4,11 +4,14 @@ mod bounds;
 mod file;
 mod load;
 mod locate;
+mod open;
+mod questions;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 pub use self::bounds::MAX_PACK_BYTES;
@@ -16,8 +19,9 @@ pub use self::file::{EvidenceKind, Expectation, Maturity, Severity, pack_schema}
 
 use crate::condition::Condition;
 use crate::error::PackError;
-use crate::facts::{Dictionary, FactSpec, FactTable, Subject};
+use crate::facts::{Dictionary, FactRef, FactTable, Subject};
 use crate::message::Message;
+use crate::question::Question;
 use crate::stack::on_own_stack;
 
 /// The major version of the rule language that this reader knows.
@@ -41,6 +45,10 @@ pub struct Rule {
     message: Message,
     tests: Vec<RuleTest>,
     dictionary: Arc<Dictionary>,
+    /// In the order of their positions behind the facts.
+    questions: Vec<Question>,
+    /// Contracts that the questions are asked about, sorted; empty for all.
+    at: Arc<[[u8; 20]]>,
 }
 
 /// What the author wrote.
@@ -55,9 +63,13 @@ struct RuleText {
     why: String,
     references: Vec<String>,
     when: String,
+    holds: Option<String>,
     message: String,
     false_positives: Vec<String>,
 }
+
+/// Reads a file that a pack names, relative to it, or says why it cannot.
+type Files<'a> = dyn Fn(&str) -> Result<String, String> + Sync + 'a;
 
 /// A test that stands beside its rule.
 #[derive(Debug, Clone)]
@@ -91,14 +103,38 @@ pub struct RecordingRef {
 impl Pack {
     /// Reads a pack and checks all of it against the facts of its subjects.
     ///
-    /// `origin` stands in errors; where it is the path of a YAML file, its stem must be the pack's name.
+    /// `origin` stands in errors; where it is the path of a YAML file, its stem must be the pack's name. Lists in files
+    /// need [`Pack::open`].
     ///
     /// # Errors
     /// [`PackError::Shape`] for what is not a pack or too large, [`PackError::Engine`] for another major version,
     /// [`PackError::Rule`] for a rule whose condition, message or tests do not check, [`PackError::Several`] where
     /// more than one rule is refused.
     pub fn parse(text: &str, origin: &str, dictionaries: &[Dictionary]) -> Result<Self, PackError> {
-        on_own_stack(|| load::pack(text, origin, dictionaries)).unwrap_or_else(|reason| {
+        let no_files =
+            |_: &str| Err("a pack that is not read from a file can name no files".to_owned());
+        Self::parse_with(text, origin, dictionaries, &no_files)
+    }
+
+    /// Reads a pack from a file, and the lists in files beside it that it names.
+    ///
+    /// # Errors
+    /// [`PackError::Read`] for a file that cannot be read or is too large, otherwise as [`Pack::parse`].
+    pub fn open(path: &Path, dictionaries: &[Dictionary]) -> Result<Self, PackError> {
+        let origin = path.display().to_string();
+        let text = open::read(path)
+            .map_err(|reason| PackError::Read { origin: origin.clone(), reason })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::parse_with(&text, &origin, dictionaries, &|name| open::beside(folder, name))
+    }
+
+    fn parse_with(
+        text: &str,
+        origin: &str,
+        dictionaries: &[Dictionary],
+        files: &Files<'_>,
+    ) -> Result<Self, PackError> {
+        on_own_stack(|| load::pack(text, origin, dictionaries, files)).unwrap_or_else(|reason| {
             Err(PackError::Shape { origin: origin.to_owned(), line: 0, column: 0, reason })
         })
     }
@@ -180,9 +216,14 @@ impl Rule {
         &self.file.references
     }
 
-    /// The condition as written.
+    /// The condition as written; empty where the rule only says what [`Rule::holds`].
     pub fn when(&self) -> &str {
         &self.file.when
+    }
+
+    /// What must hold before and after every transaction, for a rule that is an invariant.
+    pub fn holds(&self) -> Option<&str> {
+        self.file.holds.as_deref()
     }
 
     /// The message template as written.
@@ -201,8 +242,18 @@ impl Rule {
     }
 
     /// The facts that its condition reads, in the order of its text.
-    pub fn reads(&self) -> impl Iterator<Item = &FactSpec> {
-        self.condition.reads().iter().map(|position| &self.dictionary.specs()[*position])
+    pub fn reads(&self) -> impl Iterator<Item = FactRef<'_>> {
+        self.condition.reads().iter().map(|position| self.dictionary.fact(*position))
+    }
+
+    /// What it asks beyond the facts.
+    pub fn questions(&self) -> &[Question] {
+        &self.questions
+    }
+
+    /// Whether it is asked about this contract.
+    pub fn is_about(&self, contract: &[u8; 20]) -> bool {
+        self.at.is_empty() || self.at.binary_search(contract).is_ok()
     }
 
     pub(crate) fn condition(&self) -> &Condition {

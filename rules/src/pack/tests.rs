@@ -270,3 +270,93 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn questions_are_checked_when_the_pack_is_loaded() {
+    let with = |with: &str, when: &str| {
+        pack(&GOOD.replace("when: depth > 5", &format!("with: {with}\n    when: {when}")))
+    };
+    let fine = [
+        ("{ taken: { sum: outflow_wei, per: actor, over: blocks(50) } }", "taken > eth(5)"),
+        ("{ hits: { count: touches_protected, over: 20 } }", "hits > 3"),
+        ("{ owner: { read: owner() -> address } }", "owner_before != owner_after"),
+        ("{ held: { read: asset().balanceOf(address this), unit: wei } }", "held_after < eth(1)"),
+        ("{ nested: { entered: [deposit()], inside: [withdraw(uint256)] } }", "nested > 0"),
+        ("{ stale: { stale: [] } }", "stale > 0"),
+        ("{ foreign: { changed: slot(5), not_by: [\"slot(0, 1)\"] } }", "foreign > 0"),
+        ("{ odd: { paid_outside_of: [withdraw(uint256)] } }", "odd > 0"),
+    ];
+    for (question, when) in fine {
+        let text = with(question, when);
+        let pack =
+            Pack::parse(&text, "sample.yaml", &all()).unwrap_or_else(|error| panic!("{error}"));
+        assert!(!pack.rules()[0].questions().is_empty());
+    }
+    for (question, when, reason) in [
+        ("{ taken: { sum: outflow_we, over: 5 } }", "taken > 5", "did you mean `outflow_wei`"),
+        ("{ taken: { sum: sender, over: 5 } }", "taken > 5", "`sender` is no amount"),
+        ("{ taken: { sum: outflow_wei } }", "taken > 5", "over how many blocks"),
+        ("{ taken: { sum: outflow_wei, over: 0 } }", "taken > 5", "1 to 50000 blocks"),
+        ("{ taken: { sum: outflow_wei, over: eth(1) } }", "taken > 5", "this amount is in wei"),
+        ("{ taken: { sum: outflow_wei, over: 5 } }", "taken > bps(5)", "one side is in wei"),
+        ("{ depth: { read: f() } }", "depth > 5", "is a fact or a list already"),
+        ("{ a: { read: f() }, a_after: { stale: [] } }", "a_after > 5", "answered as `a_after`"),
+        ("{ a: { read: f() } }", "a > 5", "write `a_before` or `a_after`"),
+        ("{ a: { read: f(uint) } }", "a_after > 5", "a type and a value"),
+        ("{ a: { read: f(), entered: [g()] } }", "a_after > 5", "ask one of"),
+        ("{ a: { stale: [], inside: [g()] } }", "a > 5", "belongs to `entered`"),
+        ("{ A: { stale: [] } }", "depth > 5", "not a name"),
+        ("{ a: { read: f(), unit: ether } }", "a_after > 5", "an amount is in"),
+    ] {
+        let error = refused(&with(question, when)).to_string();
+        assert!(error.contains(reason), "{question} {when}: {error}");
+    }
+    let many: Vec<String> = (0..17).map(|n| format!("q{n}: {{ stale: [] }}")).collect();
+    let error = refused(&with(&format!("{{ {} }}", many.join(", ")), "q1 > 0"));
+    assert!(error.to_string().contains("at most 16"), "{error}");
+}
+
+#[test]
+fn an_invariant_reads_before_and_after() {
+    let holds = |holds: &str| {
+        let rule = format!("with: {{ a: {{ read: f() }} }}\n    holds: {holds}");
+        pack(&GOOD.replace("when: depth > 5", &rule))
+    };
+    let good = Pack::parse(&holds("a >= 5"), "sample.yaml", &all()).unwrap();
+    assert_eq!((good.rules()[0].when(), good.rules()[0].holds()), ("", Some("a >= 5")));
+    let names: Vec<&str> = good.rules()[0].reads().map(|fact| fact.name).collect();
+    assert_eq!(names, ["a_before", "a_after"]);
+    assert!(refused(&holds("depth > 5")).to_string().contains("reads nothing before and after"));
+    let error = refused(&holds("b > 5")).to_string();
+    assert!(error.contains("unknown fact `b`") && error.contains("holds: b > 5"), "{error}");
+    let neither = pack(&GOOD.replace("    when: depth > 5\n", ""));
+    assert!(refused(&neither).to_string().contains("`when:`"));
+}
+
+#[test]
+fn lists_come_from_the_pack_or_from_files_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sample.yaml");
+    let text = |file: &str| {
+        let rule = GOOD.replace("depth > 5", "sender in bad && depth in sizes");
+        format!("lists: {{ bad: {{ file: {file} }}, sizes: [\"3\", \"0x10\"] }}\n{}", pack(&rule))
+    };
+    std::fs::write(folder.path().join("bad.txt"), format!("# bad\n0x{}\n", "ab".repeat(20)))
+        .unwrap();
+    std::fs::write(&path, text("bad.txt")).unwrap();
+    assert_eq!(Pack::open(&path, &all()).unwrap().rules().len(), 1);
+    for (file, reason) in [
+        ("../bad.txt", "does not lie in the folder"),
+        ("/etc/hostname", "does not lie in the folder"),
+        ("gone.txt", "`gone.txt`"),
+    ] {
+        std::fs::write(&path, text(file)).unwrap();
+        let error = Pack::open(&path, &all()).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+    assert!(refused(&text("bad.txt")).to_string().contains("name no files"));
+    assert!(matches!(
+        Pack::open(&folder.path().join("no.yaml"), &all()),
+        Err(PackError::Read { .. })
+    ));
+}

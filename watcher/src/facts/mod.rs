@@ -7,7 +7,10 @@
 //! Facts of a truncated execution are unknown unless they do not depend on what was cut off.
 #![warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::float_cmp)]
 
+pub mod asked;
+mod contract;
 mod features;
+mod identity;
 mod privilege;
 mod protected;
 mod reentry;
@@ -29,9 +32,10 @@ use portcullis_rules::{Dictionary, FactSpec, FactTable, FactType, Subject, Value
 
 use crate::simulate::execution::Execution;
 
+pub use contract::{Deployment, Targets, contract_dictionary, observe_contract};
 pub use protected::Protected;
 use {
-    privilege::Privilege, reentry::Reentry, relevance::Relevance, shape::Shape,
+    identity::Identity, privilege::Privilege, reentry::Reentry, relevance::Relevance, shape::Shape,
     surroundings::Surroundings, value::Flow, view::View,
 };
 
@@ -95,6 +99,7 @@ fn shared() -> &'static Dictionary {
             .chain(specs(privilege::FACTS))
             .chain(specs(shape::FACTS))
             .chain(specs(surroundings::FACTS))
+            .chain(specs(identity::FACTS))
             .collect();
         Dictionary::new(Subject::Transaction, [specs.as_slice()])
     });
@@ -114,6 +119,7 @@ pub fn observe(execution: &Execution, protected: &Protected) -> Observation {
     writer.fill(privilege::FACTS, &privilege);
     writer.fill(shape::FACTS, &shape);
     writer.fill(surroundings::FACTS, &Surroundings::of(&view));
+    writer.fill(identity::FACTS, &Identity::of(&view));
     let facts = writer.table;
     let losses = Losses {
         ether_wei: flow.outflow_wei,

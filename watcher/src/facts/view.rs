@@ -14,42 +14,42 @@ const TRANSFER_TOPIC: B256 =
 
 /// An execution, and where the protected accounts stand in it.
 #[derive(Debug)]
-pub(super) struct View<'a> {
+pub(in crate::facts) struct View<'a> {
     /// The execution.
-    pub(super) execution: &'a Execution,
+    pub(in crate::facts) execution: &'a Execution,
     /// The protected set.
-    pub(super) protected: &'a Protected,
+    pub(in crate::facts) protected: &'a Protected,
     /// One per frame; empty where nothing protected is touched.
-    pub(super) places: Vec<Place>,
+    pub(in crate::facts) places: Vec<Place>,
     /// Protected accounts that occur anywhere, sorted.
-    pub(super) touched: Vec<Address>,
+    pub(in crate::facts) touched: Vec<Address>,
     /// Sender, what it created here, and the root target unless that is protected; sorted.
-    pub(super) cluster: Vec<Address>,
+    pub(in crate::facts) cluster: Vec<Address>,
 }
 
 /// Where a frame stands.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(in crate::facts) struct Place {
     /// Protocol of the account that it acts on.
-    pub(super) group: Option<usize>,
+    pub(in crate::facts) group: Option<usize>,
     /// Frame through which that account was entered from another account: delegate frames and calls to itself
     /// belong to the entry around them, for they run inside of one and the same visit.
-    pub(super) entry: usize,
+    pub(in crate::facts) entry: usize,
     /// For an entry of a protected account: the entry of the same account that is still open around it.
-    pub(super) outer: Option<usize>,
+    pub(in crate::facts) outer: Option<usize>,
     /// For an entry of a protected account: how many of its entries are open, this one included.
-    pub(super) level: usize,
+    pub(in crate::facts) level: usize,
     /// Entered while another protected account was open, from an account that is not protected.
-    pub(super) is_cross: bool,
+    pub(in crate::facts) is_cross: bool,
     /// It, or a frame around it, is a static call.
-    pub(super) is_static: bool,
+    pub(in crate::facts) is_static: bool,
     /// It, or a frame around it, is a creation.
-    pub(super) is_in_creation: bool,
+    pub(in crate::facts) is_in_creation: bool,
 }
 
 impl<'a> View<'a> {
     /// Looks once through everything the execution names; goes on only where something protected occurs.
-    pub(super) fn new(execution: &'a Execution, protected: &'a Protected) -> Self {
+    pub(in crate::facts) fn new(execution: &'a Execution, protected: &'a Protected) -> Self {
         let touched = touched(execution, protected);
         let (places, cluster) = if touched.is_empty() {
             (Vec::new(), Vec::new())
@@ -60,17 +60,17 @@ impl<'a> View<'a> {
     }
 
     /// Whether anything protected occurs.
-    pub(super) fn is_touched(&self) -> bool {
+    pub(in crate::facts) fn is_touched(&self) -> bool {
         !self.touched.is_empty()
     }
 
     /// Whether `address` belongs to the actor.
-    pub(super) fn is_actor(&self, address: &Address) -> bool {
+    pub(in crate::facts) fn is_actor(&self, address: &Address) -> bool {
         self.cluster.binary_search(address).is_ok()
     }
 
     /// Frames with their places.
-    pub(super) fn frames(&self) -> impl Iterator<Item = (usize, &'a Frame, &Place)> {
+    pub(in crate::facts) fn frames(&self) -> impl Iterator<Item = (usize, &'a Frame, &Place)> {
         self.execution
             .frames
             .iter()
@@ -80,13 +80,13 @@ impl<'a> View<'a> {
     }
 
     /// The entry that the frame at `index` belongs to.
-    pub(super) fn entry(&self, index: usize) -> Option<usize> {
+    pub(in crate::facts) fn entry(&self, index: usize) -> Option<usize> {
         self.places.get(index).map(|place| place.entry)
     }
 }
 
 /// A token transfer as its log tells it: payer, receiver, and the amount of a fungible token.
-pub(super) fn transfer(
+pub(in crate::facts) fn transfer(
     log: &LogRecord,
 ) -> Option<(Address, Address, Option<alloy::primitives::U256>)> {
     let [topic, from, to, rest @ ..] = log.topics.as_slice() else { return None };

@@ -111,7 +111,7 @@ pub struct Frame {
     pub value: U256,
     /// Calldata or init code.
     pub input: Bytes,
-    /// Return or revert data, cut at 4 KiB.
+    /// Return or revert data, cut at 4 KiB; of a creation the code, cut at 64 KiB.
     pub output: Bytes,
     /// Gas given.
     pub gas_limit: u64,

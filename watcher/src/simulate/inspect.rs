@@ -22,6 +22,8 @@ use super::{
 
 /// Return and revert data are cut here, bytes.
 const OUTPUT_LIMIT: usize = 4096;
+/// What a creation returns is the contract's code, which is kept whole: EIP-170 allows 24 KiB.
+const CODE_LIMIT: usize = 64 * 1024;
 /// Call inputs are cut here once the budget of bytes is spent.
 const CUT_INPUT: usize = 4096;
 
@@ -163,7 +165,8 @@ impl Recorder {
     fn leave(&mut self, output: &Bytes, gas: &Gas, is_ok: bool) {
         let order = self.tick();
         let Some(idx) = self.open.pop().flatten() else { return };
-        let output = self.cut(output, OUTPUT_LIMIT);
+        let creates = matches!(self.frames[idx].kind, FrameKind::Create | FrameKind::Create2);
+        let output = self.cut(output, if creates { CODE_LIMIT } else { OUTPUT_LIMIT });
         let frame = &mut self.frames[idx];
         frame.left = order;
         frame.gas_used = gas.total_gas_spent();

@@ -3,10 +3,12 @@
 //! A [`Simulator`] runs a transaction with its real envelope in a header that the next block could have, on the
 //! head plus the pending transactions that it depends on. The state below is never written.
 
+mod around;
 mod bare;
 mod calls;
 pub mod execution;
 mod inspect;
+mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +35,7 @@ use crate::{
     state::{ForkedState, StateError, StateView, evm},
 };
 
+pub use around::{Around, Plan};
 pub use bare::Bare;
 pub use calls::CallOnly;
 

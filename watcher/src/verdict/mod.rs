@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 
 use portcullis_alerting::record::{ModelEvidence, RuleEvidence};
 use portcullis_models::{Model, Vector};
-use portcullis_rules::{Answer, AnswerOutcome, RuleSet, Subject};
+use portcullis_rules::{Answer, AnswerOutcome, FactTable, RuleSet, Subject, question::Instance};
 
 use crate::facts::Observation;
 
@@ -112,10 +112,25 @@ impl Judge {
         self.rules.len()
     }
 
-    /// Asks about one observation.
+    /// The rules.
+    pub fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+
+    /// What the rules about fresh contracts say of one.
+    pub fn judge_contract(&self, facts: &FactTable) -> Vec<Answer> {
+        self.rules.evaluate(Subject::Contract, facts)
+    }
+
+    /// Asks about one observation; what rules ask beyond its facts is unknown.
     pub fn judge(&self, observation: &Observation) -> Verdict {
+        self.judge_on(observation, &[])
+    }
+
+    /// Asks about one observation, with what is known of the contracts that it touches.
+    pub fn judge_on(&self, observation: &Observation, instances: &[Instance]) -> Verdict {
         let touches_protected = !observation.touched.is_empty();
-        let answers = self.rules.evaluate(Subject::Transaction, &observation.facts);
+        let answers = self.rules.evaluate_on(Subject::Transaction, &observation.facts, instances);
         let model = match &self.model {
             None => ModelAnswer::NotConfigured,
             Some(_) if !touches_protected => ModelAnswer::NotAsked,

@@ -3,13 +3,14 @@
 use cel::common::ast::{Expr, IdedExpr, LiteralValue};
 use ruint::aliases::U256;
 
-use super::{Lowered, Lowering, Typed};
+use super::{Lowered, Lowering, Scope, Typed};
 use crate::condition::Complaint;
 use crate::condition::literal;
 use crate::condition::range::Range;
 use crate::condition::syntax::Source;
 use crate::condition::tree::{Amount, Operation};
 use crate::facts::{Dictionary, Subject};
+use crate::list::Lists;
 
 /// Functions that make a constant amount: name, decimals, unit.
 pub(super) const AMOUNT_LITERALS: &[(&str, usize, &str)] = &[
@@ -40,7 +41,9 @@ impl<'a> Lowering<'a> {
     /// Evaluates the source as a constant amount for a fact whose unit is `unit`.
     pub(in crate::condition) fn constant(source: &'a Source, unit: &str) -> Lowered<U256> {
         let nothing = Dictionary::new(Subject::Transaction, []);
-        let mut lowering = Lowering { source, dictionary: &nothing, all: &[], depth: 0 };
+        let lists = Lists::new();
+        let scope = Scope { dictionary: &nothing, all: &[], lists: &lists, suffix: "" };
+        let mut lowering = Lowering::new(source, scope);
         let quantity = lowering.quantity(&source.root)?;
         let span = source.span(&source.root);
         if !quantity.unit.is_empty() && !unit.is_empty() && quantity.unit != unit {

@@ -1,9 +1,12 @@
 //! Comparisons, membership and the methods of texts.
 
+use std::sync::Arc;
+
 use cel::common::ast::{Expr, IdedExpr, LiteralValue};
 
 use super::amount::Quantity;
 use super::{Lowered, Lowering, Typed};
+use crate::condition::closest;
 use crate::condition::print::print;
 use crate::condition::tree::{Account, Amount, Relation, Test, Text, TextRelation};
 
@@ -13,6 +16,12 @@ pub(super) const TEXT_METHODS: &[(&str, TextRelation)] = &[
     ("endsWith", TextRelation::EndsWith),
     ("contains", TextRelation::Contains),
 ];
+/// Sets are searched by halves.
+fn sorted<T: Ord>(mut constants: Vec<T>) -> Arc<[T]> {
+    constants.sort_unstable();
+    constants.into()
+}
+
 impl Lowering<'_> {
     pub(super) fn compare(
         &mut self,
@@ -110,8 +119,12 @@ impl Lowering<'_> {
         value: &IdedExpr,
         set: &IdedExpr,
     ) -> Lowered<Typed> {
+        if let Expr::Ident(name) = &set.expr {
+            return self.named_list(value, set, name);
+        }
         let Expr::List(list) = &set.expr else {
-            return Err(self.complain(set, "expected a list of constants, as in `x in [1, 2]`"));
+            return Err(self
+                .complain(set, "expected a list of constants, as in `x in [1, 2]`, or its name"));
         };
         if list.elements.is_empty() {
             return Err(
@@ -129,7 +142,7 @@ impl Lowering<'_> {
                     };
                     constants.push(constant);
                 }
-                Test::AmountIn { value: value.amount, set: constants, wanted: true }
+                Test::AmountIn { value: value.amount, set: sorted(constants), wanted: true }
             }
             Typed::Text(value) => {
                 let mut constants = Vec::new();
@@ -141,7 +154,7 @@ impl Lowering<'_> {
                         }
                     }
                 }
-                Test::TextIn { value, set: constants, wanted: true }
+                Test::TextIn { value, set: sorted(constants), wanted: true }
             }
             Typed::Account(value) => {
                 let mut constants = Vec::new();
@@ -156,13 +169,40 @@ impl Lowering<'_> {
                         }
                     }
                 }
-                Test::AccountIn { value, set: constants, wanted: true }
+                Test::AccountIn { value, set: sorted(constants), wanted: true }
             }
             Typed::Truth(_) => {
                 return Err(self.complain(value, "expected an amount, a text or an address"));
             }
         };
         Ok(Typed::Truth(test))
+    }
+
+    /// `fact in name`, where a list of the pack has that name.
+    fn named_list(&mut self, value: &IdedExpr, set: &IdedExpr, name: &str) -> Lowered<Typed> {
+        let lists = self.scope.lists;
+        let Some(list) = lists.get(name) else {
+            let complaint = self.complain(set, format!("unknown list `{name}`"));
+            return Err(match closest(name, lists.keys().map(String::as_str)) {
+                Some(close) => complaint.help(format!("did you mean `{close}`?")),
+                None => complaint.help("lists stand under `lists:` of the pack"),
+            });
+        };
+        let value_of = self.typed(value)?;
+        let refuse = |reason: String| self.complain(set, format!("list `{name}`: {reason}"));
+        Ok(Typed::Truth(match value_of {
+            Typed::Amount(value) => {
+                let set = list.amounts().map_err(refuse)?;
+                Test::AmountIn { value: value.amount, set, wanted: true }
+            }
+            Typed::Text(value) => Test::TextIn { value, set: list.texts(), wanted: true },
+            Typed::Account(value) => {
+                Test::AccountIn { value, set: list.addresses().map_err(refuse)?, wanted: true }
+            }
+            Typed::Truth(_) => {
+                return Err(self.complain(value, "expected an amount, a text or an address"));
+            }
+        }))
     }
 
     pub(super) fn method(

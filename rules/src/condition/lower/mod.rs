@@ -19,6 +19,8 @@ use super::suggest::closest;
 use super::syntax::Source;
 use super::tree::{Account, Amount, Clause, Operation, Relation, Said, Test, Text};
 use crate::facts::{Dictionary, FactType};
+use crate::list::Lists;
+use crate::question::function_selector;
 
 /// Depth of the tree that is walked and dropped; the token bound alone would allow a few hundred.
 const MAX_DEPTH: usize = 64;
@@ -28,9 +30,21 @@ type Lowered<T> = Result<T, Complaint>;
 /// One condition on its way from syntax to tree.
 pub(super) struct Lowering<'a> {
     source: &'a Source,
-    dictionary: &'a Dictionary,
-    all: &'a [Dictionary],
+    scope: Scope<'a>,
     depth: usize,
+}
+
+/// The names that a condition may use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    /// The facts, and what the rule asks beyond them.
+    pub(crate) dictionary: &'a Dictionary,
+    /// The facts of all subjects, which only improve error messages.
+    pub(crate) all: &'a [Dictionary],
+    /// Lists that may stand to the right of `in`.
+    pub(crate) lists: &'a Lists,
+    /// Added to a name that is not known without it: `assets` is `assets_before` where an invariant looks before.
+    pub(crate) suffix: &'static str,
 }
 
 /// An expression with its type.
@@ -42,17 +56,19 @@ enum Typed {
 }
 
 impl<'a> Lowering<'a> {
-    pub(super) fn new(
-        source: &'a Source,
-        dictionary: &'a Dictionary,
-        all: &'a [Dictionary],
-    ) -> Self {
-        Self { source, dictionary, all, depth: 0 }
+    pub(super) fn new(source: &'a Source, scope: Scope<'a>) -> Self {
+        Self { source, scope, depth: 0 }
     }
 
-    /// Lowers the whole condition.
-    pub(super) fn condition(mut self) -> Lowered<Clause> {
-        self.clause(&self.source.root, false)
+    /// Lowers the whole condition, or its negation.
+    pub(super) fn condition(mut self, negated: bool) -> Lowered<Clause> {
+        self.clause(&self.source.root, negated)
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        let Scope { dictionary, suffix, .. } = self.scope;
+        let with_suffix = || dictionary.position(&format!("{name}{suffix}"));
+        dictionary.position(name).or_else(|| if suffix.is_empty() { None } else { with_suffix() })
     }
 
     /// Lowers a part that is true or false, or its negation.
@@ -149,22 +165,28 @@ impl<'a> Lowering<'a> {
     }
 
     fn fact(&self, expression: &IdedExpr, name: &str) -> Lowered<Typed> {
-        let Some(position) = self.dictionary.position(name) else {
+        let Scope { dictionary, all, lists, .. } = self.scope;
+        let Some(position) = self.position(name) else {
             let complaint = self.complain(expression, format!("unknown fact `{name}`"));
-            if let Some(other) = self.all.iter().find(|other| other.position(name).is_some()) {
+            if lists.contains_key(name) {
+                return Err(complaint.help(format!("it is a list: write `fact in {name}`")));
+            }
+            if let Some(other) = all.iter().find(|other| other.position(name).is_some()) {
                 return Err(complaint.help(format!(
                     "it is a fact of subject `{}`, this rule is about a {}",
                     other.subject(),
-                    self.dictionary.subject()
+                    dictionary.subject()
                 )));
             }
-            let names = self.dictionary.specs().iter().map(|spec| spec.name);
-            return Err(match closest(name, names) {
+            if dictionary.position(&format!("{name}_before")).is_some() {
+                return Err(complaint.help(format!("write `{name}_before` or `{name}_after`")));
+            }
+            return Err(match closest(name, dictionary.names()) {
                 Some(close) => complaint.help(format!("did you mean `{close}`?")),
                 None => complaint.help("`portcullis facts` lists the names"),
             });
         };
-        let spec = self.dictionary.specs()[position];
+        let spec = dictionary.fact(position);
         Ok(match spec.ty {
             FactType::Bool => Typed::Truth(Test::Fact { position, wanted: true }),
             FactType::Uint => Typed::Amount(Quantity {
@@ -259,6 +281,18 @@ impl<'a> Lowering<'a> {
                         .complain(expression, "`address` takes one text, as in `address(\"0x…\")`"))
                 }
             },
+            ("selector", [argument]) => match &argument.expr {
+                Expr::Literal(LiteralValue::String(text)) => function_selector(text.inner())
+                    .map(|selector| {
+                        let value = U256::from(u32::from_be_bytes(selector));
+                        Typed::Amount(Quantity::constant(value, "selector"))
+                    })
+                    .map_err(|message| self.complain(argument, message)),
+                _ => Err(self.complain(
+                    expression,
+                    "`selector` takes one signature, as in `selector(\"transfer(address,uint256)\")`",
+                )),
+            },
             (name, arguments) => {
                 if let Some((_, decimals, unit)) =
                     AMOUNT_LITERALS.iter().find(|(known, _, _)| *known == name)
@@ -285,7 +319,7 @@ impl<'a> Lowering<'a> {
             .map(|(name, _, _)| *name)
             .chain(AMOUNT_FUNCTIONS.iter().map(|(name, _)| *name))
             .chain(TEXT_METHODS.iter().map(|(name, _)| *name))
-            .chain(["address"]);
+            .chain(["address", "selector"]);
         let complaint = self.complain(expression, format!("unknown function `{name}`"));
         match closest(name, known.clone()) {
             Some(close) => complaint.help(format!("did you mean `{close}`?")),
@@ -341,7 +375,7 @@ impl<'a> Lowering<'a> {
     fn collect_reads(&self, expression: &IdedExpr, reads: &mut Vec<usize>) {
         match &expression.expr {
             Expr::Ident(name) => {
-                if let Some(position) = self.dictionary.position(name)
+                if let Some(position) = self.position(name)
                     && !reads.contains(&position)
                 {
                     reads.push(position);

@@ -1,0 +1,146 @@
+//! What rules ask beyond the facts of one transaction: windows over blocks, views before and after, who entered what.
+//!
+//! [`instances`] answers only what the rules could still fire on, once for each protected contract that is touched.
+
+mod file;
+mod memory;
+mod probes;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use alloy::primitives::{Address, B256, Bytes};
+use portcullis_rules::{
+    RuleSet, Value,
+    question::{Instance, Moment, Question, Reading, ReadingSource},
+};
+
+use crate::{
+    simulate::{Around, Plan, Simulator, execution::Execution},
+    source::PendingTransaction,
+};
+
+use super::{Observation, Protected};
+pub use file::{MemoryFile, MemoryFileError};
+pub use memory::{Contribution, Mark, Memory};
+
+/// Everything that answers.
+#[derive(Debug, Clone, Copy)]
+pub struct Sources<'a> {
+    /// Runs views.
+    pub simulator: &'a Simulator,
+    /// The protected set.
+    pub protected: &'a Protected,
+    /// The blocks before.
+    pub memory: &'a Memory,
+}
+
+/// The judged transaction.
+#[derive(Debug, Clone, Copy)]
+pub struct Judged<'a> {
+    /// As it was signed.
+    pub tx: &'a PendingTransaction,
+    /// What must be mined before it.
+    pub predecessors: &'a [Arc<PendingTransaction>],
+    /// What it does.
+    pub execution: &'a Execution,
+    /// The same as facts.
+    pub observation: &'a Observation,
+}
+
+/// Answers what `rules` ask about each protected contract that the transaction touches; empty where they ask nothing
+/// that matters here. What cannot be had is unknown.
+pub fn instances(rules: &RuleSet, sources: Sources<'_>, judged: Judged<'_>) -> Vec<Instance> {
+    if rules.questions().is_empty() || judged.observation.touched.is_empty() {
+        return Vec::new();
+    }
+    let touched = &judged.observation.touched;
+    let wanted: Vec<Vec<usize>> = touched
+        .iter()
+        .map(|contract| rules.wanted(&judged.observation.facts, &contract.into_array()))
+        .collect();
+    if wanted.iter().all(Vec::is_empty) {
+        return Vec::new();
+    }
+    let read = readings(rules.questions(), sources.simulator, judged, &wanted);
+    let probes = probes::Probes::new(judged.execution, sources.protected);
+    let of_contract = |(contract, wanted): (&Address, &Vec<usize>)| {
+        let mut replies = vec![Some(Value::Unknown); rules.questions().len()];
+        for place in wanted {
+            replies[*place] = match &rules.questions()[*place] {
+                Question::Window(window) => {
+                    Some(sources.memory.answer(window, *contract, sources.protected, judged))
+                }
+                Question::Reading(reading, moment) => {
+                    answer_reading(read.get(&(*contract, reading)), reading, *moment)
+                }
+                // What is cut off could be what is asked for.
+                _ if judged.execution.truncated => Some(Value::Unknown),
+                question => Some(probes.answer(question, *contract)),
+            };
+        }
+        Instance { contract: contract.into_array(), replies }
+    };
+    touched.iter().zip(&wanted).map(of_contract).collect()
+}
+
+type Readings<'q> = BTreeMap<(Address, &'q Reading), Option<Around>>;
+
+/// Runs every view that is wanted, all in one go.
+fn readings<'q>(
+    questions: &'q [Question],
+    simulator: &Simulator,
+    judged: Judged<'_>,
+    wanted: &[Vec<usize>],
+) -> Readings<'q> {
+    let mut asked: Vec<(Address, &Reading)> = Vec::new();
+    for (contract, wanted) in judged.observation.touched.iter().zip(wanted) {
+        for place in wanted {
+            if let Some(Question::Reading(reading, _)) = questions.get(*place) {
+                asked.push((*contract, reading));
+            }
+        }
+    }
+    asked.sort_unstable();
+    asked.dedup();
+    if asked.is_empty() {
+        return Readings::new();
+    }
+    let plans: Vec<Plan> =
+        asked.iter().map(|(contract, reading)| plan(*contract, reading)).collect();
+    match simulator.read_around(judged.tx, judged.predecessors, judged.execution, &plans) {
+        Ok(answers) => asked.into_iter().zip(answers.into_iter().map(Some)).collect(),
+        Err(error) => {
+            tracing::debug!(target: "watcher::facts", %error, "views not read");
+            asked.into_iter().map(|key| (key, None)).collect()
+        }
+    }
+}
+
+fn plan(contract: Address, reading: &Reading) -> Plan {
+    let of = reading.of.map_or(contract, Address::from);
+    match &reading.source {
+        ReadingSource::Slot(slot) => Plan::Slot { of, slot: *slot },
+        ReadingSource::Calls(calls) => Plan::Views {
+            of,
+            calls: calls.iter().map(|call| Bytes::from(call.data(contract.into_array()))).collect(),
+        },
+    }
+}
+
+/// A view that the contract does not have before the transaction is no view of it; one that fails afterwards is
+/// unknown.
+fn answer_reading(
+    found: Option<&Option<Around>>,
+    reading: &Reading,
+    moment: Moment,
+) -> Option<Value> {
+    let Some(Some(around)) = found else { return Some(Value::Unknown) };
+    let decode = |word: &B256| reading.decode(&word.0);
+    let before = around.before.as_ref()?;
+    Some(match moment {
+        Moment::Before => decode(before),
+        Moment::After => around.after.as_ref().map_or(Value::Unknown, decode),
+    })
+}
