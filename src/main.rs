@@ -141,6 +141,8 @@ fn dictionaries() -> Vec<Dictionary> {
         #[cfg(feature = "audit")]
         portcullis_analyzer::facts::dictionary(),
         #[cfg(feature = "guard")]
-        portcullis_watcher::facts::dictionary().clone(),
+        portcullis_watcher::facts::dictionary(),
+        #[cfg(feature = "guard")]
+        portcullis_watcher::facts::contract_dictionary(),
     ]
 }

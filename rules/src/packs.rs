@@ -104,7 +104,7 @@ mod tests {
             .collect();
         // Recordings are replayed by the program that has a simulator; its own tests run these packs whole.
         let elsewhere = "recordings are replayed elsewhere";
-        let mut report = testing::run(&packs, &|_, _| Err(elsewhere.to_owned()));
+        let mut report = testing::run(&packs, &|_, _, _, _| Err(elsewhere.to_owned()));
         report.failures.retain(|failure| !failure.detail.ends_with(elsewhere));
         assert_eq!(report.failures, []);
         for rule in packs.iter().flat_map(Pack::rules) {

@@ -222,6 +222,27 @@ impl RuleSet {
         strongest
     }
 
+    /// What one rule of the set comes to, with the clauses that held, or the facts that are missing.
+    pub(crate) fn explain(
+        &self,
+        rule: &Rule,
+        facts: &FactTable,
+        instances: &[Instance],
+    ) -> (Truth, Vec<String>) {
+        let Some(entry) = self.rules.iter().find(|entry| entry.rule.id() == rule.id()) else {
+            return (Truth::Unknown, vec![format!("the rule `{}`", rule.id())]);
+        };
+        let (truth, instance) = self.ask(entry, facts, instances);
+        let replies = instance.map_or([].as_slice(), |instance| instance.replies.as_slice());
+        let (sight, dictionary) = (Sight::with(facts, replies, &entry.places), rule.dictionary());
+        let said = match truth {
+            Truth::True => rule.condition().because(&sight, dictionary),
+            Truth::Unknown => rule.condition().unknown(&sight, dictionary),
+            Truth::False => Vec::new(),
+        };
+        (truth, said)
+    }
+
     fn answer(
         &self,
         entry: &Entry,

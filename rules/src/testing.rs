@@ -3,11 +3,24 @@
 use serde::Serialize;
 
 use crate::condition::Truth;
-use crate::facts::{FactTable, Sight};
+use crate::facts::FactTable;
 use crate::pack::{Expectation, Pack, RecordingRef, Rule, RuleTest, TestInput};
+use crate::question::Instance;
+use crate::rule_set::RuleSet;
 
-/// Supplies the facts of one transaction of a recording that a pack names, or says why it cannot.
-pub type RecordingSource<'a> = dyn Fn(&Pack, &RecordingRef) -> Result<FactTable, String> + 'a;
+/// Supplies what one transaction of a recording shows to a rule, or says why it cannot. The set holds the rules of the
+/// pack, and asks the questions.
+pub type RecordingSource<'a> =
+    dyn Fn(&Pack, &RuleSet, &Rule, &RecordingRef) -> Result<Recorded, String> + 'a;
+
+/// What one transaction of a recording shows to a rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Facts of the rule's subject: one table for the transaction, or one for each contract that it creates.
+    pub subjects: Vec<FactTable>,
+    /// What is known of the contracts that it touches, in the order of the set's questions.
+    pub instances: Vec<Instance>,
+}
 
 /// What the tests of some packs came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -50,6 +63,7 @@ impl TestReport {
 pub fn run(packs: &[Pack], recordings: &RecordingSource<'_>) -> TestReport {
     let mut report = TestReport { packs: packs.len(), ..TestReport::default() };
     for pack in packs {
+        let set = RuleSet::new(vec![pack.clone()]);
         for rule in pack.rules() {
             report.rules += 1;
             for (wanted, word) in
@@ -65,7 +79,11 @@ pub fn run(packs: &[Pack], recordings: &RecordingSource<'_>) -> TestReport {
                     Expectation::Silent => report.silent += 1,
                     Expectation::Unknown => report.unknown += 1,
                 }
-                if let Err(detail) = run_test(pack, rule, test, recordings) {
+                let run = match &set {
+                    Ok(set) => run_test(pack, set, rule, test, recordings),
+                    Err(error) => Err(error.to_string()),
+                };
+                if let Err(detail) = run {
                     report.fail(pack, rule, Some(test.name.clone()), detail);
                 }
             }
@@ -83,38 +101,40 @@ impl TestReport {
 
 fn run_test(
     pack: &Pack,
+    set: &RuleSet,
     rule: &Rule,
     test: &RuleTest,
     recordings: &RecordingSource<'_>,
 ) -> Result<(), String> {
     let recorded;
-    let facts = match &test.input {
-        TestInput::Facts(facts) => facts,
+    let (subjects, instances) = match &test.input {
+        TestInput::Facts(facts) => (std::slice::from_ref(facts), [].as_slice()),
         TestInput::Recording(reference) => {
-            recorded = recordings(pack, reference).map_err(|reason| {
+            recorded = recordings(pack, set, rule, reference).map_err(|reason| {
                 format!("recording `{}`, tx {}: {reason}", reference.recording, reference.tx)
             })?;
-            &recorded
+            (recorded.subjects.as_slice(), recorded.instances.as_slice())
         }
     };
-    let facts = &Sight::of(facts);
-    let (condition, dictionary) = (rule.condition(), rule.dictionary());
-    match (test.expect, condition.evaluate(facts)) {
-        (Expectation::Fires, Truth::True)
-        | (Expectation::Silent, Truth::False)
-        | (Expectation::Unknown, Truth::Unknown) => Ok(()),
-        (expected, Truth::True) => Err(format!(
-            "expected {}, but it fires: {}",
-            word(expected),
-            condition.because(facts, dictionary).join("; ")
-        )),
-        (expected, Truth::False) => {
+    let found = subjects
+        .iter()
+        .map(|facts| set.explain(rule, facts, instances))
+        .max_by_key(|(truth, _)| *truth)
+        .unwrap_or((Truth::False, Vec::new()));
+    match (test.expect, found) {
+        (Expectation::Fires, (Truth::True, _))
+        | (Expectation::Silent, (Truth::False, _))
+        | (Expectation::Unknown, (Truth::Unknown, _)) => Ok(()),
+        (expected, (Truth::True, because)) => {
+            Err(format!("expected {}, but it fires: {}", word(expected), because.join("; ")))
+        }
+        (expected, (Truth::False, _)) => {
             Err(format!("expected {}, but it stays silent", word(expected)))
         }
-        (expected, Truth::Unknown) => Err(format!(
+        (expected, (Truth::Unknown, missing)) => Err(format!(
             "expected {}, but it is unknown for want of {}",
             word(expected),
-            condition.unknown(facts, dictionary).join(", ")
+            missing.join(", ")
         )),
     }
 }
@@ -129,9 +149,9 @@ fn word(expected: Expectation) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::run;
-    use crate::facts::FactTable;
-    use crate::pack::Pack;
+    use super::{Recorded, run};
+    use crate::RuleSet;
+    use crate::pack::{Pack, RecordingRef, Rule};
     use crate::sample::{all, facts, uint_value};
 
     fn pack(tests: &str) -> Pack {
@@ -142,7 +162,7 @@ mod tests {
         Pack::parse(&text, "p", &all()).unwrap()
     }
 
-    fn nothing(_: &Pack, _: &crate::RecordingRef) -> Result<FactTable, String> {
+    fn nothing(_: &Pack, _: &RuleSet, _: &Rule, _: &RecordingRef) -> Result<Recorded, String> {
         Err("not found".to_owned())
     }
 
@@ -189,9 +209,12 @@ mod tests {
             details(&tests),
             [(Some("r".to_owned()), "recording `attack`, tx 3: not found".to_owned())]
         );
-        let report = run(&[pack(&tests)], &|_, reference| {
+        let report = run(&[pack(&tests)], &|_, _, _, reference| {
             assert_eq!((reference.recording.as_str(), reference.tx), ("attack", 3));
-            Ok(facts([("depth", uint_value(9))]))
+            Ok(Recorded {
+                subjects: vec![facts([("depth", uint_value(9))])],
+                instances: Vec::new(),
+            })
         });
         assert_eq!(
             (report.packs, report.rules, report.firing, report.silent, report.passed()),

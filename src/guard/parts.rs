@@ -167,9 +167,7 @@ fn rules(config: &config::Rules, base: &Path) -> anyhow::Result<RuleSet> {
     let mut loaded = if config.shipped { packs::shipped(&dictionaries)?.packs } else { Vec::new() };
     for path in &config.packs {
         let path = base.join(path);
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("rule pack {}", path.display()))?;
-        loaded.push(Pack::parse(&text, &path.display().to_string(), &dictionaries)?);
+        loaded.push(Pack::open(&path, &dictionaries).context("a rule pack")?);
     }
     Ok(RuleSet::new(loaded)?)
 }

@@ -17,6 +17,7 @@ use portcullis_alerting::guardian::FeeBudget;
 use portcullis_alerting::journal::{Journal, VerdictFilter};
 use portcullis_alerting::notify::{Dispatcher, RetryPolicy};
 use portcullis_alerting::record::{Counterfactual, Decision, Evidence, Mode};
+use portcullis_rules::question::Instance;
 use portcullis_rules::{
     AnswerOutcome, FactTable, FactType, Maturity, Pack, RuleSet, Subject, Value,
 };
@@ -73,6 +74,8 @@ struct Asked {
     seen_at_ms: u64,
     /// None where its facts are not known.
     facts: Option<FactTable>,
+    /// What the rules ask about the contracts that it touches; empty where nobody answered.
+    instances: Vec<Instance>,
     /// How long before it was mined it was seen, blocks and milliseconds.
     ahead: Option<(u64, u64)>,
     label: Option<String>,
@@ -192,6 +195,7 @@ fn of_journal(path: &Path, limit: u32) -> anyhow::Result<(Vec<Asked>, bool)> {
             to: row.to,
             seen_at_ms: row.seen_at_ms,
             facts: evidence.as_ref().map(stored_facts),
+            instances: Vec::new(),
             ahead: None,
             label: None,
             would_pause: None,
@@ -224,7 +228,7 @@ fn stored_facts(evidence: &Evidence) -> FactTable {
 
 fn of_recording(path: &Path, rules: &Arc<RuleSet>) -> anyhow::Result<Vec<Asked>> {
     let recording = Arc::new(Recording::open(path)?);
-    let seen = recorded::play(&recording)?;
+    let seen = recorded::play(&recording, rules)?;
     let mut decided = decisions(&recording, rules)?;
     let mut labels = labels(path)?;
     let heights = heights(&recording);
@@ -234,7 +238,8 @@ fn of_recording(path: &Path, rules: &Arc<RuleSet>) -> anyhow::Result<Vec<Asked>>
         .map(|(place, seen)| {
             let hash = seen.tx.hash;
             let decision = decided.remove(&hash);
-            let observation = seen.observed.ok();
+            let (observation, instances) =
+                seen.observed.ok().map(|shown| (shown.observation, shown.instances)).unzip();
             let ahead = seen.mined.map(|(height, at_ms)| {
                 let on = heights.get(place).copied().unwrap_or(height);
                 (height.saturating_sub(on), at_ms.saturating_sub(seen.tx.seen_at_ms))
@@ -245,6 +250,7 @@ fn of_recording(path: &Path, rules: &Arc<RuleSet>) -> anyhow::Result<Vec<Asked>>
                 seen_at_ms: seen.tx.seen_at_ms,
                 outflow_wei: observation.as_ref().map(|observation| observation.outflow_wei),
                 facts: observation.map(|observation| observation.facts),
+                instances: instances.unwrap_or_default(),
                 ahead,
                 label: labels.remove(&place),
                 would_pause: decision.as_ref().map(|(decision, _)| *decision == Decision::Pause),
@@ -370,7 +376,7 @@ fn judge(rules: &RuleSet, pack: String, source: String, asked: &[Asked]) -> Repo
     for one in asked {
         let Some(facts) = &one.facts else { continue };
         let (mut fired, mut messages) = (Vec::new(), Vec::new());
-        for answer in rules.evaluate(Subject::Transaction, facts) {
+        for answer in rules.evaluate_on(Subject::Transaction, facts, &one.instances) {
             let count = counts.get_mut(answer.rule.as_str());
             match answer.outcome {
                 AnswerOutcome::Fires { message, .. } => {

@@ -7,19 +7,17 @@ mod recorded;
 mod template;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 #[cfg(feature = "audit")]
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 #[cfg(feature = "audit")]
 use portcullis_rules::Subject;
 use portcullis_rules::packs::{self, Shipped};
 use portcullis_rules::testing::{self, TestReport};
-use portcullis_rules::{Dictionary, MAX_PACK_BYTES, Pack, Rule, RuleSet};
+use portcullis_rules::{Dictionary, Pack, PackError, Rule, RuleSet};
 
 use crate::{dictionaries, terminal};
 
@@ -123,13 +121,10 @@ pub(crate) fn run(args: RulesArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn check(files: &[PathBuf], dictionaries: &[Dictionary]) -> anyhow::Result<ExitCode> {
-    let mut texts = Vec::new();
-    for file in files {
-        texts.push((file.display().to_string(), read(file)?));
-    }
     let (mut good, mut refused) = (Vec::new(), 0);
-    for (origin, text) in &texts {
-        match Pack::parse(text, origin, dictionaries) {
+    for file in files {
+        let origin = file.display();
+        match Pack::open(file, dictionaries) {
             Ok(pack) => {
                 let (name, rules) = (pack.name(), pack.rules().len());
                 terminal::print(&format!(
@@ -138,6 +133,7 @@ fn check(files: &[PathBuf], dictionaries: &[Dictionary]) -> anyhow::Result<ExitC
                 ))?;
                 good.push(pack);
             }
+            Err(error @ PackError::Read { .. }) => return Err(error.into()),
             Err(error) => {
                 refused += 1;
                 terminal::say(&format!("error: {error}"));
@@ -155,9 +151,11 @@ fn test(tested: &Shipped, are_shipped: bool, format: Format) -> anyhow::Result<E
     #[cfg(feature = "guard")]
     let recordings = recorded::Library::new(are_shipped);
     #[cfg(feature = "guard")]
-    let facts = |pack: &Pack, reference: &_| recordings.facts(pack, reference);
+    let facts = |pack: &Pack, set: &_, rule: &_, reference: &_| {
+        recordings.shown(pack, set, rule, reference)
+    };
     #[cfg(not(feature = "guard"))]
-    let facts = |_: &Pack, _: &_| {
+    let facts = |_: &Pack, _: &_, _: &_, _: &_| {
         let _no_recordings = are_shipped;
         Err("this build has no simulator that could replay it".to_owned())
     };
@@ -221,7 +219,14 @@ fn explain(id: &str, shipped: &Shipped) -> anyhow::Result<ExitCode> {
 /// The rule as Markdown.
 fn rule_page(pack: &Pack, rule: &Rule) -> String {
     let mut text = format!("# {}\n\n{}\n\n", rule.id(), rule.why().trim());
-    text += &format!("Fires when:\n\n```cel\n{}\n```\n\n", rule.when().trim());
+    if !rule.when().trim().is_empty() {
+        text += &format!("Fires when:\n\n```cel\n{}\n```\n\n", rule.when().trim());
+    }
+    if let Some(holds) = rule.holds() {
+        let holds = holds.trim();
+        text +=
+            &format!("Must hold before and after every transaction:\n\n```cel\n{holds}\n```\n\n");
+    }
     text += "Facts it reads:\n\n";
     for spec in rule.reads() {
         let unknown = if spec.may_be_unknown { " May be unknown." } else { "" };
@@ -275,29 +280,12 @@ fn named(name: &Path, dictionaries: &[Dictionary]) -> anyhow::Result<Pack> {
     let shipped = packs::shipped(dictionaries)?.packs;
     match shipped.into_iter().find(|pack| Path::new(pack.name()) == name) {
         Some(pack) => Ok(pack),
-        None => Ok(Pack::parse(&read(name)?, &name.display().to_string(), dictionaries)?),
+        None => Ok(Pack::open(name, dictionaries)?),
     }
 }
 
 fn load(files: &[PathBuf], dictionaries: &[Dictionary]) -> anyhow::Result<Vec<Pack>> {
-    files
-        .iter()
-        .map(|file| Ok(Pack::parse(&read(file)?, &file.display().to_string(), dictionaries)?))
-        .collect()
-}
-
-/// Reads a file, and no more of it than a pack may have.
-fn read(file: &Path) -> anyhow::Result<String> {
-    let place = || file.display().to_string();
-    let limit = MAX_PACK_BYTES as u64;
-    let mut bytes = Vec::new();
-    File::open(file)
-        .and_then(|opened| opened.take(limit + 1).read_to_end(&mut bytes))
-        .with_context(place)?;
-    if bytes.len() > MAX_PACK_BYTES {
-        bail!("{}: a pack has at most {MAX_PACK_BYTES} bytes", place());
-    }
-    String::from_utf8(bytes).with_context(place)
+    files.iter().map(|file| Ok(Pack::open(file, dictionaries)?)).collect()
 }
 
 fn plural(count: usize, noun: &str) -> String {

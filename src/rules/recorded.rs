@@ -7,8 +7,11 @@ use std::sync::Arc;
 
 use alloy::primitives::B256;
 use anyhow::Context;
-use portcullis_rules::{FactTable, Pack, RecordingRef};
-use portcullis_watcher::facts::{Observation, Protected, observe};
+use portcullis_rules::question::Instance;
+use portcullis_rules::testing::Recorded;
+use portcullis_rules::{FactTable, Pack, RecordingRef, Rule, RuleSet, Subject};
+use portcullis_watcher::facts::asked::{self, Contribution, Judged, Mark, Memory, Sources};
+use portcullis_watcher::facts::{Creation, Observation, Protected, Targets, observe};
 use portcullis_watcher::simulate::Simulator;
 use portcullis_watcher::source::recording::{Pace, Recording, RecordingSource};
 use portcullis_watcher::source::{BlockRecord, PendingTransaction, Pool, Source, SourceEvent};
@@ -31,7 +34,18 @@ pub(super) struct Seen {
     /// Height and time (milliseconds since the epoch) of the block that mined it, where one did.
     pub mined: Option<(u64, u64)>,
     /// What it would have done on the first head that it could be mined on, or why that is not known.
-    pub observed: Result<Observation, String>,
+    pub observed: Result<Shown, String>,
+}
+
+/// What one transaction shows to rules.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    /// The transaction as facts.
+    pub observation: Observation,
+    /// What the rules ask about the contracts that it touches.
+    pub instances: Vec<Instance>,
+    /// Facts of the contracts that it creates.
+    pub contracts: Vec<FactTable>,
 }
 
 /// The protected contracts that a recording marks, each a protocol of its own.
@@ -43,16 +57,18 @@ pub(super) fn protected(recording: &Recording) -> Vec<(String, Vec<alloy::primit
         .collect()
 }
 
-/// Simulates every pending transaction of a recording where it stands in it, in order.
+/// Simulates every pending transaction of a recording where it stands in it, in order, and answers what `rules` ask.
 ///
 /// # Errors
 /// The state of the recording cannot be used.
-pub(super) fn play(recording: &Arc<Recording>) -> anyhow::Result<Vec<Seen>> {
+pub(super) fn play(recording: &Arc<Recording>, rules: &RuleSet) -> anyhow::Result<Vec<Seen>> {
     let state = ForkedState::from_recording(recording)?;
     let mut player = Player {
         simulator: Simulator::new(state),
         pool: Pool::new(POOL_LIMIT),
         protected: Protected::new(protected(recording)),
+        rules,
+        memory: Memory::new(rules.reach_blocks()),
         seen: Vec::new(),
         mined: BTreeMap::new(),
     };
@@ -75,7 +91,9 @@ pub(super) fn play(recording: &Arc<Recording>) -> anyhow::Result<Vec<Seen>> {
     Ok(seen)
 }
 
-struct Player {
+struct Player<'r> {
+    rules: &'r RuleSet,
+    memory: Memory,
     simulator: Simulator,
     pool: Pool,
     protected: Protected,
@@ -83,7 +101,7 @@ struct Player {
     mined: BTreeMap<B256, (u64, u64)>,
 }
 
-impl Player {
+impl Player<'_> {
     fn take(&mut self, event: SourceEvent) {
         match event {
             SourceEvent::Pending(tx) => {
@@ -98,6 +116,11 @@ impl Player {
 
     /// What could not be mined before may be now.
     fn advance(&mut self, block: &BlockRecord) {
+        if self.rules.reach_blocks() > 0 {
+            // A block that cannot be run leaves a gap, as it does in the guard.
+            let done = asked::walk(&self.simulator, &self.protected, block, |_, _| {});
+            self.memory.take(Mark::of(block), done.unwrap_or(None));
+        }
         // A state that is not exact any more is emptied, and says in each simulation what it misses.
         if let Err(error) = self.simulator.state().advance(block) {
             tracing::warn!(block = block.number, %error, "the recorded head was not taken over");
@@ -114,7 +137,7 @@ impl Player {
         }
     }
 
-    fn observe(&self, tx: &PendingTransaction) -> Result<Observation, String> {
+    fn observe(&mut self, tx: &PendingTransaction) -> Result<Shown, String> {
         let nonce = self
             .simulator
             .state()
@@ -124,18 +147,45 @@ impl Player {
         let predecessors = self.pool.predecessors(tx, nonce);
         let execution =
             self.simulator.simulate(tx, &predecessors).map_err(|error| error.to_string())?;
-        Ok(observe(&execution, &self.protected))
+        let observation = observe(&execution, &self.protected);
+        let sources = Sources {
+            simulator: &self.simulator,
+            protected: &self.protected,
+            memory: &self.memory,
+        };
+        let judged = Judged {
+            tx,
+            predecessors: &predecessors,
+            execution: &execution,
+            observation: &observation,
+        };
+        let instances = asked::instances(self.rules, sources, judged);
+        let created = Creation::all_in(&execution, &observation, &self.protected);
+        let contracts = if created.is_empty() {
+            Vec::new()
+        } else {
+            let view = self.simulator.state().view().map_err(|error| error.to_string())?;
+            let targets =
+                Targets::read(&self.protected, &view).map_err(|error| error.to_string())?;
+            created.iter().map(|contract| contract.facts(&targets, None, true)).collect()
+        };
+        if let Some(expected) = Contribution::of(tx.hash, tx.sender, &observation, &self.protected)
+        {
+            self.memory.expect(expected);
+        }
+        Ok(Shown { observation, instances, contracts })
     }
 }
 
-/// The facts of each pending transaction of one recording, or why they are not known.
-type Facts = Vec<Result<FactTable, String>>;
+/// What each pending transaction of one recording shows, or why that is not known.
+type Played = Vec<Result<Shown, String>>;
 
-/// Recordings that the tests of packs name, each replayed once.
+/// Recordings that the tests of packs name, each replayed once for every pack that asks questions of its own, and once
+/// for all others together.
 #[derive(Debug)]
 pub(super) struct Library {
     are_shipped: bool,
-    played: RefCell<BTreeMap<PathBuf, Result<Facts, String>>>,
+    played: RefCell<BTreeMap<(PathBuf, String), Result<Played, String>>>,
 }
 
 impl Library {
@@ -144,27 +194,40 @@ impl Library {
         Self { are_shipped, played: RefCell::default() }
     }
 
-    /// The facts of one transaction.
+    /// What one transaction shows to a rule.
     ///
     /// # Errors
-    /// Why they cannot be had, in words.
-    pub(super) fn facts(&self, pack: &Pack, reference: &RecordingRef) -> Result<FactTable, String> {
+    /// Why it cannot be had, in words.
+    pub(super) fn shown(
+        &self,
+        pack: &Pack,
+        rules: &RuleSet,
+        rule: &Rule,
+        reference: &RecordingRef,
+    ) -> Result<Recorded, String> {
         let folder = Path::new(pack.origin()).parent().unwrap_or(Path::new(""));
         let path = folder.join(&reference.recording);
+        let asker = if rules.questions().is_empty() { "" } else { pack.name() };
         let mut played = self.played.borrow_mut();
-        let facts = played
-            .entry(path)
-            .or_insert_with_key(|path| self.replay(path).map_err(|error| format!("{error:#}")))
+        let shown = played
+            .entry((path, asker.to_owned()))
+            .or_insert_with_key(|(path, _)| {
+                self.replay(path, rules).map_err(|error| format!("{error:#}"))
+            })
             .as_ref()
             .map_err(Clone::clone)?;
         let place = usize::try_from(reference.tx).unwrap_or(usize::MAX);
-        let found = facts.get(place).ok_or_else(|| {
-            format!("there are {} pending transactions, counted from 0", facts.len())
+        let found = shown.get(place).ok_or_else(|| {
+            format!("there are {} pending transactions, counted from 0", shown.len())
         })?;
-        found.clone()
+        let Shown { observation, instances, contracts } = found.clone()?;
+        Ok(match rule.subject() {
+            Subject::Contract => Recorded { subjects: contracts, instances: Vec::new() },
+            _ => Recorded { subjects: vec![observation.facts], instances },
+        })
     }
 
-    fn replay(&self, path: &Path) -> anyhow::Result<Facts> {
+    fn replay(&self, path: &Path, rules: &RuleSet) -> anyhow::Result<Played> {
         let recording = if self.are_shipped {
             let name = path.file_name().unwrap_or_default();
             let shipped = SHIPPED.iter().find(|(shipped, _)| *shipped == name);
@@ -173,7 +236,7 @@ impl Library {
         } else {
             Recording::open(path)?
         };
-        let seen = play(&Arc::new(recording))?;
-        Ok(seen.into_iter().map(|seen| seen.observed.map(|observed| observed.facts)).collect())
+        let seen = play(&Arc::new(recording), rules)?;
+        Ok(seen.into_iter().map(|seen| seen.observed).collect())
     }
 }

@@ -205,7 +205,7 @@ impl Judged {
 fn is_nothing(fact: &Fact) -> bool {
     match fact {
         Fact::Bool(value) => !value,
-        Fact::Uint(value) => value.is_zero(),
+        Fact::Uint(value) | Fact::AtLeast(value) => value.is_zero(),
         Fact::Text(text) => text.is_empty(),
         Fact::Unknown | Fact::Address(_) => false,
     }
@@ -225,6 +225,7 @@ fn fact_json(fact: &Fact) -> Value {
         Fact::Unknown => Value::Null,
         Fact::Bool(value) => json!(value),
         Fact::Uint(value) => json!(value.to_string()),
+        Fact::AtLeast(floor) => json!({ "at_least": floor.to_string() }),
         Fact::Text(text) => json!(text),
         Fact::Address(bytes) => json!(alloy::primitives::Address::from(*bytes)),
     }

@@ -242,7 +242,7 @@ fn manual(language: &str) -> Vec<String> {
 fn the_manual_shows_a_pack_that_loads_and_an_error_that_comes() {
     let [yaml] = manual("yaml").try_into().unwrap();
     let pack = Pack::parse(&yaml, "big-outflow.yaml", &all()).unwrap();
-    let report = crate::testing::run(&[pack], &|_, _| Err("none".to_owned()));
+    let report = crate::testing::run(&[pack], &|_, _, _, _| Err("none".to_owned()));
     assert_eq!((report.firing, report.silent, report.failures.as_slice()), (1, 1, [].as_slice()));
 
     let [shown] = manual("text").try_into().unwrap();

@@ -14,6 +14,7 @@ use portcullis_alerting::record::{Counterfactual, Decision, Evidence, Mode, Verd
 use portcullis_rules::Value;
 use serde_json::json;
 
+use super::past::Past;
 use crate::{
     act::{Desk, Judged, PauseHand, PauseOrder, Pursuit, Rehearsed, rehearse},
     facts::{Observation, Protected, dictionary, observe},
@@ -49,6 +50,8 @@ pub(super) struct Chain {
     pub(super) guardian: Option<Address>,
     pub(super) desk: Arc<Desk>,
     pub(super) evidence_floor: f32,
+    /// What rules look back at.
+    pub(super) past: Past,
 }
 
 /// What is ordered for one protocol.
@@ -154,7 +157,9 @@ impl Chain {
             }
         };
         let observation = observe(&execution, &self.protected);
-        let verdict = self.judge.judge(&observation);
+        let instances = self.answers(&job.tx, &predecessors, &execution, &observation);
+        let verdict = self.judge.judge_on(&observation, &instances);
+        self.judge_deployments(&execution, &observation);
         let mut dues = self.decide(&verdict, &observation, execution.head);
         for due in &mut dues {
             self.rehearse(due, &job.tx, &predecessors, &observation);
@@ -479,6 +484,7 @@ fn fact_json(value: &Value) -> serde_json::Value {
         Value::Unknown => serde_json::Value::Null,
         Value::Bool(value) => json!(value),
         Value::Uint(value) => json!(value.to_string()),
+        Value::AtLeast(floor) => json!({ "at_least": floor.to_string() }),
         Value::Text(text) => json!(text),
         Value::Address(bytes) => json!(Address::from(*bytes)),
     }

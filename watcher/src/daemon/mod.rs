@@ -9,6 +9,7 @@
 //! other, with a hand that sends nothing.
 
 mod chain;
+mod past;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -45,7 +46,7 @@ use tokio::{
 pub use crate::act::{DryHand, GuardEvent, Judged, PauseShown, Started, Totals};
 use crate::{
     act::{Desk, EngineHand, PauseHand},
-    facts::Protected,
+    facts::{Protected, asked::MemoryFileError},
     policy::{Ledger, Limits},
     settings::{ChainSettings, Flow, GuardSettings, ProtectedSettings},
     simulate::Simulator,
@@ -59,6 +60,7 @@ use crate::{
     verdict::Judge,
 };
 use chain::{Chain, Orders};
+use past::Past;
 pub use trial::Trial;
 
 /// Pending transactions remembered for each chain.
@@ -155,6 +157,9 @@ pub enum GuardError {
     /// The journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The memory of past blocks cannot be kept.
+    #[error("the memory of past blocks: {0}")]
+    Memory(#[from] MemoryFileError),
     /// A source cannot go on.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -329,6 +334,11 @@ impl Guard {
                 Arc::clone(&ledger),
                 Arc::clone(&desk),
             );
+            // A recording holds no past, and a replay must come to the same verdicts.
+            if let Some(journal) = settings.journal.as_ref().filter(|_| tape.is_none()) {
+                let name = format!("memory-{}.jsonl", chain.chain_id);
+                chain_of.past.keep_in(&journal.with_extension(name), chain.chain_id)?;
+            }
             let runner = run::Runner {
                 chain: Arc::new(chain_of),
                 flow: chain.flow,
@@ -503,6 +513,7 @@ impl Chain {
                 addresses: protected.addresses.clone(),
             })
             .collect();
+        let reach_blocks = judge.rules().reach_blocks();
         Self {
             name: chain.name.to_string(),
             chain_id: chain.chain_id,
@@ -522,6 +533,7 @@ impl Chain {
             hand,
             desk,
             evidence_floor: settings.evidence_floor,
+            past: Past::new(reach_blocks),
         }
     }
 

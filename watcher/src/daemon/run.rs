@@ -538,6 +538,7 @@ async fn carry_out(chain: Arc<Chain>, pursuit: Pursuit, ask_every: Duration) {
 
 /// Moves the state to a block. Blocks.
 fn advance(chain: &Chain, block: &BlockRecord) {
+    chain.remember(block);
     let state = match chain.simulator.state().advance(block) {
         Ok(AdvanceReport::Exact { .. }) => "exact".to_owned(),
         Ok(AdvanceReport::Known) => "known".to_owned(),

@@ -1,5 +1,7 @@
 //! A vault, its attacker and an honest user on a chain in memory, recorded and replayed through the whole guard.
 
+mod past;
+
 use std::{io::Cursor, path::Path, sync::Arc};
 
 use std::sync::atomic::AtomicBool;

@@ -4,11 +4,17 @@
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
-use alloy::primitives::{Address, U256, hex_literal::hex};
+use alloy::primitives::{Address, B256, Bytes, U256, hex_literal::hex, uint};
 use portcullis_rules::{
     Dictionary, FactSpec, FactTable,
     FactType::{self, Bool, Uint},
     Subject, Value,
+};
+
+use super::{Observation, Protected};
+use crate::{
+    simulate::execution::{Execution, FrameKind},
+    state::{StateError, StateView},
 };
 
 /// Callbacks by which lenders hand over a flash loan or a flash swap: ERC-3156, Uniswap v2 and v3, Balancer, Aave v1 to
@@ -36,6 +42,12 @@ const TOKEN_SELECTORS: &[[u8; 4]] =
 /// Instructions between two that belong to one comparison of the caller.
 const NEAR: usize = 6;
 
+/// EIP-1967: where a proxy keeps the address of its code.
+const IMPLEMENTATION: U256 =
+    uint!(0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc_U256);
+/// What a creation returns is cut by the simulation from here on.
+const CODE_LIMIT: usize = 64 * 1024;
+
 /// A fresh contract.
 #[derive(Debug, Clone, Copy)]
 pub struct Deployment<'a> {
@@ -57,6 +69,70 @@ pub struct Deployment<'a> {
     pub touches_protected: bool,
 }
 
+/// A contract that a transaction creates, with what its facts need of the transaction.
+#[derive(Debug, Clone)]
+pub struct Creation {
+    /// The transaction.
+    pub tx_hash: B256,
+    /// The contract.
+    pub address: Address,
+    /// Sender of the transaction.
+    pub sender: Address,
+    init_code: Bytes,
+    code: Option<Bytes>,
+    creator: Address,
+    sender_nonce: u64,
+    touches_protected: bool,
+}
+
+impl Creation {
+    /// Every contract that stays; what a protected factory makes is the protocol's own, and left out.
+    pub fn all_in(
+        execution: &Execution,
+        observation: &Observation,
+        protected: &Protected,
+    ) -> Vec<Self> {
+        let is_creation = |kind| matches!(kind, FrameKind::Create | FrameKind::Create2);
+        execution
+            .frames
+            .iter()
+            .filter(|frame| frame.kept && is_creation(frame.kind) && !frame.output.is_empty())
+            .filter(|frame| protected.group(&frame.caller).is_none())
+            .map(|frame| Self {
+                tx_hash: execution.envelope.tx_hash,
+                address: frame.acts_on,
+                init_code: frame.input.clone(),
+                code: (frame.output.len() < CODE_LIMIT && !execution.truncated)
+                    .then(|| frame.output.clone()),
+                creator: frame.caller,
+                sender: execution.envelope.sender,
+                sender_nonce: execution.envelope.nonce,
+                touches_protected: !observation.touched.is_empty(),
+            })
+            .collect()
+    }
+
+    /// Its facts. `funder` is who paid the sender first, and how many blocks ago.
+    pub fn facts(
+        &self,
+        targets: &Targets,
+        funder: Option<(Address, u64)>,
+        is_pending: bool,
+    ) -> FactTable {
+        let deployment = Deployment {
+            code: self.code.as_ref().map(AsRef::as_ref),
+            init_code: &self.init_code,
+            creator: self.creator,
+            sender: self.sender,
+            sender_nonce: self.sender_nonce,
+            funder,
+            is_pending,
+            touches_protected: self.touches_protected,
+        };
+        observe_contract(deployment, targets)
+    }
+}
+
 /// What the code of protected contracts tells about code that is made to call them.
 #[derive(Debug, Clone, Default)]
 pub struct Targets {
@@ -67,6 +143,22 @@ pub struct Targets {
 }
 
 impl Targets {
+    /// The protected contracts, and the code behind those that are proxies.
+    ///
+    /// # Errors
+    /// Their code could not be had.
+    pub fn read(protected: &Protected, view: &StateView<'_>) -> Result<Self, StateError> {
+        let mut codes = Vec::new();
+        for address in protected.addresses() {
+            codes.push((address, view.code(address)?));
+            let behind = Address::from_word(view.storage(address, IMPLEMENTATION)?.into());
+            if !behind.is_zero() {
+                codes.push((address, view.code(behind)?));
+            }
+        }
+        Ok(Self::new(codes.iter().map(|(address, code)| (*address, code.as_ref()))))
+    }
+
     /// Targets whose code is known.
     pub fn new<'c>(contracts: impl IntoIterator<Item = (Address, &'c [u8])>) -> Self {
         let mut targets = Self::default();

@@ -18,7 +18,7 @@ pub(super) const FACTS: &[Fact<Identity>] = &[
         FactType::Address,
         "",
         "Account that the transaction calls; unknown for one that creates a contract.",
-        |found| found.target.map_or(Value::Unknown, |target| Value::Address(target.into_array())),
+        |found: &Identity| found.target.map_or(Value::Unknown, |target| Value::Address(target.into_array())),
     )
     .despite_truncation(),
     Fact::partial(
@@ -26,7 +26,7 @@ pub(super) const FACTS: &[Fact<Identity>] = &[
         Uint,
         "selector",
         "First four bytes of the data that the target is called with; unknown where there are fewer.",
-        |found| {
+        |found: &Identity| {
             found.selector.map_or(Value::Unknown, |selector| {
                 Value::Uint(U256::from(u32::from_be_bytes(selector)))
             })

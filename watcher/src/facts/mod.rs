@@ -32,7 +32,7 @@ use portcullis_rules::{Dictionary, FactSpec, FactTable, FactType, Subject, Value
 
 use crate::simulate::execution::Execution;
 
-pub use contract::{Deployment, Targets, contract_dictionary, observe_contract};
+pub use contract::{Creation, Deployment, Targets, contract_dictionary, observe_contract};
 pub use protected::Protected;
 use {
     identity::Identity, privilege::Privilege, reentry::Reentry, relevance::Relevance, shape::Shape,

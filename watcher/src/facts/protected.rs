@@ -51,6 +51,13 @@ impl Protected {
         self.by_address.get(address).copied()
     }
 
+    /// All protected accounts, sorted.
+    pub fn addresses(&self) -> Vec<Address> {
+        let mut addresses: Vec<Address> = self.by_address.keys().copied().collect();
+        addresses.sort_unstable();
+        addresses
+    }
+
     /// Name of the protocol at a place.
     pub fn name(&self, group: usize) -> &str {
         self.names.get(group).map_or("", String::as_str)

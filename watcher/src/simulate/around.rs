@@ -111,7 +111,7 @@ impl Bench<'_> {
                 Ok(Some(value.into()))
             }
             Plan::Views { of, calls } => {
-                let cfg = evm::unsigned_cfg(simulator.state().rules());
+                let cfg = evm::unsigned_cfg(simulator.state().rules(), self.head.saturating_add(1));
                 let (mut to, mut word) = (*of, None);
                 for data in calls {
                     let env = evm::call_env(

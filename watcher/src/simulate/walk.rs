@@ -33,7 +33,7 @@ impl Simulator {
         let mut bench = Bench {
             layer: CacheDB::new(&view),
             head: view.head().number,
-            cfg: evm::cfg(self.state().rules()),
+            cfg: evm::cfg(self.state().rules(), block.number),
             block: evm::mined_block(self.state().rules(), block),
             limits: self.limits,
         };

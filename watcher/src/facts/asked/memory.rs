@@ -13,7 +13,10 @@ use portcullis_rules::{
 use serde::{Deserialize, Serialize};
 
 use super::Judged;
-use crate::facts::{Observation, Protected, shared};
+use crate::{
+    facts::{Observation, Protected, shared},
+    source::BlockRecord,
+};
 
 /// Contributions kept, of all blocks together.
 const MAX_CONTRIBUTIONS: usize = 100_000;
@@ -48,6 +51,13 @@ pub struct Mark {
     pub hash: B256,
     /// Hash of the block below.
     pub parent_hash: B256,
+}
+
+impl Mark {
+    /// The mark of a block.
+    pub fn of(block: &BlockRecord) -> Self {
+        Self { number: block.number, hash: block.hash, parent_hash: block.parent_hash }
+    }
 }
 
 /// One block as it is remembered, in memory and in the file.
@@ -259,7 +269,7 @@ impl Memory {
     }
 
     /// Whether every block from `from` up to `next`, which is not mined yet, was seen and run.
-    fn is_whole(&self, from: u64, next: u64) -> bool {
+    pub(super) fn is_whole(&self, from: u64, next: u64) -> bool {
         let mut wanted = next;
         for block in self.blocks.iter().rev() {
             if wanted <= from.max(1) {

@@ -18,10 +18,11 @@ use portcullis_rules::{
 
 use crate::{
     simulate::{Around, Plan, Simulator, execution::Execution},
-    source::PendingTransaction,
+    source::{BlockRecord, PendingTransaction},
+    state::StateError,
 };
 
-use super::{Observation, Protected};
+use super::{Observation, Protected, observe};
 pub use file::{MemoryFile, MemoryFileError};
 pub use memory::{Contribution, Mark, Memory};
 
@@ -47,6 +48,27 @@ pub struct Judged<'a> {
     pub execution: &'a Execution,
     /// The same as facts.
     pub observation: &'a Observation,
+}
+
+/// Runs a block's transactions on the head, which must be the block below, and says what each did to protected
+/// protocols; `each` sees those that touch one, or create a contract. `None` where the block cannot be run here.
+///
+/// # Errors
+/// State that the block needs could not be had.
+pub fn walk(
+    simulator: &Simulator,
+    protected: &Protected,
+    block: &BlockRecord,
+    mut each: impl FnMut(&Execution, &Observation),
+) -> Result<Option<Vec<Contribution>>, StateError> {
+    let mut done = Vec::new();
+    let concerns = |address: &Address| protected.group(address).is_some();
+    let is_whole = simulator.walk(block, concerns, |tx, execution| {
+        let observation = observe(&execution, protected);
+        each(&execution, &observation);
+        done.extend(Contribution::of(tx.hash, tx.sender, &observation, protected));
+    })?;
+    Ok(is_whole.then_some(done))
 }
 
 /// Answers what `rules` ask about each protected contract that the transaction touches; empty where they ask nothing

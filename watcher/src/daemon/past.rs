@@ -1,0 +1,253 @@
+//! What a chain's pipeline remembers of mined blocks, and what it says of contracts that are created in them.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+use alloy::primitives::{Address, B256};
+use portcullis_alerting::{
+    notify::{Alert, Severity as AlertSeverity},
+    record::Mode,
+};
+use portcullis_rules::{AnswerOutcome, Severity, Subject, question::Instance};
+
+use super::chain::Chain;
+use crate::{
+    facts::{
+        Creation, Observation, Targets,
+        asked::{self, Contribution, Judged, Mark, Memory, MemoryFile, MemoryFileError, Sources},
+    },
+    simulate::execution::Execution,
+    source::{BlockRecord, PendingTransaction},
+    state::StateError,
+    verdict::name,
+};
+
+/// Contracts that were told about, so that being mined is not told again.
+const TOLD_LIMIT: usize = 10_000;
+/// The past of one chain.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    memory: RwLock<Memory>,
+    file: Mutex<Option<MemoryFile>>,
+    /// The last write failed, and that was told.
+    is_failing: Mutex<bool>,
+    /// With the head that they were read on.
+    targets: Mutex<Option<(u64, Arc<Targets>)>>,
+    told: Mutex<(BTreeSet<Address>, VecDeque<Address>)>,
+}
+
+impl Past {
+    /// A past that windows of up to `reach_blocks` can look at, empty.
+    pub(super) fn new(reach_blocks: u64) -> Self {
+        Self { memory: RwLock::new(Memory::new(reach_blocks)), ..Self::default() }
+    }
+
+    /// Takes up the past that is in a file, and writes what comes behind it.
+    pub(super) fn keep_in(&self, path: &Path, chain_id: u64) -> Result<(), MemoryFileError> {
+        let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+        let opened = MemoryFile::open(path, chain_id, &mut memory)?;
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+        Ok(())
+    }
+
+    /// Whether a contract is told about for the first time.
+    fn is_news(&self, contract: Address) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, order) = &mut *told;
+        if !known.insert(contract) {
+            return false;
+        }
+        order.push_back(contract);
+        if order.len() > TOLD_LIMIT
+            && let Some(oldest) = order.pop_front()
+        {
+            known.remove(&oldest);
+        }
+        true
+    }
+}
+
+impl Chain {
+    /// Answers what the rules ask about the contracts that a transaction touches.
+    pub(super) fn answers(
+        &self,
+        tx: &PendingTransaction,
+        predecessors: &[Arc<PendingTransaction>],
+        execution: &Execution,
+        observation: &Observation,
+    ) -> Vec<Instance> {
+        if observation.touched.is_empty() || self.judge.rules().questions().is_empty() {
+            return Vec::new();
+        }
+        let judged = Judged { tx, predecessors, execution, observation };
+        let instances = {
+            let memory = self.past.memory.read().unwrap_or_else(PoisonError::into_inner);
+            let sources =
+                Sources { simulator: &self.simulator, protected: &self.protected, memory: &memory };
+            asked::instances(self.judge.rules(), sources, judged)
+        };
+        if self.judge.rules().reach_blocks() > 0
+            && let Some(expected) =
+                Contribution::of(tx.hash, tx.sender, observation, &self.protected)
+        {
+            self.past.memory.write().unwrap_or_else(PoisonError::into_inner).expect(expected);
+        }
+        instances
+    }
+
+    /// Remembers what a block did, before the state moves to it. Blocks.
+    pub(super) fn remember(&self, block: &BlockRecord) {
+        let rules = self.judge.rules();
+        let judges_contracts = rules.is_about(Subject::Contract);
+        if rules.reach_blocks() == 0 && !judges_contracts {
+            return;
+        }
+        let mut created = Vec::new();
+        let each = |execution: &Execution, observation: &Observation| {
+            if judges_contracts {
+                created.extend(Creation::all_in(execution, observation, &self.protected));
+            }
+        };
+        let done = asked::walk(&self.simulator, &self.protected, block, each);
+        let done = done.unwrap_or_else(|error| {
+            tracing::warn!(target: "watcher::daemon", %error, block = block.number, "block not remembered whole");
+            None
+        });
+        let is_whole = done.is_some();
+        let funded = if is_whole && judges_contracts { self.funded(block) } else { Vec::new() };
+        {
+            let mut memory = self.past.memory.write().unwrap_or_else(PoisonError::into_inner);
+            memory.reach(rules.reach_blocks());
+            for (account, payer) in funded {
+                memory.fund(account, payer, block.number);
+            }
+            if memory.take(Mark::of(block), done) {
+                self.write_down(&memory);
+            }
+        }
+        self.judge_created(created, block.number, false);
+    }
+
+    /// Judges contracts that a pending transaction creates.
+    pub(super) fn judge_deployments(&self, execution: &Execution, observation: &Observation) {
+        if !execution.created.is_empty() && self.judge.rules().is_about(Subject::Contract) {
+            let created = Creation::all_in(execution, observation, &self.protected);
+            self.judge_created(created, execution.head, true);
+        }
+    }
+
+    /// Accounts that a block's plain transfers give their first ether, with the payers.
+    fn funded(&self, block: &BlockRecord) -> Vec<(Address, Address)> {
+        let Ok(view) = self.simulator.state().view() else { return Vec::new() };
+        let is_fresh = |account: Address| -> Result<bool, StateError> {
+            Ok(view.nonce(account)? == 0 && view.balance_wei(account)?.is_zero())
+        };
+        let transfers = block.transactions.iter().filter_map(|tx| {
+            let to = tx.to().filter(|_| tx.input().is_empty() && !tx.value_wei().is_zero())?;
+            Some((to, tx.sender))
+        });
+        transfers.filter(|(to, _)| is_fresh(*to).unwrap_or(false)).collect()
+    }
+
+    fn judge_created(&self, created: Vec<Creation>, block: u64, is_pending: bool) {
+        if created.is_empty() {
+            return;
+        }
+        let targets = self.targets(block);
+        for contract in created {
+            let funder = {
+                let memory = self.past.memory.read().unwrap_or_else(PoisonError::into_inner);
+                memory.funder(&contract.sender)
+            };
+            let funder = funder.map(|(payer, at)| (payer, block.saturating_sub(at)));
+            let facts = contract.facts(&targets, funder, is_pending);
+            self.tell_of_contract(&contract, &facts, is_pending);
+        }
+    }
+
+    /// An alert, and a row in the journal: a contract by itself is never a reason to pause.
+    fn tell_of_contract(
+        &self,
+        contract: &Creation,
+        facts: &portcullis_rules::FactTable,
+        is_pending: bool,
+    ) {
+        let answers = self.judge.judge_contract(facts);
+        let fired: Vec<(String, Severity)> = answers
+            .iter()
+            .filter_map(|answer| match &answer.outcome {
+                AnswerOutcome::Fires { message, .. } => {
+                    Some((format!("{}: {message}", name(answer)), answer.severity))
+                }
+                AnswerOutcome::Unknown { .. } => None,
+            })
+            .collect();
+        let Some(worst) = fired.iter().map(|(_, severity)| *severity).max() else { return };
+        if !self.past.is_news(contract.address) {
+            return;
+        }
+        let reasons: Vec<&str> = fired.iter().map(|(reason, _)| reason.as_str()).collect();
+        let detail = format!("{}: {}", contract.address, reasons.join("; "));
+        self.desk.act(&self.name, contract.tx_hash, "contract_suspected", detail, None);
+        if self.mode == Mode::Observe {
+            return;
+        }
+        let stage = if is_pending { "about to be deployed" } else { "deployed" };
+        self.desk.raise(Alert {
+            incident: format!("{}/contract/{}", self.name, contract.sender),
+            severity: match worst {
+                Severity::Critical => AlertSeverity::Critical,
+                Severity::High => AlertSeverity::High,
+                Severity::Medium => AlertSeverity::Medium,
+                Severity::Low | Severity::Info | Severity::Gas => AlertSeverity::Info,
+            },
+            title: format!("a suspicious contract is {stage} on {}", self.name),
+            text: format!(
+                "contract {} by {} (transaction {})\n{}",
+                contract.address,
+                contract.sender,
+                contract.tx_hash,
+                reasons.join("\n")
+            ),
+            chain: self.name.clone(),
+            tx_hash: Some(contract.tx_hash),
+            contract: Some(contract.address),
+            at_ms: self.desk.now_ms(),
+        });
+    }
+
+    /// The code of what is protected, read once for each head; without it only the addresses are known.
+    fn targets(&self, head: u64) -> Arc<Targets> {
+        let mut cached = self.past.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, targets)) = &*cached
+            && *at == head
+        {
+            return Arc::clone(targets);
+        }
+        let read = || Targets::read(&self.protected, &self.simulator.state().view()?);
+        let targets = Arc::new(read().unwrap_or_else(|error| {
+            tracing::debug!(target: "watcher::daemon", %error, "code of protected contracts not read");
+            let bare = self.protected.addresses().into_iter().map(|address| (address, [].as_slice()));
+            Targets::new(bare)
+        }));
+        *cached = Some((head, Arc::clone(&targets)));
+        targets
+    }
+
+    fn write_down(&self, memory: &Memory) {
+        let mut file = self.past.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(file) = &mut *file else { return };
+        let written = file.append(memory);
+        let mut is_failing = self.past.is_failing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = &written
+            && !*is_failing
+        {
+            tracing::error!(target: "watcher::daemon", %error, "the memory is not written down");
+            self.desk.act(&self.name, B256::ZERO, "memory_unwritten", error.to_string(), None);
+        }
+        *is_failing = written.is_err();
+    }
+}
