@@ -128,10 +128,10 @@ impl Bench<'_> {
                             Err(evm::RunError::Database(source)) => return Err(failed(source)),
                             Err(_) => return Ok(None),
                         };
-                    for (address, account) in &done.state {
-                        inputs.accounts.insert(*address);
-                        inputs.slots.extend(account.storage.keys().map(|slot| (*address, *slot)));
-                    }
+                    inputs.accounts.extend(done.state.keys());
+                    inputs.slots.extend(done.state.iter().flat_map(|(address, account)| {
+                        account.storage.keys().map(|slot| (*address, *slot))
+                    }));
                     let ExecutionResult::Success { output, .. } = done.result else {
                         return Ok(None);
                     };

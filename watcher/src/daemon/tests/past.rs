@@ -197,8 +197,13 @@ const CONTRACT_RULE: &str = r#"
 "#;
 
 fn actions(events: &[GuardEvent]) -> Vec<&ActionRow> {
-    let action = |event| if let &GuardEvent::Action(ref row) = event { Some(row) } else { None };
-    events.iter().filter_map(action).collect()
+    let mut rows = Vec::new();
+    for event in events {
+        if let GuardEvent::Action(row) = event {
+            rows.push(row);
+        }
+    }
+    rows
 }
 
 #[tokio::test]
@@ -213,7 +218,8 @@ async fn a_contract_that_is_made_for_the_vault_is_told_about_once_and_never_paus
     let code = artifact("Attacker", &world.vault.abi_encode());
     let (pending, tx_pending) = world.attacker.create(code);
     let settings = world.settings(Mode::Armed);
-    let events = world.replay(&settings, rules(CONTRACT_RULE), &[tx_pending.clone()]).await;
+    let events =
+        world.replay(&settings, rules(CONTRACT_RULE), std::slice::from_ref(&tx_pending)).await;
     let told = actions(&events);
     assert_eq!(told.len(), 2, "{told:#?}");
     for (row, contract, tx) in [(told[0], mined, &tx_mined[0]), (told[1], pending, &tx_pending)] {

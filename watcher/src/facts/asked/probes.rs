@@ -170,7 +170,7 @@ impl<'a> Probes<'a> {
                 let first = accesses.iter().find(|access| {
                     access.address == contract && access.slot == *slot && !access.transient
                 })?;
-                let word = first.before >> usize::from(*offset_bytes).saturating_mul(8);
+                let word = first.before.wrapping_shr(usize::from(*offset_bytes).saturating_mul(8));
                 Some(Address::from_word(word.into()))
             }
         }

@@ -10,7 +10,11 @@ fn mark(number: u64, branch: u8, parent_branch: u8) -> Mark {
         hash.0[24..].copy_from_slice(&number.to_be_bytes());
         hash
     };
-    Mark { number, hash: hash(number, branch), parent_hash: hash(number - 1, parent_branch) }
+    Mark {
+        number,
+        hash: hash(number, branch),
+        parent_hash: hash(number.saturating_sub(1), parent_branch),
+    }
 }
 
 fn done(tx: u8, wei: u64) -> Contribution {
@@ -82,7 +86,7 @@ fn a_restart_finds_the_past_and_a_torn_line_costs_its_block_alone() {
 
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(text.lines().count(), 4, "written anew without what was replaced");
-    std::fs::write(&path, &text[..text.len() - 20]).unwrap();
+    std::fs::write(&path, &text[..text.len().saturating_sub(20)]).unwrap();
     let mut torn = Memory::new(100);
     drop(MemoryFile::open(&path, 1, &mut torn).unwrap());
     assert_eq!(kept(&torn), [(1, 1), (2, 1)]);
