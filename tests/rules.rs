@@ -263,3 +263,91 @@ mod over_recordings {
         format!("{amount}000000000000000000")
     }
 }
+
+#[cfg(all(feature = "audit", feature = "guard"))]
+#[test]
+fn what_the_audit_learned_becomes_rules_that_name_their_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = "contract Vault {
+    address public owner = msg.sender;
+    uint256 public fee;
+    mapping(address => uint256) public balances;
+    mapping(address => bool) public keepers;
+    uint256 public rate;
+    function setFee(uint256 next) external {
+        require(msg.sender == owner);
+        fee = next;
+    }
+    function setRate(uint256 next) external {
+        require(keepers[msg.sender]);
+        rate = next;
+    }
+    function setKeeper(address keeper, bool is) external {
+        require(msg.sender == owner);
+        keepers[keeper] = is;
+    }
+    function deposit() external payable {
+        balances[msg.sender] += msg.value;
+    }
+    function withdraw() external {
+        uint256 amount = balances[msg.sender];
+        (bool sent, ) = msg.sender.call{value: amount}(\"\");
+        require(sent);
+        balances[msg.sender] = 0;
+    }
+}
+";
+    std::fs::write(folder.path().join("Vault.sol"), source).unwrap();
+    let run = |arguments: &[&str]| portcullis_in(folder.path(), arguments);
+    let address = format!("0x{}", "ab".repeat(20));
+    let derive = ["rules", "derive", "Vault.sol", "--address", &address, "--output", "vault.yaml"];
+    let text = check_code(&run(&derive), 0);
+    assert!(text.starts_with("vault.yaml: "), "{text}");
+    check_code(&run(&derive), 2);
+    let pack = std::fs::read_to_string(folder.path().join("vault.yaml")).unwrap();
+    for expected in [
+        "changed: slot(1), not_by: [\"slot(0, 0)\"]",
+        "`fee` (slot 1) is written at Vault.sol:9 only, and only for the account in `owner`.",
+        "changed: mapping(3), not_by: [\"slot(0, 0)\"]",
+        "# - who may change `rate` is said by keepers, which is no single account",
+        "entered: [\"deposit()\", \"withdraw()\"], inside: [\"withdraw()\"]",
+        "`withdraw()` (Vault.sol:22) calls out at Vault.sol:24 without a lock",
+        "stale: []",
+        "paid_outside_of: [\"withdraw()\"]",
+    ] {
+        assert!(pack.contains(expected), "{expected}\n{pack}");
+    }
+    assert!(!pack.contains("rate-changed"), "{pack}");
+    let text = check_code(&run(&["rules", "test", "vault.yaml"]), 0);
+    assert!(text.contains("5 rules; tests: 5 firing, 5 silent, 0 unknown; 0 failed"), "{text}");
+    check_code(&run(&["rules", "derive", "Vault.sol", "--address", "0x12"]), 2);
+    check_code(&run(&["rules", "derive", "Gone.sol", "--address", &address]), 2);
+}
+
+/// The vault of the demo, its rules derived from its own sources, over everything that was recorded of it.
+#[cfg(all(feature = "audit", feature = "guard"))]
+#[test]
+fn derived_rules_tell_the_recorded_attack_from_everything_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = std::fs::read_to_string("fixtures/recordings/vault-attack.jsonl").unwrap();
+    let header: Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
+    let contracts = header["contracts"].as_object().unwrap();
+    let vault = contracts.iter().find(|(_, known)| known["protected"] == true).unwrap().0;
+    let path = folder.path().join("vault.yaml");
+    let path = path.to_str().unwrap();
+    let sources = "fixtures/contracts/Vault.sol";
+    check_code(&portcullis(&["rules", "derive", sources, "--address", vault, "--output", path]), 0);
+    let backtest = [
+        "rules",
+        "backtest",
+        path,
+        "--from",
+        "fixtures/recordings/vault-attack.jsonl",
+        "--format",
+        "json",
+    ];
+    let report: Value = serde_json::from_str(&check_code(&portcullis(&backtest), 0)).unwrap();
+    let firings = report["firings"].as_array().unwrap();
+    let labels: Vec<&str> = firings.iter().map(|one| one["label"].as_str().unwrap()).collect();
+    assert_eq!(labels, ["the attack"], "{report}");
+}

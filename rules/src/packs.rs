@@ -44,9 +44,20 @@ pub fn shipped(dictionaries: &[Dictionary]) -> Result<Shipped, PackError> {
 /// Name and text of every shipped pack, one line per file in `rules/packs/`.
 pub fn embedded() -> &'static [(&'static str, &'static str)] {
     &[
+        ("approvals", include_str!("../packs/approvals.yaml")),
         ("drain", include_str!("../packs/drain.yaml")),
         ("foreign-code", include_str!("../packs/foreign-code.yaml")),
+        ("kit-amm", include_str!("../packs/kit-amm.yaml")),
+        ("kit-bridge-escrow", include_str!("../packs/kit-bridge-escrow.yaml")),
+        ("kit-erc4626", include_str!("../packs/kit-erc4626.yaml")),
+        ("kit-governor", include_str!("../packs/kit-governor.yaml")),
+        ("kit-lending", include_str!("../packs/kit-lending.yaml")),
+        ("kit-staking", include_str!("../packs/kit-staking.yaml")),
+        ("ownership", include_str!("../packs/ownership.yaml")),
+        ("preparation", include_str!("../packs/preparation.yaml")),
+        ("price-manipulation", include_str!("../packs/price-manipulation.yaml")),
         ("reentrancy", include_str!("../packs/reentrancy.yaml")),
+        ("slow-drain", include_str!("../packs/slow-drain.yaml")),
         ("takeover", include_str!("../packs/takeover.yaml")),
     ]
 }

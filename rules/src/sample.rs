@@ -50,6 +50,15 @@ const SPECS: &[FactSpec] = &[
     uint("destroyed_protected", "count"),
     uint("implementation_slot_writes", "count"),
     uint("selfdestructs", "count"),
+    FactSpec { ty: FactType::Bool, ..doubtful("oracle_moved_before_entry", "") },
+    uint("third_party_debits", "count"),
+    doubtful("target_selector", "selector"),
+    fact("deployer", Subject::Contract, FactType::Address, "", false),
+    fact("deployer_nonce", Subject::Contract, FactType::Uint, "count", false),
+    fact("embedded_protected", Subject::Contract, FactType::Uint, "count", false),
+    fact("protected_selectors", Subject::Contract, FactType::Uint, "count", true),
+    fact("caller_checks", Subject::Contract, FactType::Uint, "count", true),
+    fact("flash_callbacks", Subject::Contract, FactType::Uint, "count", true),
     fact("sender", Subject::Transaction, FactType::Address, "", false),
     fact("entry_point", Subject::Transaction, FactType::Text, "", true),
     fact("name", Subject::Function, FactType::Text, "", false),
@@ -69,7 +78,9 @@ pub(crate) fn transaction() -> Dictionary {
 }
 
 pub(crate) fn all() -> Vec<Dictionary> {
-    vec![transaction(), Dictionary::new(Subject::Function, [SPECS])]
+    [Subject::Transaction, Subject::Function, Subject::Contract]
+        .map(|subject| Dictionary::new(subject, [SPECS]))
+        .to_vec()
 }
 
 /// A transaction's facts; those not named are unknown.

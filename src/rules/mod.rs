@@ -2,6 +2,8 @@
 
 #[cfg(feature = "guard")]
 mod backtest;
+#[cfg(all(feature = "audit", feature = "guard"))]
+mod derive;
 #[cfg(feature = "guard")]
 mod recorded;
 mod template;
@@ -74,6 +76,12 @@ enum RulesCommand {
                       source cannot be used."
     )]
     Backtest(backtest::BacktestArgs),
+    /// Turn what the audit learns of a contract into rules for the guard
+    #[cfg(all(feature = "audit", feature = "guard"))]
+    #[command(
+        after_help = "Exit codes: 0 derived; 2 nothing to derive from, or the file is there already."
+    )]
+    Derive(derive::DeriveArgs),
     /// Write a commented pack to start from
     New {
         /// Name of the pack, lower case words joined by `-`; `NAME.yaml` is written
@@ -116,6 +124,8 @@ pub(crate) fn run(args: RulesArgs) -> anyhow::Result<ExitCode> {
             let pack = named(&args.pack, &dictionaries)?;
             backtest::run(&args, pack)
         }
+        #[cfg(all(feature = "audit", feature = "guard"))]
+        RulesCommand::Derive(args) => derive::run(args, &dictionaries),
         RulesCommand::New { name, subject } => template::write(&name, subject),
     }
 }

@@ -59,7 +59,7 @@ fn shown(value: &Value) -> Option<String> {
     match value {
         Value::Unknown => None,
         Value::Bool(value) => Some(value.to_string()),
-        Value::Uint(number) => Some(number.to_string()),
+        Value::Uint(number) | Value::AtLeast(number) => Some(number.to_string()),
         Value::Text(text) => Some(text.clone()),
         Value::Address(bytes) => {
             let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

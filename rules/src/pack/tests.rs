@@ -108,7 +108,7 @@ fn unknown_fields_missing_fields_and_wrong_words_are_refused_with_their_line() {
         (
             "subject: transaction",
             "subject: contract",
-            "this build has no facts of subject `contract`",
+            "it is a fact of subject `transaction`, this rule is about a contract",
         ),
         (
             "{depth} deep",
@@ -359,4 +359,11 @@ fn lists_come_from_the_pack_or_from_files_beside_it() {
         Pack::open(&folder.path().join("no.yaml"), &all()),
         Err(PackError::Read { .. })
     ));
+}
+
+#[test]
+fn a_build_without_a_subject_says_so() {
+    let text = pack(&GOOD.replace("subject: transaction", "subject: contract"));
+    let error = Pack::parse(&text, "sample.yaml", &all()[..2]).unwrap_err().to_string();
+    assert!(error.contains("this build has no facts of subject `contract`"), "{error}");
 }

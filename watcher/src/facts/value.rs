@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy::primitives::{Address, U256};
 use portcullis_rules::FactType::Uint;
 
-use super::{Fact, View, maybe, uint, view::transfer};
+use super::{Fact, View, count, maybe, uint, view::transfer};
 
 /// Ten thousand basis points are the whole.
 const WHOLE_BPS: U256 = U256::from_limbs([10_000, 0, 0, 0]);
@@ -60,6 +60,14 @@ pub(super) const FACTS: &[Fact<Flow>] = &[
          unknown. Unknown where no touched protocol lists any, and where a listed token left whose balance cannot be \
          read.",
         |flow| maybe(flow.listed_token_outflow_max_bps),
+    ),
+    Fact::partial(
+        "third_party_debits",
+        Uint,
+        "count",
+        "Accounts outside of the actor's and of what is protected that paid tokens without running any code of their \
+         own: their allowances were spent.",
+        |flow| count(flow.third_party_debits),
     ),
 ];
 

@@ -71,7 +71,11 @@ impl<'a> Probes<'a> {
     }
 
     fn entered(&self, contract: Address, functions: &[[u8; 4]], inside: &[[u8; 4]]) -> usize {
+        let is_kept =
+            |entry: &usize| self.view.execution.frames.get(*entry).is_some_and(|frame| frame.kept);
         self.entries(contract)
+            // An entry that a lock throws out has entered nothing.
+            .filter(is_kept)
             .filter(|entry| self.is_one_of(*entry, functions))
             .filter(|entry| self.outers(*entry).any(|outer| self.is_one_of(outer, inside)))
             .count()
