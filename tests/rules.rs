@@ -351,3 +351,39 @@ fn derived_rules_tell_the_recorded_attack_from_everything_else() {
     let labels: Vec<&str> = firings.iter().map(|one| one["label"].as_str().unwrap()).collect();
     assert_eq!(labels, ["the attack"], "{report}");
 }
+
+/// Does what `docs/rules.md` tells a newcomer to do, and compares what is printed.
+#[cfg(feature = "guard")]
+#[test]
+fn the_first_rule_of_the_guide_works_word_for_word() {
+    let guide = std::fs::read_to_string("docs/rules.md").unwrap();
+    let block = |start: &str| {
+        let from = guide.find(start).unwrap_or_else(|| panic!("no {start}")) + start.len();
+        guide[from..].split("\n```").next().unwrap().to_owned() + "\n"
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let pack = folder.path().join("big-outflow.yaml");
+    std::fs::write(&pack, block("```yaml\n")).unwrap();
+    let shown = block("```console\n");
+    let mut commands = 0;
+    for part in shown.split("$ ").filter(|part| !part.is_empty()) {
+        let (command, expected) = part.split_once('\n').unwrap();
+        let words: Vec<&str> = command.split(' ').collect();
+        assert_eq!(words[0], "portcullis");
+        assert_eq!(
+            check_code(&portcullis_in(folder.path(), &words[1..]), 0),
+            expected,
+            "{command}"
+        );
+        commands += 1;
+    }
+    assert_eq!(commands, 2);
+    // The slip that the guide shows, with the message that it shows.
+    let slip = block("```yaml\n").replace("outflow_bps >=", "outflow_bp >=");
+    std::fs::write(&pack, slip).unwrap();
+    let refused = portcullis_in(folder.path(), &["rules", "check", "big-outflow.yaml"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    let promised = block("```text\n");
+    assert!(said.contains(promised.trim_end()), "{said}\n{promised}");
+}

@@ -252,6 +252,11 @@ impl Entry {
         self.effects.iter().filter(|effect| effect.kind == "call")
     }
 
+    /// Writes that come after a call, in the order of the sources; what stands in another file may.
+    fn writes_after<'e>(&'e self, call: &'e Effect) -> impl Iterator<Item = &'e Effect> {
+        self.writes().filter(|write| write.path != call.path || write.line >= call.line)
+    }
+
     /// Hands control to whom the contract does not know, with nothing that keeps it from being entered again.
     fn open_call(&self) -> Option<&Effect> {
         self.calls()
@@ -346,7 +351,7 @@ impl Deriving<'_> {
         let (mut rules, mut unproved) = (Vec::new(), Vec::new());
         for entry in self.entries {
             let Some(call) = entry.open_call() else { continue };
-            let own: BTreeSet<&str> = entry.writes().map(Effect::variable).collect();
+            let own: BTreeSet<&str> = entry.writes_after(call).map(Effect::variable).collect();
             if own.is_empty() {
                 continue;
             }
@@ -379,8 +384,8 @@ impl Deriving<'_> {
                 severity: "high",
                 class: "reentrancy",
                 why: format!(
-                    "`{inside}` ({}) calls out at {} without a lock, and writes `{shared}`, which the functions entered \
-                     here write too. The audit does not prove that every order of these writes is harmful.",
+                    "`{inside}` ({}) calls out at {} without a lock and writes `{shared}` after that, which the functions \
+                     entered here write too. The audit does not prove that every order of these writes is harmful.",
                     entry.place(),
                     call.place()
                 ),
@@ -400,9 +405,11 @@ impl Deriving<'_> {
         let calling: Vec<String> = self
             .entries
             .iter()
-            .filter(|entry| entry.writes().next().is_some())
             .filter_map(|entry| {
-                let call = entry.calls().find(|call| call.callee.as_deref() != Some("fixed"))?;
+                let call = entry.calls().find(|call| {
+                    call.callee.as_deref() != Some("fixed")
+                        && entry.writes_after(call).next().is_some()
+                })?;
                 Some(format!("`{}` ({})", entry.name(), call.place()))
             })
             .collect();
@@ -414,7 +421,7 @@ impl Deriving<'_> {
             severity: "high",
             class: "reentrancy",
             why: format!(
-                "The contract calls out and changes state in {}. A view that reads that state before the call is over \
+                "The contract calls out and changes state after that in {}. A view that reads that state before the call is over \
                  tells what is not true any more a moment later; a lock of the contract does not keep views from being \
                  asked. The audit does not prove that anybody relies on it.",
                 calling.join(", ")
