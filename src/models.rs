@@ -9,6 +9,7 @@ use portcullis_models::data::Dataset;
 use portcullis_models::schema::TRANSACTION;
 use portcullis_models::train::{self, Evaluation, TrainOptions};
 use portcullis_models::{Engine, Model, Vector, shipped};
+use portcullis_range::Scope;
 use serde_json::json;
 
 use crate::terminal;
@@ -42,6 +43,9 @@ struct RangeArgs {
     /// Episodes to play, about 28 rows each
     #[arg(long, default_value_t = 400)]
     episodes: u64,
+    /// Play eight kinds of protocol with nine families of attack instead of the ether vault alone
+    #[arg(long)]
+    all_protocols: bool,
     /// Folder to write `manifest.json` and `rows.jsonl` into
     #[arg(long, short, value_name = "FOLDER")]
     output: PathBuf,
@@ -56,6 +60,9 @@ struct TrainArgs {
     /// too, and writes the figures into the card
     #[arg(long, value_name = "FOLDER")]
     test: Option<PathBuf>,
+    /// File to write the figures of `--test` to, as JSON
+    #[arg(long, value_name = "FILE", requires = "test")]
+    evaluation: Option<PathBuf>,
     /// File to write the model to
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
@@ -121,7 +128,8 @@ pub(crate) fn run(args: ModelsArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn range(args: &RangeArgs) -> anyhow::Result<String> {
-    let data = portcullis_range::generate(args.seed, args.episodes)?;
+    let scope = if args.all_protocols { Scope::AllProtocols } else { Scope::EtherVault };
+    let data = portcullis_range::generate(scope, args.seed, args.episodes)?;
     let manifest = data.write(&args.output)?;
     Ok(format!(
         "{}: {} rows, {} harmful, SHA-256 {}\n",
@@ -149,7 +157,12 @@ fn train(args: &TrainArgs) -> anyhow::Result<String> {
         if data.origin == test.origin {
             bail!("{} was made from the same seed as the training data", folder.display());
         }
-        for (heading, text) in train::examine(&data, &test, &options)?.card(&test) {
+        let examination = train::examine(&data, &test, &options)?;
+        if let Some(path) = &args.evaluation {
+            let text = serde_json::to_string_pretty(&examination)? + "\n";
+            std::fs::write(path, text).with_context(|| path.display().to_string())?;
+        }
+        for (heading, text) in examination.card(&test) {
             fitted = fitted.with_card(&heading, &text);
         }
     }

@@ -19,7 +19,10 @@ const GUARDIAN = "alerting/contracts/Guardian.sol";
 
 const read = (path) => readFileSync(join(root, path), "utf8");
 const fixtures = readdirSync(join(root, FIXTURES)).filter((name) => name.endsWith(".sol")).sort();
-const sources = [GUARDIAN, ...fixtures.map((name) => `${FIXTURES}/${name}`)];
+// A file of the range holds a protocol and its flawed twins; each that can be deployed becomes an artifact.
+const RANGE = "models/range/contracts";
+const protocols = readdirSync(join(root, RANGE)).filter((name) => name.endsWith(".sol")).sort();
+const sources = [GUARDIAN, ...fixtures.map((name) => `${FIXTURES}/${name}`), ...protocols.map((name) => `${RANGE}/${name}`)];
 
 const input = {
   language: "Solidity",
@@ -45,13 +48,19 @@ if (complaints.length > 0) process.exit(1);
 
 const check = process.argv.includes("--check");
 let stale = 0;
-for (const path of sources) {
-  const contractName = basename(path, ".sol");
-  const contract = output.contracts[path]?.[contractName];
-  if (!contract) {
-    console.error(`${path}: expected a contract named ${contractName}`);
+const wanted = sources.flatMap((path) => {
+  const ownName = basename(path, ".sol");
+  if (!output.contracts[path]?.[ownName]) {
+    console.error(`${path}: expected a contract named ${ownName}`);
     process.exit(1);
   }
+  const deployable = Object.keys(output.contracts[path]).filter(
+    (name) => output.contracts[path][name].evm.bytecode.object !== "",
+  );
+  return (path.startsWith(RANGE) ? deployable.sort() : [ownName]).map((name) => [path, name]);
+});
+for (const [path, contractName] of wanted) {
+  const contract = output.contracts[path][contractName];
   const artifact = {
     contractName,
     compiler: solc.version(),
@@ -61,7 +70,7 @@ for (const path of sources) {
     deployedBytecode: `0x${contract.evm.deployedBytecode.object}`,
   };
   const text = `${JSON.stringify(artifact, null, 2)}\n`;
-  const file = path === GUARDIAN ? GUARDIAN.replace(/\.sol$/, ".json") : `${FIXTURES}/artifacts/${contractName}.json`;
+  const file = path === GUARDIAN ? GUARDIAN.replace(/\.sol$/, ".json") : `${dirname(path)}/artifacts/${contractName}.json`;
   if (existsSync(join(root, file)) && read(file) === text) continue;
   if (check) {
     console.error(`${file}: not what ${path} compiles to; run \`node alerting/contracts/build.mjs\``);
@@ -73,11 +82,15 @@ for (const path of sources) {
   }
 }
 if (check) {
-  const expected = new Set(fixtures.map((name) => name.replace(/\.sol$/, ".json")));
-  for (const name of readdirSync(join(root, FIXTURES, "artifacts")).sort()) {
-    if (expected.has(name)) continue;
-    console.error(`${FIXTURES}/artifacts/${name}: no contract of that name`);
-    stale += 1;
+  for (const folder of [FIXTURES, RANGE]) {
+    const expected = new Set(
+      wanted.filter(([path]) => dirname(path) === folder).map(([, name]) => `${name}.json`),
+    );
+    for (const name of readdirSync(join(root, folder, "artifacts")).sort()) {
+      if (expected.has(name)) continue;
+      console.error(`${folder}/artifacts/${name}: no contract of that name`);
+      stale += 1;
+    }
   }
 }
 process.exit(stale === 0 ? 0 : 1);

@@ -70,6 +70,7 @@ fn check() -> anyhow::Result<()> {
         "docs/detectors.md",
         "alerting/contracts",
         "fixtures/contracts/artifacts",
+        "models/range/contracts/artifacts",
         DEMO_RECORDING,
     ];
     all()?;

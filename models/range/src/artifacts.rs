@@ -61,6 +61,40 @@ artifacts! {
     PAYOUT = "../../../fixtures/contracts/artifacts/Payout.json";
     /// A plain ERC-20.
     TOKEN = "../../../fixtures/contracts/artifacts/Token.json";
+    /// A token, given out at birth.
+    COIN = "../contracts/artifacts/Coin.json";
+    /// Lends tokens for one call.
+    FLASH_LENDER = "../contracts/artifacts/FlashLender.json";
+    /// A constant-product pool.
+    PAIR = "../contracts/artifacts/Pair.json";
+    /// The pool with a check of the wrong scale.
+    PAIR_FLAWED = "../contracts/artifacts/PairFlawed.json";
+    /// A lending market with a posted price.
+    LENDING = "../contracts/artifacts/Lending.json";
+    /// The market with a pool's price of the moment.
+    LENDING_FLAWED = "../contracts/artifacts/LendingFlawed.json";
+    /// A bridge's escrow.
+    BRIDGE = "../contracts/artifacts/Bridge.json";
+    /// The escrow that takes nobody's signature.
+    BRIDGE_ZERO_SIGNER = "../contracts/artifacts/BridgeZeroSigner.json";
+    /// The escrow that anyone may own.
+    BRIDGE_OPEN_OWNER = "../contracts/artifacts/BridgeOpenOwner.json";
+    /// A treasury with votes.
+    TREASURY = "../contracts/artifacts/Treasury.json";
+    /// The treasury in which borrowed votes count.
+    TREASURY_FLAWED = "../contracts/artifacts/TreasuryFlawed.json";
+    /// Rewards for stakes.
+    STAKING = "../contracts/artifacts/Staking.json";
+    /// Rewards that a moved stake earns again.
+    STAKING_FLAWED = "../contracts/artifacts/StakingFlawed.json";
+    /// A router to one pool.
+    ROUTER = "../contracts/artifacts/Router.json";
+    /// The router that calls anything.
+    ROUTER_FLAWED = "../contracts/artifacts/RouterFlawed.json";
+    /// The published ERC-4626 vault.
+    SHARE_VAULT = "../contracts/artifacts/ShareVault.json";
+    /// The vault that rounds for whoever withdraws.
+    SHARE_VAULT_FLAWED = "../contracts/artifacts/ShareVaultFlawed.json";
 }
 
 #[cfg(test)]

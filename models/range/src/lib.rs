@@ -5,7 +5,7 @@ mod episode;
 pub mod node;
 pub mod story;
 
-pub use episode::{GENERATOR, GENERATOR_VERSION, RangeError, generate};
+pub use episode::{GENERATOR, GENERATOR_VERSION, RangeError, Scope, generate};
 
 /// What a model that was trained here cannot know; it stands in that model's card.
 pub const LIMITS: &str = "The range is thin: one kind of protocol (an ether vault), in one implementation with a \

@@ -12,7 +12,10 @@ use portcullis_watcher::state::ForkedState;
 fn the_model_was_trained_on_the_features_of_today() {
     let model =
         Model::from_bytes(shipped::TRANSACTION, &schema::TRANSACTION, Engine::Native).unwrap();
-    let today = portcullis_range::generate(1, 3).unwrap().manifest().rows_sha256;
+    let today = portcullis_range::generate(portcullis_range::Scope::EtherVault, 1, 3)
+        .unwrap()
+        .manifest()
+        .rows_sha256;
     assert_eq!(
         model.card()[FIRST_EPISODES],
         today,

@@ -19,6 +19,7 @@ pub struct Examination {
     /// Trained without one harmful family, however delivered: what becomes of it when nobody has seen it.
     pub left_out: BTreeMap<String, LeftOut>,
     /// The headline figures, as `evaluation.json` names them.
+    #[serde(flatten)]
     pub figures: Figures,
     /// Trained without ages and first sights, which are easy to fake for the patient.
     pub without_novelty: Summary,

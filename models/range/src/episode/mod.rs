@@ -6,6 +6,7 @@
 
 mod attack;
 mod benign;
+mod protocols;
 mod script;
 mod world;
 
@@ -18,6 +19,7 @@ use portcullis_models::schema::TRANSACTION;
 use portcullis_watcher::simulate::SimError;
 use portcullis_watcher::state::StateError;
 
+use self::protocols::Kind;
 use self::world::World;
 
 /// Name of this generator, as data sets say it.
@@ -29,6 +31,8 @@ pub const GENERATOR_VERSION: &str = "1";
 const STEPS: usize = 22;
 /// Part of the episodes in which the protocol has the flaw.
 const FLAWED_SHARE: f64 = 0.65;
+/// Steps from one attack to the next in the attacked episodes of all protocols.
+const ATTACK_EVERY: usize = 7;
 /// Part of the episodes in which somebody attacks, with or without success.
 const ATTACKED_SHARE: f64 = 0.7;
 
@@ -54,36 +58,69 @@ pub enum RangeError {
     },
 }
 
+/// What the episodes of a data set protect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The ether vault alone: what the model that ships was trained on.
+    EtherVault,
+    /// One of eight protocols each, every one with its own flaw and its own look-alikes.
+    AllProtocols,
+}
+
+impl Scope {
+    /// Name of the generator, as data sets say it.
+    pub fn generator(self) -> &'static str {
+        match self {
+            Self::EtherVault => GENERATOR,
+            Self::AllProtocols => "portcullis-range-all-protocols",
+        }
+    }
+}
+
 /// Plays `episodes` episodes and collects a row for every transaction that touches the protected protocol.
 ///
-/// The same seed and number give the same rows.
+/// The same scope, seed and number give the same rows.
 ///
 /// # Errors
 /// [`RangeError`] when the chain in memory refuses a transaction, which is a bug in an episode.
-pub fn generate(seed: u64, episodes: u64) -> Result<Dataset, RangeError> {
+pub fn generate(scope: Scope, seed: u64, episodes: u64) -> Result<Dataset, RangeError> {
     let mut rows = Vec::new();
     for episode in 0..episodes {
-        rows.extend(play(seed, episode)?.rows);
+        rows.extend(play(scope, seed, episode)?.rows);
     }
     let origin = Origin {
-        generator: GENERATOR.to_owned(),
+        generator: scope.generator().to_owned(),
         generator_version: GENERATOR_VERSION.to_owned(),
         seed,
     };
     Ok(Dataset { schema: &TRANSACTION, origin, rows })
 }
 
-fn play(seed: u64, episode: u64) -> Result<World, RangeError> {
+fn play(scope: Scope, seed: u64, episode: u64) -> Result<World, RangeError> {
     let mut random = Random::part(seed, episode);
     let is_flawed = random.chance(FLAWED_SHARE);
     let is_attacked = random.chance(ATTACKED_SHARE);
     let attack_step = random.below(STEPS);
-    let mut world = World::new(episode, is_flawed, random)?;
+    let kind = match scope {
+        Scope::EtherVault => Kind::EtherVault,
+        Scope::AllProtocols => Kind::ALL[random.below(Kind::ALL.len())],
+    };
+    let mut world = match kind {
+        Kind::EtherVault => World::new(episode, is_flawed, random)?,
+        _ => World::empty(episode, random)?,
+    };
+    protocols::set_up(kind, is_flawed, &mut world)?;
     for step in 0..STEPS {
-        if is_attacked && step == attack_step {
-            attack::play(&mut world)?;
-        } else {
-            benign::play(&mut world)?;
+        // Attacks are rare in the world and dear to play: with all protocols, an attacked episode sees some.
+        let is_attack = match scope {
+            Scope::EtherVault => step == attack_step,
+            Scope::AllProtocols => step % ATTACK_EVERY == attack_step % ATTACK_EVERY,
+        };
+        match (world.protocol(), is_attacked && is_attack) {
+            (None, true) => attack::play(&mut world)?,
+            (None, false) => benign::play(&mut world)?,
+            (Some(protocol), true) => protocol.attack(&mut world)?,
+            (Some(protocol), false) => protocol.use_it(&mut world)?,
         }
     }
     Ok(world)

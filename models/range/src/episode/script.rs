@@ -52,6 +52,11 @@ impl Script {
         self.steps.push(Step::Create { code, value });
     }
 
+    /// Appends what another script does.
+    pub(super) fn extend(&mut self, other: &Self) {
+        self.steps.extend(other.steps.iter().cloned());
+    }
+
     /// Creation code that makes all calls at once and leaves an account without code.
     pub(super) fn constructor(&self) -> Vec<u8> {
         let mut code = Assembler::default();

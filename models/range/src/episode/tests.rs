@@ -8,19 +8,23 @@ use super::*;
 /// Enough episodes for every kind of behaviour to turn up.
 fn rows() -> &'static [Row] {
     static ROWS: std::sync::LazyLock<Vec<Row>> =
-        std::sync::LazyLock::new(|| generate(5, 30).unwrap().rows);
+        std::sync::LazyLock::new(|| generate(Scope::EtherVault, 5, 30).unwrap().rows);
     &ROWS
 }
 
 #[test]
 fn the_same_seed_plays_the_same_rows_and_another_one_others() {
-    let rows = |seed| generate(seed, 2).unwrap();
+    let rows = |seed| generate(Scope::EtherVault, seed, 2).unwrap();
     assert_eq!(rows(1), rows(1));
     assert_ne!(rows(1).rows, rows(2).rows);
     // An episode does not depend on those before it.
-    let third: Vec<Row> =
-        generate(1, 3).unwrap().rows.into_iter().filter(|row| row.episode == 2).collect();
-    assert_eq!(play(1, 2).unwrap().rows, third);
+    let third: Vec<Row> = generate(Scope::EtherVault, 1, 3)
+        .unwrap()
+        .rows
+        .into_iter()
+        .filter(|row| row.episode == 2)
+        .collect();
+    assert_eq!(play(Scope::EtherVault, 1, 2).unwrap().rows, third);
 }
 
 #[test]
@@ -69,4 +73,32 @@ fn look_alikes_look_alike() {
     assert!(read_then_written("receipt/look-up") && read_then_written("receipt/redeposit"));
     let in_constructor = |row: &&Row| row.values[transaction::IN_CREATION] == 1.0 && !row.harm;
     assert!(rows().iter().filter(in_constructor).count() > 5);
+}
+
+#[test]
+fn every_flaw_is_found_by_its_attack_and_by_nothing_else() {
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::EtherVault) {
+        for is_flawed in [true, false] {
+            let mut n_harmful = 0;
+            for episode in 0..3 {
+                let mut world = World::empty(episode, Random::part(9, episode)).unwrap();
+                protocols::set_up(kind, is_flawed, &mut world).unwrap();
+                let protocol = world.protocol().unwrap();
+                for _ in 0..8 {
+                    protocol.use_it(&mut world).unwrap();
+                }
+                protocol.attack(&mut world).unwrap();
+                for row in &world.rows {
+                    assert!(!row.harm || row.intent, "{kind:?}: `{}` did harm", row.family);
+                    assert!(
+                        !row.harm || is_flawed,
+                        "{kind:?}: `{}` harmed the sound one",
+                        row.family
+                    );
+                    n_harmful += usize::from(row.harm);
+                }
+            }
+            assert!(n_harmful > 0 || !is_flawed, "{kind:?}: no attack ever succeeds");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! One chain in memory with one protected vault, its users, and strangers; every transaction goes through here.
+//! One chain in memory with one protected protocol, its users, and strangers; every transaction goes through here.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use portcullis_watcher::state::{
 };
 
 use super::RangeError;
-use crate::artifacts;
+use super::protocols::{Protocol, Worth};
+use crate::artifacts::{self, Artifact};
 use crate::story::Vault;
 
 const CHAIN_ID: u64 = 31_337;
@@ -48,6 +49,12 @@ pub(super) struct World {
     /// Everyone who ever had an entry in the vault's books.
     claimants: BTreeSet<Address>,
     n_sent: u64,
+    /// What is protected; none is the ether vault.
+    protocol: Option<Arc<dyn Protocol>>,
+    /// Accounts beside users and strangers that may stand in the protocol's books.
+    parties: BTreeSet<Address>,
+    /// By how much the next transaction may lower the protocol's worth: what was decided to be paid.
+    permitted_fall: f64,
 }
 
 /// A transaction before it has nonce and fees.
@@ -68,6 +75,127 @@ pub(super) struct Books {
 }
 
 impl World {
+    /// A chain with accounts that hold ether, and nothing on it.
+    pub(super) fn empty(episode: u64, mut random: Random) -> Result<Self, RangeError> {
+        let mut account = || Address::from_slice(&keccak256(random.bits().to_be_bytes())[12..]);
+        let admin = account();
+        let (users, strangers): (Vec<_>, Vec<_>) =
+            ((0..4).map(|_| account()).collect(), (0..6).map(|_| account()).collect());
+        let mut genesis = Vec::new();
+        for &holder in users.iter().chain(&strangers).chain([&admin]) {
+            let balance = wei(SPARE_ETHER + random.log_uniform(0.01, 500.0));
+            let nonce = if holder == admin { 0 } else { nonce(&mut random) };
+            genesis.push((holder, AccountState { balance, nonce, ..AccountState::default() }));
+        }
+        Self::on(episode, random, genesis, admin, users, strangers)
+    }
+
+    fn on(
+        episode: u64,
+        random: Random,
+        genesis: Vec<(Address, AccountState)>,
+        admin: Address,
+        users: Vec<Address>,
+        strangers: Vec<Address>,
+    ) -> Result<Self, RangeError> {
+        let failed = |source| RangeError::State { episode, source: Box::new(source) };
+        let rules = ChainRules {
+            chain_id: CHAIN_ID,
+            hardforks: HardforkSchedule::always(Hardfork::Prague),
+            block_time_s: 12,
+        };
+        let state = ForkedState::in_memory(rules, genesis).map_err(failed)?;
+        let vault = admin.create(0);
+        Ok(Self {
+            rows: Vec::new(),
+            random,
+            vault,
+            admin,
+            tvl_ether: 0.0,
+            strangers,
+            episode,
+            simulator: Simulator::new(Arc::clone(&state)),
+            state,
+            protected: Protected::new([("vault".to_owned(), vec![vault])]),
+            claimants: users.iter().copied().collect(),
+            users,
+            n_sent: 0,
+            protocol: None,
+            parties: BTreeSet::new(),
+            permitted_fall: 0.0,
+        })
+    }
+
+    /// Protects a protocol from now on.
+    pub(super) fn protect(&mut self, protocol: Arc<dyn Protocol>) {
+        self.vault = protocol.protected();
+        self.protected = Protected::new([("protocol".to_owned(), vec![self.vault])]);
+        self.protocol = Some(protocol);
+    }
+
+    /// What is protected; none is the ether vault.
+    pub(super) fn protocol(&self) -> Option<Arc<dyn Protocol>> {
+        self.protocol.clone()
+    }
+
+    /// Everyone who may stand in the protocol's books, sorted.
+    pub(super) fn parties(&self) -> BTreeSet<Address> {
+        self.users.iter().chain(&self.strangers).chain(&self.parties).copied().collect()
+    }
+
+    /// Adds an account that may stand in the protocol's books.
+    pub(super) fn join(&mut self, account: Address) {
+        self.parties.insert(account);
+    }
+
+    /// Accounts without a deposit, apart from attackers.
+    pub(super) fn strangers(&self) -> &[Address] {
+        &self.strangers
+    }
+
+    /// Lets the next transaction lower the protocol's worth by so much, for it was decided in good order.
+    pub(super) fn permit(&mut self, fall: f64) {
+        self.permitted_fall = fall;
+    }
+
+    /// Creates a contract unseen.
+    pub(super) fn deploy(
+        &mut self,
+        artifact: Artifact,
+        arguments: &[u8],
+    ) -> Result<Address, RangeError> {
+        let address = self.next_contract(self.admin)?;
+        let input = artifact.creation(arguments);
+        self.set_up(Draft { from: self.admin, to: None, value: U256::ZERO, input })?;
+        Ok(address)
+    }
+
+    /// Calls a contract unseen.
+    pub(super) fn call(
+        &mut self,
+        from: Address,
+        to: Address,
+        input: Vec<u8>,
+    ) -> Result<(), RangeError> {
+        self.set_up(Draft { from, to: Some(to), value: U256::ZERO, input })
+    }
+
+    /// A word of a contract's storage.
+    pub(super) fn slot(&self, at: Address, slot: u64) -> Result<U256, RangeError> {
+        self.view(|view| view.storage(at, U256::from(slot)))
+    }
+
+    /// An account's entry of the mapping at `base` of a contract's storage.
+    pub(super) fn entry(
+        &self,
+        at: Address,
+        base: u64,
+        account: Address,
+    ) -> Result<U256, RangeError> {
+        let slot = keccak256((account, U256::from(base)).abi_encode()).into();
+        self.view(|view| view.storage(at, slot))
+    }
+
     /// Deploys the vault and lets its users deposit.
     pub(super) fn new(
         episode: u64,
@@ -100,29 +228,9 @@ impl World {
                 AccountState { balance, nonce: nonce(&mut random), ..AccountState::default() },
             ));
         }
-        let failed = |source| RangeError::State { episode, source: Box::new(source) };
-        let rules = ChainRules {
-            chain_id: CHAIN_ID,
-            hardforks: HardforkSchedule::always(Hardfork::Prague),
-            block_time_s: 12,
-        };
-        let state = ForkedState::in_memory(rules, genesis).map_err(failed)?;
-        let vault = admin.create(0);
-        let mut world = Self {
-            rows: Vec::new(),
-            random,
-            vault,
-            admin,
-            tvl_ether,
-            strangers,
-            episode,
-            simulator: Simulator::new(Arc::clone(&state)),
-            state,
-            protected: Protected::new([("vault".to_owned(), vec![vault])]),
-            claimants: users.iter().copied().collect(),
-            users,
-            n_sent: 0,
-        };
+        let mut world = Self::on(episode, random, genesis, admin, users, strangers)?;
+        world.tvl_ether = tvl_ether;
+        let vault = world.vault;
         let artifact = if is_flawed { artifacts::VAULT } else { artifacts::VAULT_FIXED };
         let code = artifact.creation(&admin.abi_encode());
         world.set_up(Draft { from: admin, to: None, value: U256::ZERO, input: code })?;
@@ -165,6 +273,11 @@ impl World {
         self.view(|view| view.storage(self.vault, balance_slot(account)))
     }
 
+    /// Transactions that an account has sent.
+    pub(super) fn nonce(&self, account: Address) -> Result<u64, RangeError> {
+        self.view(|view| view.nonce(account))
+    }
+
     /// The address of the contract that an account's next transaction creates.
     pub(super) fn next_contract(&self, account: Address) -> Result<Address, RangeError> {
         Ok(account.create(self.view(|view| view.nonce(account))?))
@@ -187,6 +300,7 @@ impl World {
         intent: bool,
         draft: Draft,
     ) -> Result<(), RangeError> {
+        let draft_sender = draft.from;
         let tx = self.sign(draft)?;
         let execution = self.simulator.simulate(&tx, &[]).map_err(|source| {
             RangeError::Simulation { episode: self.episode, source: Box::new(source) }
@@ -197,15 +311,19 @@ impl World {
             .iter()
             .filter(|slot| slot.address == self.vault && slot.base == BALANCES_SLOT);
         self.claimants.extend(written.map(|slot| Address::from_word(slot.key)));
-        let before = self.books()?;
+        let before = self.worth(draft_sender)?;
         self.state.apply(&tx).map_err(|source| RangeError::State {
             episode: self.episode,
             source: Box::new(source),
         })?;
-        let after = self.books()?;
+        let after = self.worth(draft_sender)?;
+        let permitted = std::mem::take(&mut self.permitted_fall);
         if !observation.touched.is_empty() && !observation.truncated {
             self.rows.push(Row {
-                harm: after.is_poorer_than(before),
+                harm: before
+                    .iter()
+                    .zip(after)
+                    .any(|(before, after)| after.is_harmed_from(before, permitted)),
                 intent,
                 family: family.to_owned(),
                 episode: self.episode,
@@ -213,6 +331,21 @@ impl World {
             });
         }
         Ok(())
+    }
+
+    /// What must not fall.
+    fn worth(&self, sender: Address) -> Result<Vec<Worth>, RangeError> {
+        if let Some(protocol) = &self.protocol {
+            return protocol.worth(self, sender);
+        }
+        let Books { held_wei, owed_wei } = self.books()?;
+        // The difference is exact; only its size is a float.
+        let value = if held_wei >= owed_wei {
+            ether(held_wei - owed_wei)
+        } else {
+            -ether(owed_wei - held_wei)
+        };
+        Ok(vec![Worth { value, scale: ether(held_wei) }])
     }
 
     /// What the vault has and owes now.
@@ -265,20 +398,12 @@ impl World {
     }
 }
 
-impl Books {
-    /// Owns less of what it owes.
-    fn is_poorer_than(self, before: Self) -> bool {
-        self.held_wei.saturating_add(before.owed_wei)
-            < before.held_wei.saturating_add(self.owed_wei)
-    }
-}
-
 /// Ether in wei; exact to the fifteen digits that a draw has.
 pub(super) fn wei(ether: f64) -> U256 {
     U256::from((ether.max(0.0) * ETHER) as u128)
 }
 
-fn ether(wei: U256) -> f64 {
+pub(super) fn ether(wei: U256) -> f64 {
     f64::from(wei) / ETHER
 }
 
