@@ -1,6 +1,6 @@
 //! What one entry point does, as far as questions about the whole program need it.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -502,6 +502,8 @@ pub(super) struct Work<'e, 'a> {
     controllers: RefCell<BTreeMap<NodeIndex, Rc<[NodeIndex]>>>,
     /// The run that follows a completed one.
     one_shot: Option<Constants<'e, 'a>>,
+    /// State that the view writes.
+    changed: OnceCell<BTreeSet<StateKey>>,
     dominators: Dominators<NodeIndex>,
     /// Edges that close a loop.
     pub(super) back_edges: BTreeSet<(NodeIndex, NodeIndex)>,
@@ -523,6 +525,7 @@ impl<'e, 'a> Work<'e, 'a> {
             locked_runs: BTreeMap::new(),
             controllers: RefCell::default(),
             one_shot: None,
+            changed: OnceCell::new(),
             dominators: simple_fast(&body.graph, body.entry),
             back_edges: BTreeSet::new(),
             loop_exits: BTreeMap::new(),
@@ -604,10 +607,14 @@ impl<'e, 'a> Work<'e, 'a> {
             .iter()
             .flat_map(|block| entry.loaded_state(&self.condition_bits(*block)))
             .collect();
-        entry.statements().any(|(store, statement)| {
-            matches!(statement.kind, StatementKind::Store { .. })
-                && roots(entry, store).iter().any(|key| asked.contains(key))
-        })
+        let changed = self.changed.get_or_init(|| {
+            entry
+                .statements()
+                .filter(|(_, statement)| matches!(statement.kind, StatementKind::Store { .. }))
+                .flat_map(|(store, _)| roots(entry, store))
+                .collect()
+        });
+        !asked.is_disjoint(changed)
     }
 
     pub(super) fn guard(&mut self, at: At) -> Guard {

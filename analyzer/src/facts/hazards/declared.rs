@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::HazardKind;
 use crate::cfg::*;
 use crate::facts::Facts;
-use crate::facts::entry::{AbsoluteRoot, Entry};
 use crate::hir::{ContractId, FunctionId, Type, VariableId};
 use crate::syntax::Span;
 use crate::syntax::ast::{ContractKind, FunctionKind};
@@ -24,36 +23,25 @@ impl Facts<'_> {
     /// Accounts that some body reads, and none writes: whoever they were meant to be, they are nobody.
     fn never_written(&self, out: &mut Vec<Declared>) {
         let program = self.program;
-        let (mut read, mut written): (Vec<(VariableId, FunctionId)>, BTreeSet<VariableId>) =
-            Default::default();
-        for function in program.function_ids() {
-            // Roots that stand for themselves; what they call is put in place.
-            let Some(contract) = program.function(function).contract else { continue };
-            let Some(view) = self.view(super::EntryPoint { contract, function }) else { continue };
-            let entry = Entry::new(program, &view);
-            for (at, statement) in entry.statements() {
-                let roots = entry.accessed(at).iter().filter_map(|place| match place.root {
-                    AbsoluteRoot::Variable(id) => Some(id),
-                    AbsoluteRoot::Slot(..) => None,
-                });
+        let mut read: Vec<(VariableId, FunctionId)> = Vec::new();
+        let mut written: BTreeSet<VariableId> = BTreeSet::new();
+        // No reference points to a single account, so each body tells all by itself.
+        for (function, body) in program.function_ids().zip(&self.bodies) {
+            let Some(body) = body else { continue };
+            for statement in body.graph.node_weights().flat_map(|block| &block.statements) {
                 match &statement.kind {
-                    StatementKind::Load { .. } => read.extend(roots.map(|id| (id, function))),
-                    StatementKind::Store { .. } => written.extend(roots),
-                    // A reference that is handed on, or taken in assembly, may be written by whoever has it.
-                    _ => statement.each_operand(&mut |operand| {
-                        if let Operand::Storage(place) = operand
-                            && let Root::Variable(id) = place.root
-                            && !matches!(
-                                &statement.kind,
-                                StatementKind::Assign { value: Rvalue::Use(_), .. }
-                            )
-                        {
-                            written.insert(id);
-                        }
-                    }),
-                }
-                if matches!(statement.kind, StatementKind::Unknown) {
-                    return;
+                    StatementKind::Load {
+                        place: Place { root: Root::Variable(id), .. }, ..
+                    } => {
+                        read.push((*id, function));
+                    }
+                    StatementKind::Store {
+                        place: Place { root: Root::Variable(id), .. }, ..
+                    } => {
+                        written.insert(*id);
+                    }
+                    StatementKind::Unknown => return,
+                    _ => {}
                 }
             }
         }
