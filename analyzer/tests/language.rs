@@ -40,6 +40,11 @@ fn picture(path: &Path) -> String {
             writeln!(out, "\nfunction {}\n{}", program.function_name(id), text.trim_end()).unwrap();
         }
     }
+    for id in program.contract_ids() {
+        if let Some(text) = facts.deployment_text(id) {
+            writeln!(out, "\nmaking {}\n{}", program.contract_name(id), text.trim_end()).unwrap();
+        }
+    }
     for entry in facts.entry_points() {
         let alone = facts.ir_text(entry.function);
         let composed = facts.view_text(*entry);

@@ -8,7 +8,9 @@ use super::builder::Builder;
 use super::call::Arg;
 use super::ir::*;
 use super::value::Value;
-use crate::hir::{Declaration, FunctionId, Names, Param, Program, Scope, Type, VariableId};
+use crate::hir::{
+    ContractId, Declaration, FunctionId, Names, Param, Program, Scope, Type, VariableId,
+};
 use crate::syntax::Span;
 use crate::syntax::ast::{self, Expr, ExprKind, FunctionKind, Location, Stmt, StmtKind};
 use crate::syntax::uses;
@@ -42,6 +44,32 @@ pub(crate) fn lower_initialiser(program: &Program, id: VariableId) -> Option<(Bo
     let body = lowerer.initialiser(id, init);
     let mut uses = Vec::new();
     uses::in_expression(init, &mut |span| uses.push(span));
+    Some((body, lowerer.names_among(uses)))
+}
+
+/// Lowers the arguments that the head of a contract gives its bases; `None` where it gives none.
+pub(crate) fn lower_base_arguments(program: &Program, id: ContractId) -> Option<(Body, Names)> {
+    let contract = program.contract(id);
+    let given = || contract.bases.iter().map(|(_, base)| base).filter(|base| base.args.is_some());
+    given().next()?;
+    let mut lowerer = Lowerer::new(program, Scope { file: contract.file, contract: Some(id) });
+    let entry = lowerer.b.at;
+    lowerer.b.graph[entry].end = End::Return;
+    let modifiers = given().map(|base| lowerer.modifier(base)).collect();
+    let body = Body {
+        graph: std::mem::take(&mut lowerer.b.graph),
+        entry,
+        locals: std::mem::take(&mut lowerer.b.locals),
+        params: Vec::new(),
+        returns: Vec::new(),
+        modifiers,
+        is_partial: lowerer.is_partial,
+    };
+    let mut uses = Vec::new();
+    // The names of the bases themselves were resolved before.
+    for arg in given().flat_map(|base| base.args.iter().flatten()) {
+        uses::in_expression(arg, &mut |span| uses.push(span));
+    }
     Some((body, lowerer.names_among(uses)))
 }
 

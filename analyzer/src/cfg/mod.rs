@@ -5,10 +5,15 @@
 //! ```
 
 mod builder;
+mod builtin;
 mod call;
+mod deployment;
 mod expr;
+mod external;
 mod ir;
 mod lower;
+mod name;
+mod operator;
 pub(crate) mod text;
 mod value;
 mod view;
@@ -17,7 +22,8 @@ mod yul;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use deployment::{Parts, deployment};
 pub(crate) use ir::*;
-pub(crate) use lower::{lower_function, lower_initialiser};
+pub(crate) use lower::{lower_base_arguments, lower_function, lower_initialiser};
 pub(crate) use text::print_body;
 pub(crate) use view::{Calls, Frame, Shapes, View, compose, dispatch, view};

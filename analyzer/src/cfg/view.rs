@@ -80,71 +80,94 @@ pub(crate) fn compose(
     calls: Calls,
 ) -> Option<View> {
     bodies.get(function.index())?.as_ref()?;
-    let mut composer = Composer {
-        program,
-        bodies,
-        contract,
-        calls,
-        b: Builder::new(),
-        frames: vec![Frame { function, caller: None }],
-        open: vec![function],
-        statements: 0,
-        is_truncated: false,
-        is_partial: false,
-    };
+    let mut composer = Composer::new(program, bodies, contract, function, calls);
     let entry = composer.b.at;
     let (params, returns) = composer.run(function, FrameId(0), None);
-    let exit = composer.b.at;
-    composer.b.graph[exit].end = End::Return;
-    Some(View {
-        contract,
-        function,
-        body: Body {
-            graph: composer.b.graph,
-            entry,
-            locals: composer.b.locals,
-            params,
-            returns,
-            modifiers: Vec::new(),
-            is_partial: composer.is_partial,
-        },
-        frames: composer.frames,
-        exit,
-        is_truncated: composer.is_truncated,
-    })
+    Some(composer.finish(entry, params, returns))
 }
 
-struct Composer<'a> {
+pub(super) struct Composer<'a> {
     program: &'a Program,
     bodies: &'a [Option<Body>],
     contract: ContractId,
     calls: Calls,
-    b: Builder,
+    pub(super) b: Builder,
     frames: Vec<Frame>,
-    open: Vec<FunctionId>,
+    pub(super) open: Vec<FunctionId>,
     statements: usize,
     is_truncated: bool,
-    is_partial: bool,
+    pub(super) is_partial: bool,
+    /// Constructors of bases are run apart from those that name them.
+    pub(super) is_deployment: bool,
 }
 
 /// A body being put in place: where its locals begin, and what a placeholder stands for.
 #[derive(Clone, Copy)]
-struct Instance<'a> {
-    body: &'a Body,
-    offset: u32,
-    frame: FrameId,
+pub(super) struct Instance<'a> {
+    pub(super) body: &'a Body,
+    pub(super) offset: u32,
+    pub(super) frame: FrameId,
     /// For a modifier: the function it wraps and the position of the next modifier.
-    wrapped: Option<(&'a Wrapped<'a>, usize)>,
+    pub(super) wrapped: Option<(&'a Wrapped<'a>, usize)>,
 }
 
 /// A function whose modifiers are being put in place.
-struct Wrapped<'a> {
-    body: &'a Body,
-    offset: u32,
-    frame: FrameId,
+pub(super) struct Wrapped<'a> {
+    pub(super) body: &'a Body,
+    pub(super) offset: u32,
+    pub(super) frame: FrameId,
 }
 
 impl<'a> Composer<'a> {
+    pub(super) fn new(
+        program: &'a Program,
+        bodies: &'a [Option<Body>],
+        contract: ContractId,
+        function: FunctionId,
+        calls: Calls,
+    ) -> Self {
+        Self {
+            program,
+            bodies,
+            contract,
+            calls,
+            b: Builder::new(),
+            frames: vec![Frame { function, caller: None }],
+            open: vec![function],
+            statements: 0,
+            is_truncated: false,
+            is_partial: false,
+            is_deployment: false,
+        }
+    }
+
+    /// The view, which ends at the current block.
+    pub(super) fn finish(
+        mut self,
+        entry: NodeIndex,
+        params: Vec<LocalId>,
+        returns: Vec<LocalId>,
+    ) -> View {
+        let exit = self.b.at;
+        self.b.graph[exit].end = End::Return;
+        View {
+            contract: self.contract,
+            function: self.frames[0].function,
+            body: Body {
+                graph: self.b.graph,
+                entry,
+                locals: self.b.locals,
+                params,
+                returns,
+                modifiers: Vec::new(),
+                is_partial: self.is_partial,
+            },
+            frames: self.frames,
+            exit,
+            is_truncated: self.is_truncated,
+        }
+    }
+
     /// Puts `function` in place at the current block; gives its parameters and returns as locals of the view.
     fn run(
         &mut self,
@@ -167,7 +190,7 @@ impl<'a> Composer<'a> {
         (params, body.returns.iter().map(shift).collect())
     }
 
-    fn open_locals(&mut self, body: &Body, is_entry: bool) -> u32 {
+    pub(super) fn open_locals(&mut self, body: &Body, is_entry: bool) -> u32 {
         let offset = u32::try_from(self.b.locals.len()).expect("a view is bounded");
         self.b.locals.extend(
             body.locals
@@ -177,7 +200,13 @@ impl<'a> Composer<'a> {
         offset
     }
 
-    fn assign_params(&mut self, params: &[LocalId], args: &[Operand], span: Span, frame: FrameId) {
+    pub(super) fn assign_params(
+        &mut self,
+        params: &[LocalId],
+        args: &[Operand],
+        span: Span,
+        frame: FrameId,
+    ) {
         for (target, arg) in params.iter().zip(args) {
             let kind = StatementKind::Assign { target: *target, value: Rvalue::Use(arg.clone()) };
             self.push(Statement { kind, span, frame });
@@ -189,7 +218,7 @@ impl<'a> Composer<'a> {
         self.b.graph[self.b.at].statements.push(statement);
     }
 
-    fn run_modifiers(&mut self, wrapped: &Wrapped<'_>, index: usize) {
+    pub(super) fn run_modifiers(&mut self, wrapped: &Wrapped<'_>, index: usize) {
         let body = wrapped.body;
         let Some(modifier) = body.modifiers.get(index) else {
             let instance =
@@ -197,6 +226,10 @@ impl<'a> Composer<'a> {
             self.copy(instance, body.entry, None);
             return;
         };
+        if self.is_deployment && matches!(modifier.target, ModifierTarget::BaseConstructor(_)) {
+            self.run_modifiers(wrapped, index + 1);
+            return;
+        }
         let instance =
             Instance { body, offset: wrapped.offset, frame: wrapped.frame, wrapped: None };
         self.copy(instance, modifier.code.0, Some(modifier.code.1));
@@ -232,7 +265,12 @@ impl<'a> Composer<'a> {
         self.copy(instance, target_body.entry, None);
     }
 
-    fn open_frame(&mut self, function: FunctionId, caller: FrameId, span: Span) -> FrameId {
+    pub(super) fn open_frame(
+        &mut self,
+        function: FunctionId,
+        caller: FrameId,
+        span: Span,
+    ) -> FrameId {
         let id = FrameId(u32::try_from(self.frames.len()).expect("a view is bounded"));
         self.frames.push(Frame { function, caller: Some((caller, span)) });
         id
@@ -240,7 +278,12 @@ impl<'a> Composer<'a> {
 
     /// Copies the blocks reachable from `start` behind the current block, and goes on where they return;
     /// `last` ends a part that does not return.
-    fn copy(&mut self, instance: Instance<'_>, start: NodeIndex, last: Option<NodeIndex>) {
+    pub(super) fn copy(
+        &mut self,
+        instance: Instance<'_>,
+        start: NodeIndex,
+        last: Option<NodeIndex>,
+    ) {
         let graph = &instance.body.graph;
         let mut order = vec![start];
         let mut first: BTreeMap<NodeIndex, NodeIndex> = BTreeMap::new();
@@ -485,7 +528,7 @@ fn shift_statement(statement: &Statement, instance: Instance<'_>) -> Statement {
     Statement { kind, span: statement.span, frame: instance.frame }
 }
 
-fn shift_operand(operand: &Operand, offset: u32) -> Operand {
+pub(super) fn shift_operand(operand: &Operand, offset: u32) -> Operand {
     match operand {
         Operand::Local(id) => Operand::Local(LocalId(id.0 + offset)),
         Operand::Storage(place) => Operand::Storage(Box::new(shift_place(place, offset))),

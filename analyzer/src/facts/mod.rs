@@ -21,7 +21,10 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use crate::cfg::{Body, Shapes, View, lower_function, lower_initialiser, view};
+use crate::cfg::{
+    Body, Parts, Shapes, View, deployment, lower_base_arguments, lower_function, lower_initialiser,
+    view,
+};
 use crate::hir::{ContractId, FunctionId, Names, Program, VariableId};
 use crate::syntax::ast::{self, ContractKind, FunctionKind, Mutability, Visibility};
 use crate::syntax::{FileId, Span, deep_map};
@@ -84,6 +87,8 @@ pub struct Facts<'p> {
     bodies: Vec<Option<Body>>,
     /// What variables are set to where they are declared, by variable.
     initialisers: Vec<Option<Body>>,
+    /// The arguments that contracts give their bases in their heads, by contract.
+    base_arguments: Vec<Option<Body>>,
     /// Functions and modifiers with a body.
     n_functions: u64,
     names: Names,
@@ -125,8 +130,11 @@ impl<'p> Facts<'p> {
         let initialisers = deep_map(program.variables.len(), threads, |index| {
             lower_initialiser(program, VariableId::next(index))
         });
+        let base_arguments = deep_map(program.contracts.len(), threads, |index| {
+            lower_base_arguments(program, ContractId::next(index))
+        });
         let mut names = program.names.clone();
-        let lowered = functions.iter().chain(&initialisers).flatten();
+        let lowered = functions.iter().chain(&initialisers).chain(&base_arguments).flatten();
         lowered.for_each(|(_, used)| names.add(used));
         names.unresolved.sort_unstable();
         let n_functions = functions.iter().flatten().count() as u64;
@@ -137,6 +145,10 @@ impl<'p> Facts<'p> {
             program,
             bodies,
             initialisers,
+            base_arguments: base_arguments
+                .into_iter()
+                .map(|body| body.map(|(body, _)| body))
+                .collect(),
             n_functions,
             names,
             entries: entry_points(program),
@@ -203,6 +215,23 @@ impl<'p> Facts<'p> {
     pub fn view_text(&self, entry: EntryPoint) -> Option<String> {
         let view = self.view(entry)?;
         Some(crate::cfg::print_body(self.program, Some(entry.contract), &view.body))
+    }
+
+    /// What runs when `contract` is made, with everything in place, as text: arguments of base constructors, what
+    /// variables are declared with, constructors. `None` where neither the contract nor a base has a constructor.
+    pub fn deployment_text(&self, contract: ContractId) -> Option<String> {
+        let view = self.deployment(contract)?;
+        Some(crate::cfg::print_body(self.program, Some(contract), &view.body))
+    }
+
+    /// What runs when `contract` is made, as one view.
+    pub(crate) fn deployment(&self, contract: ContractId) -> Option<View> {
+        let parts = Parts {
+            bodies: &self.bodies,
+            initialisers: &self.initialisers,
+            base_arguments: &self.base_arguments,
+        };
+        deployment(self.program, parts, contract)
     }
 
     /// Calls that hand over control before state they depended on is written, one per call statement,

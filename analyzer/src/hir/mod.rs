@@ -248,6 +248,12 @@ impl Program {
         self.contract(id).name_span
     }
 
+    /// The constructor that a contract declares itself.
+    pub fn constructor(&self, id: ContractId) -> Option<FunctionId> {
+        let mut functions = self.contract(id).functions.iter().copied();
+        functions.find(|id| self.function(*id).kind == ast::FunctionKind::Constructor)
+    }
+
     /// A contract and its bases, most derived first, as C3 orders them.
     pub fn linearisation(&self, id: ContractId) -> &[ContractId] {
         &self.contract(id).linearisation
