@@ -855,7 +855,12 @@ impl Picture {
             }
         }
         Drawing {
-            title: format!("{}  {}", self.function, self.place),
+            title: format!(
+                "{}  {}{}",
+                self.function,
+                self.place,
+                if self.is_partial { "  (not all of it could be read)" } else { "" }
+            ),
             direction: Direction::Down,
             nodes: self.blocks.iter().map(Part::node).collect(),
             links,

@@ -448,6 +448,26 @@ fn a_check_that_is_negated_goes_on_where_it_holds() {
 }
 
 #[test]
+fn what_could_not_be_read_is_shown_as_it_stands() {
+    let source = "contract C { uint x; function f() public { x = 1; assembly { let ) } } }";
+    let (program, diagnostics) = crate::hir::project(&[("main.sol", source)]);
+    assert!(!diagnostics.is_empty());
+    let mut options = InspectOptions {
+        base: PathBuf::new(),
+        paths: Vec::new(),
+        name: Some("C.f".to_owned()),
+        printer: Printer::Cfg,
+        form: Form::Text,
+        is_whole: false,
+    };
+    let text = print(&program, &[true], &options).expect("it has a body");
+    assert!(text.contains("assembly { let ) }  <- unknown"), "{text}");
+    options.form = Form::Svg;
+    let svg = print(&program, &[true], &options).expect("it is drawn");
+    assert!(svg.contains("not all of it could be read"), "{svg}");
+}
+
+#[test]
 fn wrong_names_say_what_is_near() {
     let wrong = |name: &str| {
         let refused = ask(Printer::Cfg, Form::Text, Some(name)).expect_err("it is not declared");

@@ -194,6 +194,8 @@ impl Walk<'_> {
                 }
             }
             StmtKind::Break | StmtKind::Continue => {}
+            // What could not be read is shown as it stands.
+            StmtKind::Assembly(block) if block.is_opaque => self.statement(stmt.span, []),
             StmtKind::Assembly(block) => self.yul_block(block),
         }
     }
