@@ -282,9 +282,9 @@ fn what_the_audit_learned_becomes_rules_that_name_their_lines() {
         require(keepers[msg.sender]);
         rate = next;
     }
-    function setKeeper(address keeper, bool is) external {
+    function setKeeper(address keeper, bool may) external {
         require(msg.sender == owner);
-        keepers[keeper] = is;
+        keepers[keeper] = may;
     }
     function deposit() external payable {
         balances[msg.sender] += msg.value;
