@@ -38,6 +38,7 @@ fn verdict(n: u8) -> VerdictRow {
         } else {
             "=nothing".into()
         },
+        is_mined: false,
     }
 }
 

@@ -225,6 +225,7 @@ mod over_recordings {
                 mode: Mode::Observe,
                 score: None,
                 reason: "r".to_owned(),
+                is_mined: false,
             };
             journal.append_verdict(&row).unwrap();
             let facts = match number {

@@ -94,6 +94,9 @@ pub struct VerdictRow {
     pub score: Option<f32>,
     /// One line for people.
     pub reason: String,
+    /// First seen in a block: nobody had announced it, or it was mined while the guard was away.
+    #[serde(default)]
+    pub is_mined: bool,
 }
 
 /// Full evidence, kept where it matters.

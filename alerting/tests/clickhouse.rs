@@ -149,6 +149,7 @@ fn verdict(n: u64) -> VerdictRow {
         mode: Mode::Alert,
         score: n.is_multiple_of(2).then_some(0.25),
         reason: format!("nothing fired: \u{201e}{n}\u{201c} '\\?"),
+        is_mined: n.is_multiple_of(2),
     }
 }
 

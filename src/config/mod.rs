@@ -8,6 +8,7 @@ mod notify;
 mod presets;
 mod secret;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use alloy::primitives::{Address, Bytes};
@@ -79,6 +80,9 @@ pub(crate) struct Config {
     /// Who is told.
     #[serde(default)]
     pub notify: Vec<Notify>,
+    /// Where metrics and health are served; without this table they are served nowhere.
+    #[serde(default)]
+    pub http: Option<Http>,
     /// What `portcullis audit` reads, asks and reports; the guard does not look at it.
     #[serde(default)]
     #[cfg(feature = "audit")]
@@ -333,6 +337,23 @@ fn database() -> String {
 impl Default for Journal {
     fn default() -> Self {
         Self { path: PathBuf::from("portcullis.db"), evidence_floor: 0.2, clickhouse: None }
+    }
+}
+
+/// Where `/metrics`, `/healthz` and `/readyz` are served.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Http {
+    /// Address and port to listen on. Nobody is asked who they are: keep it where only those who may read can reach.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// Names under which clients may ask, besides addresses and `localhost`; without port.
+    pub hosts: Vec<String>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9616)), hosts: Vec::new() }
     }
 }
 

@@ -12,8 +12,8 @@ use portcullis_models::schema::TRANSACTION;
 use portcullis_models::{Engine, Model, shipped};
 use portcullis_rules::{Pack, RuleSet, packs};
 use portcullis_watcher::settings::{
-    ChainSettings, ChannelSettings, Flow, GuardSettings, Listed, PauseCall, PolicySettings,
-    ProtectedSettings,
+    ChainSettings, ChannelSettings, Flow, GuardSettings, HttpSettings, Listed, PauseCall,
+    PolicySettings, ProtectedSettings,
 };
 use portcullis_watcher::source::{NodeSettings, NodeUrl};
 
@@ -99,6 +99,10 @@ fn settings(config: &Config, base: &Path) -> anyhow::Result<GuardSettings> {
         evidence_floor: config.journal.evidence_floor,
         channels: ChannelSettings::default(),
         workers: WORKERS,
+        http: config
+            .http
+            .as_ref()
+            .map(|http| HttpSettings { listen: http.listen, hosts: http.hosts.clone() }),
     })
 }
 

@@ -43,6 +43,9 @@ impl StreamView {
     pub(crate) fn lines(&mut self, event: &GuardEvent) -> String {
         match event {
             GuardEvent::Started(started) => self.started(started),
+            GuardEvent::Listening { address } => {
+                self.note(&format!("metrics and health are served at http://{address}"))
+            }
             GuardEvent::NodeUp { chain, node } => {
                 self.note(&format!("{node} is up, on chain {chain}"))
             }

@@ -343,6 +343,7 @@ fn decisions(recording: &Arc<Recording>, rules: &Arc<RuleSet>) -> anyhow::Result
         evidence_floor: 1.0,
         channels: ChannelSettings::default(),
         workers: 1,
+        http: None,
     };
     let parts = Parts {
         rules: Arc::clone(rules),

@@ -1,6 +1,6 @@
 //! What the guard is told at start. Plain values: reading files and secrets is for the command line.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use alloy::primitives::{Address, Bytes};
 use portcullis_alerting::{
@@ -32,6 +32,17 @@ pub struct GuardSettings {
     pub channels: ChannelSettings,
     /// Threads that simulate, for each chain.
     pub workers: usize,
+    /// Where metrics and health are served; none serves them nowhere.
+    pub http: Option<HttpSettings>,
+}
+
+/// Where metrics and health are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// Address and port to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Names under which clients may ask, besides addresses and `localhost`; without port.
+    pub hosts: Vec<String>,
 }
 
 /// One chain.

@@ -223,7 +223,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::BadValue`], [`JournalError::Full`], [`JournalError::Storage`].
     pub fn append_verdict(&self, row: &VerdictRow) -> Result<(), JournalError> {
-        let cells: [&dyn ToSql; 15] = [
+        let cells: [&dyn ToSql; 16] = [
             &ROW_VERSION,
             &row.chain,
             &integer("chain_id", row.chain_id)?,
@@ -239,6 +239,7 @@ impl Journal {
             &word("mode", &row.mode)?,
             &row.score.map(f64::from),
             &row.reason,
+            &row.is_mined,
         ];
         self.insert(schema::INSERT_VERDICT, &cells)
     }
@@ -439,6 +440,7 @@ impl Cells<'_> {
             mode: self.word("mode")?,
             score: self.score("score")?,
             reason: self.text("reason")?,
+            is_mined: self.integer("is_mined")? != 0,
         })
     }
 

@@ -10,7 +10,8 @@ use super::{JournalError, storage};
 const APPLICATION_ID: i64 = 0x506F_7274;
 
 /// Each entry brings a file from the version that is its index to the next; entries are only ever added.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE verdicts (
         id INTEGER PRIMARY KEY,
         version INTEGER NOT NULL,
@@ -56,11 +57,13 @@ const MIGRATIONS: &[&str] = &["
     INSERT INTO identity VALUES (lower(hex(randomblob(16))));
     -- How far each table was copied into such a store, by row id.
     CREATE TABLE shipped (store TEXT NOT NULL, rows_of TEXT NOT NULL, up_to INTEGER NOT NULL, PRIMARY KEY (store, rows_of));
+", "
+    ALTER TABLE verdicts ADD COLUMN is_mined INTEGER NOT NULL DEFAULT 0;
 "];
 
 pub(super) const INSERT_VERDICT: &str = "INSERT INTO verdicts (version, chain, chain_id, block, tx_hash, sender, \
-     receiver, seen_at_ms, latency_us, outcome, decision, would_decide, mode, score, reason) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+     receiver, seen_at_ms, latency_us, outcome, decision, would_decide, mode, score, reason, is_mined) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 pub(super) const INSERT_EVIDENCE: &str =
     "INSERT INTO evidence (version, tx_hash, body) VALUES (?1, ?2, ?3)";
 pub(super) const INSERT_ACTION: &str = "INSERT INTO actions (version, at_ms, chain, tx_hash, kind, detail, \

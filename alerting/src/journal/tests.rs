@@ -23,6 +23,7 @@ fn verdict(n: u64, would_decide: Decision) -> VerdictRow {
         mode: Mode::Observe,
         score: (n > 0).then_some(0.1),
         reason: "because".into(),
+        is_mined: false,
     }
 }
 

@@ -11,6 +11,11 @@ use serde::Serialize;
 pub enum GuardEvent {
     /// The guard stands and listens.
     Started(Started),
+    /// Metrics and health are served.
+    Listening {
+        /// Address and port.
+        address: String,
+    },
     /// A node is connected, on the right chain, and subscribed.
     NodeUp {
         /// Name of the chain.

@@ -15,13 +15,14 @@ use portcullis_rules::Value;
 use serde_json::json;
 
 use super::past::Past;
+use super::metrics::{ChainMetrics, SimulationEnd};
 use crate::{
     act::{Desk, Judged, PauseHand, PauseOrder, Pursuit, Rehearsed, rehearse},
     facts::{Observation, Protected, dictionary, observe},
     policy::{Case, Ledger, Ruling, Ticket, decide},
     settings::PauseCall,
     simulate::{CallOnly, SimError, Simulator, execution::Execution},
-    source::{PendingTransaction, Pool},
+    source::{BlockRecord, PendingTransaction, Pool},
     state::StateError,
     verdict::{Judge, Unjudged, Verdict},
 };
@@ -52,6 +53,16 @@ pub(super) struct Chain {
     pub(super) evidence_floor: f32,
     /// What rules look back at.
     pub(super) past: Past,
+    pub(super) metrics: Arc<ChainMetrics>,
+}
+
+/// What the chains of one guard have in common, and what this one is counted in.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub(super) judge: Judge,
+    pub(super) ledger: Arc<Mutex<Ledger>>,
+    pub(super) desk: Arc<Desk>,
+    pub(super) metrics: Arc<ChainMetrics>,
 }
 
 /// What is ordered for one protocol.
@@ -67,6 +78,8 @@ pub(super) struct Orders {
 pub(super) struct Job {
     pub(super) tx: Arc<PendingTransaction>,
     pub(super) tries: u32,
+    /// The block that holds it, and its place there, where it was mined before it was judged.
+    mined_in: Option<(Arc<BlockRecord>, usize)>,
     /// When the loop took it from its source, and for how long it had been seen then, milliseconds; none in a
     /// replay, which has no latency.
     taken: Option<(Instant, u64)>,
@@ -76,12 +89,21 @@ impl Job {
     /// A job just taken from a source, at `now_ms` by the source's clock.
     pub(super) fn taken(tx: Arc<PendingTransaction>, now_ms: u64) -> Self {
         let waited_ms = now_ms.saturating_sub(tx.seen_at_ms);
-        Self { tx, tries: 0, taken: Some((Instant::now(), waited_ms)) }
+        Self { tx, tries: 0, mined_in: None, taken: Some((Instant::now(), waited_ms)) }
     }
 
     /// A job of a replay.
     pub(super) fn replayed(tx: Arc<PendingTransaction>) -> Self {
-        Self { tx, tries: 0, taken: None }
+        Self { tx, tries: 0, mined_in: None, taken: None }
+    }
+
+    /// The same of the transaction at `place` of a block, mined before anybody announced it.
+    pub(super) fn mined_in(self, block: &Arc<BlockRecord>, place: usize) -> Self {
+        Self { mined_in: Some((Arc::clone(block), place)), ..self }
+    }
+
+    fn is_mined(&self) -> bool {
+        self.mined_in.is_some()
     }
 
     fn latency_us(&self) -> u64 {
@@ -142,9 +164,20 @@ impl Chain {
     }
 
     fn try_work(&self, job: Job) -> Done {
-        let (execution, predecessors) = match self.simulate(&job) {
+        if let (0, Some((taken, _))) = (job.tries, job.taken) {
+            self.metrics.queue.note(taken.elapsed());
+        }
+        let began = Instant::now();
+        let simulated = self.simulate(&job);
+        self.metrics.simulate.note(began.elapsed());
+        self.metrics.simulated(match &simulated {
+            Ok(_) => SimulationEnd::Done,
+            Err(Missed::MayCome(_) | Missed::NeverMinable(_)) => SimulationEnd::NotMinable,
+            Err(Missed::Failed(_)) => SimulationEnd::Failed,
+        });
+        let (execution, predecessors) = match simulated {
             Ok(done) => done,
-            Err(Missed::MayCome(_)) if job.tries < TRIES => {
+            Err(Missed::MayCome(_)) if job.tries < TRIES && !job.is_mined() => {
                 return Done::Waiting(Job { tries: job.tries + 1, ..job });
             }
             Err(Missed::MayCome(reason) | Missed::NeverMinable(reason)) => {
@@ -156,11 +189,13 @@ impl Chain {
                 return Done::Settled(Vec::new());
             }
         };
+        let began = Instant::now();
         let observation = observe(&execution, &self.protected);
         let instances = self.answers(&job.tx, &predecessors, &execution, &observation);
         let verdict = self.judge.judge_on(&observation, &instances);
         self.judge_deployments(&execution, &observation);
         let mut dues = self.decide(&verdict, &observation, execution.head);
+        self.metrics.judge.note(began.elapsed());
         for due in &mut dues {
             self.rehearse(due, &job.tx, &predecessors, &observation);
         }
@@ -173,8 +208,16 @@ impl Chain {
             view.nonce(job.tx.sender).map_err(Missed::from)?
         };
         let predecessors = self.pool().predecessors(&job.tx, nonce);
-        let execution = self.simulator.simulate(&job.tx, &predecessors).map_err(Missed::from)?;
-        Ok((execution, predecessors))
+        match (self.simulator.simulate(&job.tx, &predecessors), &job.mined_in) {
+            (Ok(execution), _) => Ok((execution, predecessors)),
+            // It was mined, so what it lacks on the head below was done by those before it in its block.
+            (Err(SimError::Nonce { .. } | SimError::Invalid { .. }), Some((block, place))) => {
+                let before = block.transactions.get(..*place).unwrap_or_default().to_vec();
+                let execution = self.simulator.simulate(&job.tx, &before).map_err(Missed::from)?;
+                Ok((execution, before))
+            }
+            (Err(error), _) => Err(error.into()),
+        }
     }
 
     /// One ruling for each protocol that is touched, or one for the chain where none is. Pauses are entered in the
@@ -338,6 +381,15 @@ impl Chain {
         score: Option<f32>,
     ) -> VerdictRow {
         let tx = &job.tx;
+        let latency_us = job.latency_us();
+        if job.taken.is_some() {
+            let histogram = if job.is_mined() {
+                &self.metrics.verdict_mined
+            } else {
+                &self.metrics.verdict_pending
+            };
+            histogram.note_us(latency_us);
+        }
         VerdictRow {
             chain: self.name.clone(),
             chain_id: self.chain_id,
@@ -346,13 +398,14 @@ impl Chain {
             from: tx.sender,
             to: tx.to(),
             seen_at_ms: tx.seen_at_ms,
-            latency_us: job.latency_us(),
+            latency_us,
             outcome: ruling.outcome,
             decision: ruling.decision,
             would_decide: ruling.would_decide,
             mode,
             score,
             reason: ruling.reason.clone(),
+            is_mined: job.is_mined(),
         }
     }
 

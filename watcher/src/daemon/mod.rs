@@ -10,6 +10,9 @@
 
 mod chain;
 mod past;
+mod http;
+mod metrics;
+mod resume;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -18,6 +21,7 @@ mod trial;
 use std::{
     collections::BTreeMap,
     fmt,
+    net::SocketAddr,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -39,6 +43,7 @@ use portcullis_alerting::{
 use portcullis_models::Model;
 use portcullis_rules::RuleSet;
 use tokio::{
+    net::TcpListener,
     sync::{broadcast, mpsc, watch},
     task::JoinSet,
 };
@@ -59,8 +64,10 @@ use crate::{
     state::{Backend, ChainRules, ForkedState, RecordingBackend, RpcBackend, StateError},
     verdict::Judge,
 };
-use chain::{Chain, Orders};
 use past::Past;
+use chain::{Chain, Orders, Shared};
+use metrics::{Board, Counters, Watched};
+use resume::Resume;
 pub use trial::Trial;
 
 /// Pending transactions remembered for each chain.
@@ -174,6 +181,14 @@ pub enum GuardError {
     /// The state of a recording cannot be used.
     #[error("the recording's state: {0}")]
     State(#[from] StateError),
+    /// Metrics and health cannot be served.
+    #[error("http.listen: {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// A task of the guard crashed.
     #[error("a task of the guard crashed: {0}")]
     Crashed(String),
@@ -190,6 +205,8 @@ pub struct GuardHandle {
     stop: watch::Sender<bool>,
     chains: JoinSet<Result<(), GuardError>>,
     alerts: JoinSet<()>,
+    /// What serves metrics and health.
+    pages: JoinSet<()>,
     stop_alerts: watch::Sender<bool>,
     tape: Option<Arc<Tape>>,
     shipper: Option<Shipper>,
@@ -272,11 +289,14 @@ impl Guard {
         tape: Option<Arc<Tape>>,
     ) -> Result<(GuardHandle, GuardEvents), GuardError> {
         check(&settings, parts.key.is_some())?;
-        let journal = open_journal(&settings)?;
+        let (journal, resumes) = open_journal(&settings)?;
         let shipper = start_shipper(&settings)?;
         let (observers, events) = broadcast::channel(settings.channels.observers.max(1));
         let (queue, alerts) = mpsc::channel(ALERTS_LIMIT);
+        let counters = Counters::new(settings.chains.iter().map(|chain| chain.name.to_string()));
+        let counted = counters.clone();
         let observer = Box::new(move |event| {
+            counted.observe(&event);
             // Nobody may be listening.
             drop(observers.send(Arc::new(event)));
         });
@@ -293,6 +313,7 @@ impl Guard {
             stop: watch::Sender::new(false),
             chains: JoinSet::new(),
             alerts: JoinSet::new(),
+            pages: JoinSet::new(),
             stop_alerts: watch::Sender::new(false),
             tape: tape.clone(),
             shipper,
@@ -304,6 +325,11 @@ impl Guard {
             handle.stop_alerts.subscribe(),
         );
         handle.alerts.spawn(deliver);
+        let listener = match &settings.http {
+            Some(http) => Some((listen(http.listen).await?, http.hosts.clone())),
+            None => None,
+        };
+        let mut watched = Vec::new();
         for chain in &settings.chains {
             let source = NodeSource::new(
                 Arc::clone(&chain.name),
@@ -316,6 +342,8 @@ impl Guard {
                 Flow::Blocks => source.without_mempool(),
                 Flow::Flashblocks => source.with_slices(SLICE_MS),
             };
+            let resume = resumes.get(&chain.name);
+            let source = source.resuming_after(resume.map(|resume| resume.head));
             let links = source.links();
             let coverage = (chain.flow != Flow::Blocks).then(|| source.coverage());
             let mut backend: Arc<dyn Backend> = Arc::new(RpcBackend::new(links.clone()));
@@ -330,26 +358,46 @@ impl Guard {
                 &settings,
                 state,
                 hand,
-                judge.clone(),
-                Arc::clone(&ledger),
-                Arc::clone(&desk),
+                Shared {
+                    judge: judge.clone(),
+                    ledger: Arc::clone(&ledger),
+                    desk: Arc::clone(&desk),
+                    metrics: counters.of(&chain.name),
+                },
             );
             // A recording holds no past, and a replay must come to the same verdicts.
             if let Some(journal) = settings.journal.as_ref().filter(|_| tape.is_none()) {
                 let name = format!("memory-{}.jsonl", chain.chain_id);
                 chain_of.past.keep_in(&journal.with_extension(name), chain.chain_id)?;
             }
+            let chain_of = Arc::new(chain_of);
+            watched.push(Watched {
+                chain: Arc::clone(&chain_of),
+                coverage: coverage.clone(),
+                fetched: source.fetched(),
+                block_time_ms: chain.block_time_ms,
+            });
             let runner = run::Runner {
-                chain: Arc::new(chain_of),
-                flow: chain.flow,
+                chain: chain_of,
                 channels: settings.channels,
                 workers: settings.workers.max(1),
                 ask_every: Duration::from_millis(chain.block_time_ms.clamp(200, 12_000) / 2),
                 stop: handle.stop.subscribe(),
                 tape: tape.clone(),
                 coverage,
+                resume: resume.cloned(),
+                most_waiting: resume::most_waiting(chain.nodes.len(), settings.channels),
+                mined_within: Duration::from_millis(chain.block_time_ms / 2),
             };
             handle.chains.spawn(runner.run(Box::new(source)));
+        }
+        if let Some((listener, hosts)) = listener {
+            if let Ok(address) = listener.local_addr() {
+                desk.tell(GuardEvent::Listening { address: address.to_string() });
+            }
+            let board = Board { desk, chains: watched, protected: modes(&settings) };
+            let stop = handle.stop.subscribe();
+            handle.pages.spawn(http::serve(listener, hosts, Arc::new(board), stop));
         }
         Ok((handle, GuardEvents { receiver: events, has_stopped: false }))
     }
@@ -455,16 +503,21 @@ pub async fn replay(
         let now_ms = Arc::clone(&now_ms);
         move || now_ms.load(Ordering::Relaxed)
     });
-    let desk = Arc::new(Desk::new(open_journal(settings)?, observer, None, clock));
+    let desk = Arc::new(Desk::new(open_journal(settings)?.0, observer, None, clock));
     let judge = Judge::new(Arc::clone(&parts.rules), parts.model.clone());
     let ledger = Arc::new(Mutex::new(Ledger::new(limits(settings, &judge))));
     desk.tell(GuardEvent::Started(started(settings, &parts, true)));
     let hand = replay.hand.map(|hand| Arc::new(hand) as Arc<dyn PauseHand>);
-    let flow = chain.flow;
-    let chain = Chain::new(chain, settings, state, hand, judge, ledger, Arc::clone(&desk));
+    let chain = Chain::new(
+        chain,
+        settings,
+        state,
+        hand,
+        Shared { judge, ledger, desk: Arc::clone(&desk), metrics: Arc::default() },
+    );
     let source = Box::new(RecordingSource::new(replay.recording, replay.pace));
     let (receiver, task) = source.start(settings.channels.source);
-    let player = run::Player { chain: Arc::new(chain), flow, now_ms };
+    let player = run::Player { chain: Arc::new(chain), now_ms };
     let (played, told) = tokio::join!(player.play(receiver), task);
     told?;
     played?;
@@ -499,10 +552,9 @@ impl Chain {
         settings: &GuardSettings,
         state: Arc<ForkedState>,
         hand: Option<Arc<dyn PauseHand>>,
-        judge: Judge,
-        ledger: Arc<Mutex<Ledger>>,
-        desk: Arc<Desk>,
+        shared: Shared,
     ) -> Self {
+        let Shared { judge, ledger, desk, metrics } = shared;
         let protocols: Vec<_> =
             settings.protected.iter().filter(|protected| protected.chain == chain.name).collect();
         let orders: Vec<Orders> = protocols
@@ -534,6 +586,7 @@ impl Chain {
             desk,
             evidence_floor: settings.evidence_floor,
             past: Past::new(reach_blocks),
+            metrics,
         }
     }
 
@@ -576,9 +629,34 @@ fn check(settings: &GuardSettings, has_key: bool) -> Result<(), GuardError> {
     Ok(())
 }
 
-fn open_journal(settings: &GuardSettings) -> Result<Option<JournalWriter>, JournalError> {
-    let open = |path| JournalWriter::start(Journal::open(path)?, WriterLimits::default());
-    settings.journal.as_ref().map(open).transpose()
+async fn listen(address: SocketAddr) -> Result<TcpListener, GuardError> {
+    TcpListener::bind(address).await.map_err(|source| GuardError::Listen { address, source })
+}
+
+/// Protocol, chain and mode in force.
+fn modes(settings: &GuardSettings) -> Vec<(String, String, Mode)> {
+    let of = |entry: &ProtectedSettings| {
+        let mode = entry.mode.unwrap_or(settings.mode);
+        (entry.name.clone(), entry.chain.to_string(), mode)
+    };
+    settings.protected.iter().map(of).collect()
+}
+
+type Resumes = BTreeMap<Arc<str>, Resume>;
+
+/// The journal, and where the guard before this one was, by chain.
+fn open_journal(
+    settings: &GuardSettings,
+) -> Result<(Option<JournalWriter>, Resumes), JournalError> {
+    let Some(path) = &settings.journal else { return Ok((None, Resumes::new())) };
+    let journal = Journal::open(path)?;
+    let mut resumes = Resumes::new();
+    for chain in &settings.chains {
+        if let Some(resume) = Resume::read(&journal, chain)? {
+            resumes.insert(Arc::clone(&chain.name), resume);
+        }
+    }
+    Ok((Some(JournalWriter::start(journal, WriterLimits::default())?), resumes))
 }
 
 fn start_shipper(settings: &GuardSettings) -> Result<Option<Shipper>, JournalError> {

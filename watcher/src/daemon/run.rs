@@ -6,9 +6,10 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use alloy::primitives::B256;
 use portcullis_alerting::{
     guardian::GuardianError,
     notify::{Alert, Dispatcher, Severity},
@@ -22,24 +23,24 @@ use tokio::{
 use super::{
     GuardError,
     chain::{Chain, Done, Job},
+    resume::{self, MadeUp, Resume},
 };
 use crate::{
     act::{Desk, GuardEvent, Pursuit, pursue},
-    settings::{ChannelSettings, Flow},
-    source::{BlockRecord, CoverageMeter, Offered, Source, SourceEvent, recording::Tape},
+    settings::ChannelSettings,
+    source::{BlockRecord, CoverageMeter, Gap, Offered, Source, SourceEvent, recording::Tape},
     state::AdvanceReport,
     verdict::Unjudged,
 };
 
 /// Transactions that wait for a later head.
-const WAITING_LIMIT: usize = 2_048;
+pub(super) const WAITING_LIMIT: usize = 2_048;
 /// How long pauses under way may take to end when the guard stops.
 const PURSUIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Watches one chain's nodes.
 pub(super) struct Runner {
     pub(super) chain: Arc<Chain>,
-    pub(super) flow: Flow,
     pub(super) channels: ChannelSettings,
     pub(super) workers: usize,
     pub(super) ask_every: Duration,
@@ -48,6 +49,12 @@ pub(super) struct Runner {
     pub(super) tape: Option<Arc<Tape>>,
     /// How much of what is mined was seen pending; none where there is no public pool.
     pub(super) coverage: Option<CoverageMeter>,
+    /// Where a guard before this one ended.
+    pub(super) resume: Option<Resume>,
+    /// Pending transactions that may wait in all channels together.
+    pub(super) most_waiting: u64,
+    /// How long what was mined unseen may keep a head waiting.
+    pub(super) mined_within: Duration,
 }
 
 /// What a worker hands back.
@@ -61,7 +68,6 @@ enum Finished {
 /// What a runner holds while it runs.
 struct Running {
     chain: Arc<Chain>,
-    flow: Flow,
     ask_every: Duration,
     work: mpsc::Sender<Job>,
     /// The loop's own end; with it and those of the workers gone, nothing more can be finished.
@@ -75,6 +81,11 @@ struct Running {
     coverage: Option<CoverageMeter>,
     /// Mined and seen, as they were told last.
     covered: (u64, u64),
+    resume: Option<Resume>,
+    most_waiting: u64,
+    mined_within: Duration,
+    /// What was judged of the blocks that are made up for.
+    made_up: MadeUp,
 }
 
 /// What must be there before a chain is [`GuardEvent::Ready`].
@@ -108,7 +119,6 @@ impl Runner {
         let workers = self.spawn_workers(queue, &done, &is_closing);
         let mut running = Running {
             chain: Arc::clone(&self.chain),
-            flow: self.flow,
             ask_every: self.ask_every,
             work,
             finished: done,
@@ -119,6 +129,10 @@ impl Runner {
             tape: self.tape.clone(),
             coverage: self.coverage.clone(),
             covered: (0, 0),
+            resume: self.resume.take(),
+            most_waiting: self.most_waiting,
+            mined_within: self.mined_within,
+            made_up: MadeUp::default(),
         };
         let ended: Result<(), GuardError> = loop {
             tokio::select! {
@@ -227,6 +241,7 @@ impl Running {
             }
             SourceEvent::Pending(tx) => self.offer(Job::taken(tx, chain.desk.now_ms())).await,
             SourceEvent::Head(block) => self.advance(block).await,
+            SourceEvent::Gap(gap) => self.close_gap(&gap),
             SourceEvent::Up { .. } => {
                 tell(&chain, event);
                 self.prepare_pause();
@@ -245,6 +260,7 @@ impl Running {
         if self.chain.pool().insert(Arc::clone(&job.tx)) == Offered::Known {
             return;
         }
+        self.chain.metrics.seen.fetch_add(1, Ordering::Relaxed);
         if let Some(tape) = &self.tape {
             tape.pending(&job.tx);
         }
@@ -289,30 +305,37 @@ impl Running {
         if let Some(tape) = &self.tape {
             tape.head(&block);
         }
-        let judges_block = self.flow != Flow::Mempool;
-        if judges_block && self.tape.is_some() && !is_first {
-            for tx in &block.transactions {
+        // Without a head below there is nothing to judge a block on.
+        if !is_first && self.tape.is_some() {
+            for (place, tx) in block.transactions.iter().enumerate() {
                 if self.chain.pool().insert(Arc::clone(tx)) != Offered::Known {
-                    self.judge_now(Job::taken(Arc::clone(tx), self.chain.desk.now_ms())).await;
+                    let job = Job::taken(Arc::clone(tx), self.chain.desk.now_ms());
+                    self.judge_now(job.mined_in(&block, place)).await;
                 }
             }
         }
         let moved = Arc::clone(&block);
-        let judge = (judges_block && self.tape.is_none()).then(|| Worker {
+        let judge = self.tape.is_none().then(|| Worker {
             chain: Arc::clone(&self.chain),
             ask_every: self.ask_every,
             done: self.finished.clone(),
             runtime: Handle::current(),
         });
         let chain = Arc::clone(&self.chain);
+        let (resume, within) = (self.resume.clone(), self.mined_within);
         let advanced = spawn_blocking(move || {
-            if let Some(judge) = judge {
-                judge_block(&judge, &moved);
-            }
+            let made_up = judge.map(|judge| judge_block(&judge, &moved, resume.as_ref(), within));
             advance(&chain, &moved);
+            made_up.unwrap_or_default()
         });
-        if let Err(error) = advanced.await {
-            tracing::error!(target: "watcher::daemon", %error, "head not taken over");
+        match advanced.await {
+            Ok(MadeUp { judged, known }) => {
+                self.made_up.judged += judged;
+                self.made_up.known += known;
+            }
+            Err(error) => {
+                tracing::error!(target: "watcher::daemon", %error, "head not taken over");
+            }
         }
         self.readiness.note(&self.chain, &self.readiness.has_head);
         self.tell_coverage();
@@ -333,6 +356,17 @@ impl Running {
                 Ok(())
             });
         }
+    }
+
+    /// What was not watched as it happened has its row in the journal.
+    fn close_gap(&mut self, gap: &Gap) {
+        let chain = Arc::clone(&self.chain);
+        let resume = self.resume.take_if(|_| gap.is_restart);
+        let away_ms = resume.map(|resume| resume.away_ms(chain.desk.now_ms()));
+        let made_up = std::mem::take(&mut self.made_up);
+        let made_up = if gap.is_restart { made_up } else { MadeUp::default() };
+        let words = resume::words(gap, away_ms, made_up, self.most_waiting);
+        chain.desk.act(&chain.name, B256::ZERO, "gap", words, None);
     }
 
     fn tell_coverage(&mut self) {
@@ -432,7 +466,6 @@ impl Running {
 /// Plays a recording: one event after the other, each finished before the next.
 pub(super) struct Player {
     pub(super) chain: Arc<Chain>,
-    pub(super) flow: Flow,
     /// The recording's time, milliseconds since the epoch.
     pub(super) now_ms: Arc<AtomicU64>,
 }
@@ -445,6 +478,7 @@ impl Player {
     ) -> Result<(), GuardError> {
         let chain = &self.chain;
         let mut waiting = VecDeque::new();
+        let mut is_first = true;
         while let Some(event) = events.recv().await {
             match event {
                 SourceEvent::Pending(tx) => {
@@ -455,10 +489,12 @@ impl Player {
                 }
                 SourceEvent::Head(block) => {
                     self.set_clock(block.seen_at_ms);
-                    if self.flow != Flow::Mempool && chain.simulator.state().head().is_some() {
-                        for tx in &block.transactions {
+                    // As live: what the first head holds was mined before anybody listened.
+                    if !std::mem::take(&mut is_first) {
+                        for (place, tx) in block.transactions.iter().enumerate() {
                             if chain.pool().insert(Arc::clone(tx)) != Offered::Known {
-                                self.work(Job::replayed(Arc::clone(tx)), &mut waiting).await?;
+                                let job = Job::replayed(Arc::clone(tx)).mined_in(&block, place);
+                                self.work(job, &mut waiting).await?;
                             }
                         }
                     }
@@ -539,7 +575,10 @@ async fn carry_out(chain: Arc<Chain>, pursuit: Pursuit, ask_every: Duration) {
 /// Moves the state to a block. Blocks.
 fn advance(chain: &Chain, block: &BlockRecord) {
     chain.remember(block);
-    let state = match chain.simulator.state().advance(block) {
+    let began = Instant::now();
+    let advanced = chain.simulator.state().advance(block);
+    chain.metrics.advance.note(began.elapsed());
+    let state = match advanced {
         Ok(AdvanceReport::Exact { .. }) => "exact".to_owned(),
         Ok(AdvanceReport::Known) => "known".to_owned(),
         Ok(AdvanceReport::Emptied(because)) => format!("emptied: {because:?}"),
@@ -553,17 +592,39 @@ fn advance(chain: &Chain, block: &BlockRecord) {
     });
 }
 
-/// Without a public pool what was mined is judged on the head below, as if it were still pending. Blocks.
-fn judge_block(worker: &Worker, block: &BlockRecord) {
+/// What nobody announced before it was mined is judged on the head below, as if it were still pending. Blocks.
+///
+/// A head does not wait for ever: what was not begun within the time given is dropped and counted, except while a
+/// gap is made up for.
+fn judge_block(
+    worker: &Worker,
+    block: &Arc<BlockRecord>,
+    resume: Option<&Resume>,
+    within: Duration,
+) -> MadeUp {
     let chain = &worker.chain;
+    let mut made_up = MadeUp::default();
     if chain.simulator.state().head().is_none() {
-        return;
+        return made_up;
     }
-    for tx in &block.transactions {
-        if chain.pool().insert(Arc::clone(tx)) != Offered::Known {
-            worker.work(Job::taken(Arc::clone(tx), chain.desk.now_ms()));
+    let began = Instant::now();
+    for (place, tx) in block.transactions.iter().enumerate() {
+        if resume.is_some_and(|resume| resume.knows(&tx.hash)) {
+            made_up.known += 1;
+        } else if chain.pool().insert(Arc::clone(tx)) != Offered::Known {
+            let job = Job::taken(Arc::clone(tx), chain.desk.now_ms()).mined_in(block, place);
+            if resume.is_none() && began.elapsed() > within {
+                let reason =
+                    "too much was mined unseen to judge it before the next head".to_owned();
+                chain.settle_unjudged(&job, Unjudged::NotJudged { reason });
+                chain.desk.drop_one(&chain.name, "mined");
+                continue;
+            }
+            made_up.judged += 1;
+            worker.work(job);
         }
     }
+    made_up
 }
 
 fn too_many_wait(chain: &Chain, job: &Job) {
@@ -607,12 +668,15 @@ fn tell(chain: &Chain, event: SourceEvent) {
             attempt,
             retry_in_ms,
         },
-        SourceEvent::Refused { node, reason, count } => GuardEvent::Refused {
-            chain: name,
-            node: node.to_string(),
-            reason: reason.to_string(),
-            count,
-        },
+        SourceEvent::Refused { node, reason, count } => {
+            chain.metrics.refused(&node, &reason, count);
+            GuardEvent::Refused {
+                chain: name,
+                node: node.to_string(),
+                reason: reason.to_string(),
+                count,
+            }
+        }
         _ => return,
     };
     chain.desk.tell(told);

@@ -255,6 +255,7 @@ impl World {
             evidence_floor: 0.5,
             channels: ChannelSettings::default(),
             workers: 1,
+            http: None,
         }
     }
 
@@ -349,7 +350,8 @@ async fn the_attack_is_paused_and_nothing_else_is() {
     );
     assert!(pause.max_fee_per_gas_wei > 60_000_000_000 && pause.max_tip_wei > 5_000_000_000);
     let Some(GuardEvent::Stopped { totals }) = events.last() else { panic!("{events:#?}") };
-    assert_eq!((totals.judged, totals.touching, totals.pauses), (3, 3, 1));
+    // Nobody announced the seven transactions of the second block.
+    assert_eq!((totals.judged, totals.touching, totals.pauses), (3 + 7, 3 + 3, 1));
 }
 
 const SOFT_PACK: &str = r#"
@@ -422,18 +424,13 @@ async fn every_event_is_one_json_object_that_names_itself() {
         .iter()
         .map(|event| serde_json::to_value(event).unwrap()["event"].as_str().unwrap().to_owned());
     let names: Vec<String> = names.collect();
+    let unannounced = ["verdict"; 7];
     let expected = [
-        "started",
-        "node_up",
-        "head",
-        "head",
-        "verdict",
-        "pause",
-        "action",
-        "chain_ended",
-        "stopped",
+        &["started", "node_up", "head"][..],
+        &unannounced,
+        &["head", "verdict", "pause", "action", "chain_ended", "stopped"],
     ];
-    assert_eq!(names, expected);
+    assert_eq!(names, expected.concat());
 }
 
 #[tokio::test]
@@ -560,7 +557,8 @@ async fn the_journal_holds_one_row_for_each_transaction_and_evidence_where_the_v
 
     let journal = Journal::open_read_only(&path).unwrap();
     let rows = journal.verdicts(&VerdictFilter::default()).unwrap();
-    assert_eq!(rows.len(), pending.len());
+    let announced = rows.iter().filter(|row| !row.is_mined).count();
+    assert_eq!((announced, rows.len() - announced), (pending.len(), 7));
     for row in &rows {
         assert_eq!(*row, judged(&events, row.tx_hash).row);
     }
@@ -711,10 +709,9 @@ struct Live {
 struct Plan {
     has_right: bool,
     work: usize,
-    flow: Flow,
 }
 
-const PLAN: Plan = Plan { has_right: true, work: 16, flow: Flow::Mempool };
+const PLAN: Plan = Plan { has_right: true, work: 16 };
 
 impl Live {
     fn start(
@@ -756,20 +753,20 @@ impl Live {
             &settings,
             state,
             Some(kept),
-            judge,
-            ledger,
-            Arc::new(desk),
+            Shared { judge, ledger, desk: Arc::new(desk), metrics: Arc::default() },
         );
         let stop = watch::Sender::new(false);
         let runner = run::Runner {
             chain: Arc::new(chain),
-            flow: plan.flow,
             channels: settings.channels,
             workers: 1,
             ask_every: Duration::ZERO,
             stop: stop.subscribe(),
             tape: None,
             coverage: None,
+            resume: None,
+            most_waiting: 0,
+            mined_within: Duration::from_secs(60),
         };
         let ended = tokio::spawn(runner.run(Box::new(Script { events, failure })));
         Self { hand, events: receiver, alerts, stop, ended }
@@ -925,7 +922,7 @@ async fn a_guard_without_its_node_says_so_and_stops_in_order() {
 }
 
 #[tokio::test]
-async fn without_a_pool_what_was_mined_is_judged_on_the_head_below() {
+async fn what_was_mined_unannounced_is_judged_on_the_head_below() {
     let mut world = World::new(true);
     let attack = world.attack();
     let before = world.blocks.clone();
@@ -933,12 +930,12 @@ async fn without_a_pool_what_was_mined_is_judged_on_the_head_below() {
     let mut script = vec![up()];
     script.extend(world.blocks.iter().cloned().map(SourceEvent::Head));
     // The state begins before all blocks; those of the setup are judged too.
-    let mut live = Live::start(&world, Plan { flow: Flow::Blocks, ..PLAN }, script, None);
+    let mut live = Live::start(&world, PLAN, script, None);
     let events = live.until(|event| matches!(event, GuardEvent::Head { number: 2, .. })).await;
     let row = &judged(&events, attack.hash).row;
     assert_eq!(
-        (row.outcome, row.block),
-        (Outcome::Attack, before.last().unwrap().number),
+        (row.outcome, row.block, row.is_mined),
+        (Outcome::Attack, before.last().unwrap().number, true),
         "{}",
         row.reason
     );

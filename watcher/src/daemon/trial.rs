@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     GuardError, Parts,
-    chain::{Chain, Done, Job},
+    chain::{Chain, Done, Job, Shared},
     limits,
 };
 
@@ -45,7 +45,13 @@ impl Trial {
         let judge = Judge::new(Arc::clone(&parts.rules), parts.model.clone());
         let ledger = Arc::new(Mutex::new(Ledger::new(limits(settings, &judge))));
         let hand = hand.map(|hand| Arc::new(hand) as Arc<dyn PauseHand>);
-        let chain = Chain::new(chain, settings, state, hand, judge.clone(), ledger, Arc::new(desk));
+        let chain = Chain::new(
+            chain,
+            settings,
+            state,
+            hand,
+            Shared { judge: judge.clone(), ledger, desk: Arc::new(desk), metrics: Arc::default() },
+        );
         Ok(Self { chain, judge })
     }
 

@@ -57,6 +57,9 @@ pub enum SourceEvent {
     },
     /// A block was mined. Heights come in order; a height told again is a reorg.
     Head(Arc<BlockRecord>),
+    /// The heads that were told just now do not follow on those before, or follow after a time in which nobody
+    /// listened.
+    Gap(Gap),
     /// A transaction waits to be mined.
     Pending(Arc<PendingTransaction>),
     /// Something was told that could not be used.
@@ -70,6 +73,26 @@ pub enum SourceEvent {
     },
     /// Nothing more will come (the end of a recording).
     End,
+}
+
+/// A stretch of the chain that was not followed as it was mined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// Height of the last head that was known before.
+    pub after: u64,
+    /// Lowest head that was told afterwards; what lies between is not told.
+    pub first: u64,
+    /// Highest head that was told afterwards.
+    pub last: u64,
+    /// Nobody listened in between: the guard was started anew.
+    pub is_restart: bool,
+}
+
+impl Gap {
+    /// Blocks that were not told.
+    pub fn untold_blocks(&self) -> u64 {
+        self.first.saturating_sub(self.after.saturating_add(1))
+    }
 }
 
 /// Why something that a node or a recording told was not used.

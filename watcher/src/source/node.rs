@@ -4,7 +4,10 @@ use std::{
     collections::{BTreeMap, HashSet, VecDeque},
     fmt,
     hash::Hash,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,14 +23,14 @@ use tokio::{
 };
 
 use super::{
-    BlockRecord, Clock, CoverageMeter, NodeLink, NodeUrl, Refusal, Source, SourceError,
+    BlockRecord, Clock, CoverageMeter, Gap, NodeLink, NodeUrl, Refusal, Source, SourceError,
     SourceEvent, SourceTask,
     rpc::{Client, Notifications, RpcError, RpcLimits},
     wire,
 };
 
-/// Missed heads that are fetched at most; more, and the stream goes on at the newest.
-const BACKFILL_LIMIT: usize = 64;
+/// Missed heads that are fetched at most, the newest; full nodes keep the state of 128 blocks.
+const BACKFILL_LIMIT: usize = 120;
 /// Hashes of transactions that are remembered so that the same one is not told twice.
 const SEEN_LIMIT: usize = 65_536;
 /// Hashes that are asked for in one message.
@@ -86,6 +89,8 @@ pub struct NodeSource {
     clock: Clock,
     nodes: Vec<(NodeSettings, watch::Sender<Option<Client>>, NodeLink)>,
     coverage: CoverageMeter,
+    fetched: Arc<AtomicU64>,
+    resume_after: Option<u64>,
 }
 
 impl fmt::Debug for NodeSource {
@@ -118,6 +123,8 @@ impl NodeSource {
             clock,
             nodes,
             coverage,
+            fetched: Arc::default(),
+            resume_after: None,
         }
     }
 
@@ -150,9 +157,22 @@ impl NodeSource {
         self
     }
 
+    /// Begins with the head at this height, as far as the back-fill reaches, instead of the newest; the heads that
+    /// come after it are followed by a [`Gap`].
+    #[must_use]
+    pub fn resuming_after(mut self, head: Option<u64>) -> Self {
+        self.resume_after = head;
+        self
+    }
+
     /// How much of what is mined was seen pending; it counts while the stream runs.
     pub fn coverage(&self) -> CoverageMeter {
         self.coverage.clone()
+    }
+
+    /// How many pending transactions were announced by hash and fetched; it counts while the stream runs.
+    pub fn fetched(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.fetched)
     }
 
     /// Handles to the nodes, in configured order; they answer while the stream runs.
@@ -172,7 +192,8 @@ impl Source for NodeSource {
 
     fn start(self: Box<Self>, capacity: usize) -> (mpsc::Receiver<SourceEvent>, SourceTask) {
         let (events, receiver) = mpsc::channel(capacity.max(1));
-        let shared = Arc::new(Shared::default());
+        let resume_after = Mutex::new(self.resume_after);
+        let shared = Arc::new(Shared { resume_after, ..Shared::default() });
         let tasks: Vec<_> = self
             .nodes
             .into_iter()
@@ -181,6 +202,7 @@ impl Source for NodeSource {
                 NodeTask {
                     place,
                     coverage: self.coverage.clone(),
+                    fetched: Arc::clone(&self.fetched),
                     chain: Arc::clone(&self.chain),
                     chain_id: self.chain_id,
                     pending: self.pending,
@@ -206,7 +228,9 @@ impl Source for NodeSource {
 struct Shared {
     seen: Mutex<Recent<B256>>,
     /// Heads told, newest last. Held while heads are told, so that they come in order.
-    heads: tokio::sync::Mutex<VecDeque<B256>>,
+    heads: tokio::sync::Mutex<VecDeque<(u64, B256)>>,
+    /// Where a guard before this one was; taken by whoever tells the first head.
+    resume_after: Mutex<Option<u64>>,
 }
 
 /// The last so many values of a kind.
@@ -245,6 +269,7 @@ struct NodeTask {
     /// Its place among the nodes of its chain.
     place: usize,
     coverage: CoverageMeter,
+    fetched: Arc<AtomicU64>,
     chain: Arc<str>,
     chain_id: u64,
     pending: Announced,
@@ -421,29 +446,33 @@ impl NodeTask {
     async fn tell_head(&self, client: &Client, announced: Value) -> Result<bool, RpcError> {
         let newest = self.fetch_block(client, announced).await?;
         let mut told = self.shared.heads.lock().await;
-        if told.contains(&newest.hash) {
+        if told.iter().any(|(_, hash)| *hash == newest.hash) {
             return Ok(true);
         }
+        // Both are kept until all heads were told: a node that is lost on the way leaves the work to the next.
+        let resume_after = *self.resume_after();
+        let before = told.back().map(|(number, _)| *number);
+        let last = newest.number;
         let mut missed = vec![newest];
         while let Some(lowest) = missed.last()
-            && !told.is_empty()
-            && !told.contains(&lowest.parent_hash)
             && lowest.number > 0
-        {
-            if missed.len() > BACKFILL_LIMIT {
-                missed.truncate(1);
-                break;
+            && missed.len() <= BACKFILL_LIMIT
+            && match resume_after {
+                Some(after) if told.is_empty() => lowest.number > after,
+                _ => !told.is_empty() && !told.iter().any(|(_, hash)| *hash == lowest.parent_hash),
             }
+        {
             let below = self.fetch_block(client, json!(lowest.parent_hash)).await?;
             missed.push(below);
         }
         self.tell_refused();
+        let first = missed.last().map_or(last, |lowest| lowest.number);
         for block in missed.into_iter().rev() {
             // What the first head holds was mined before anybody listened.
-            if !told.is_empty() {
+            if before.is_some() {
                 self.coverage.mined(&block);
             }
-            told.push_back(block.hash);
+            told.push_back((block.number, block.hash));
             if told.len() > 4 * BACKFILL_LIMIT {
                 told.pop_front();
             }
@@ -451,7 +480,22 @@ impl NodeTask {
                 return Ok(false);
             }
         }
+        let gap = match (before, self.resume_after().take()) {
+            (None, Some(after)) => Some(Gap { after, first, last, is_restart: true }),
+            (Some(after), _) => Some(Gap { after, first, last, is_restart: false })
+                .filter(|gap| gap.untold_blocks() > 0),
+            (None, None) => None,
+        };
+        if let Some(gap) = gap
+            && self.events.send(SourceEvent::Gap(gap)).await.is_err()
+        {
+            return Ok(false);
+        }
         Ok(true)
+    }
+
+    fn resume_after(&self) -> MutexGuard<'_, Option<u64>> {
+        self.shared.resume_after.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn fetch_block(&self, client: &Client, which: Value) -> Result<BlockRecord, RpcError> {
@@ -574,7 +618,10 @@ impl NodeTask {
                     self.seen(|seen| seen.remove(hash));
                     self.refuse(Refusal::Gone);
                 }
-                Ok(whole) => self.tell_pending(whole),
+                Ok(whole) => {
+                    self.fetched.fetch_add(1, Ordering::Relaxed);
+                    self.tell_pending(whole);
+                }
                 Err(reason) => return Err(reason),
             }
         }

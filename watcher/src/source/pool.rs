@@ -7,12 +7,15 @@ use std::{
 
 use alloy::primitives::{Address, B256};
 
-use super::{BlockRecord, PendingTransaction};
+use super::{BlockRecord, PendingTransaction, node::Recent};
 
 /// Transactions of one sender that are kept.
 const PER_SENDER: usize = 64;
 /// Transactions of others with a contract still to be created that are run before one that calls it.
 const OTHERS: usize = 16;
+
+/// Hashes of mined transactions that are remembered.
+const MINED_LIMIT: usize = 65_536;
 
 /// The pending transactions that were seen and are not mined yet; bounded.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub struct Pool {
     next: u64,
     limit: usize,
     evicted: u64,
+    /// What was mined lately: a node may announce it late, and a block that replaces another may hold it again.
+    mined: Recent<B256>,
 }
 
 /// What became of a transaction offered to a [`Pool`].
@@ -34,7 +39,7 @@ pub struct Pool {
 pub enum Offered {
     /// It waits now.
     New,
-    /// It was there.
+    /// It was there, or was mined lately.
     Known,
     /// It waits now instead of one with the same sender and nonce.
     Replaced(Arc<PendingTransaction>),
@@ -55,12 +60,13 @@ impl Pool {
             next: 0,
             limit: limit.max(1),
             evicted: 0,
+            mined: Recent::default(),
         }
     }
 
     /// Takes a pending transaction in.
     pub fn insert(&mut self, tx: Arc<PendingTransaction>) -> Offered {
-        if self.numbers.contains_key(&tx.hash) {
+        if self.numbers.contains_key(&tx.hash) || self.mined.contains(&tx.hash) {
             return Offered::Known;
         }
         let waiting = self.senders.entry(tx.sender).or_default();
@@ -148,6 +154,7 @@ impl Pool {
     /// Lets go of what a block mined, and of what can no longer be mined because its nonce is used.
     pub fn mined(&mut self, block: &BlockRecord) {
         for tx in &block.transactions {
+            self.mined.insert(tx.hash, MINED_LIMIT);
             let Some(waiting) = self.senders.get(&tx.sender) else { continue };
             let used: Vec<u64> = waiting.range(..=tx.nonce()).map(|(nonce, _)| *nonce).collect();
             for nonce in used {

@@ -19,7 +19,7 @@ pub(super) const TABLES: [&str; 3] = [
         journal FixedString(32), row UInt64, version UInt32, chain String, chain_id UInt64, block UInt64,
         tx_hash FixedString(32), sender FixedString(20), receiver Nullable(FixedString(20)), seen_at_ms UInt64,
         latency_us UInt64, outcome String, decision String, would_decide String, mode String,
-        score Nullable(Float32), reason String
+        score Nullable(Float32), reason String, is_mined UInt8 DEFAULT 0
     ) ENGINE = ReplacingMergeTree PARTITION BY toYYYYMM(toDateTime(intDiv(seen_at_ms, 1000)))
     ORDER BY (chain, seen_at_ms, journal, row)",
     "CREATE TABLE IF NOT EXISTS evidence (
@@ -60,6 +60,7 @@ pub(super) struct StoredVerdict {
     mode: String,
     score: Option<f32>,
     reason: String,
+    is_mined: u8,
 }
 
 /// Stored evidence.
@@ -111,6 +112,7 @@ impl StoredVerdict {
             mode: word("mode", &row.mode)?,
             score: row.score,
             reason: row.reason,
+            is_mined: u8::from(row.is_mined),
         })
     }
 
@@ -132,6 +134,7 @@ impl StoredVerdict {
             mode: meant("mode", self.mode)?,
             score: self.score,
             reason: self.reason,
+            is_mined: self.is_mined != 0,
         })
     }
 }
