@@ -42,7 +42,7 @@ fn the_shipped_recording_shows_one_pause_and_what_it_would_save() {
     assert!(text.contains("the attack then fails"), "the counterfactual is shown: {text}");
     assert!(
         text.contains(
-            "90 ether would have stayed in the vault. 50 other transactions were let pass."
+            "90 ether would have stayed in the vault. 69 other transactions were let pass."
         ),
         "{text}"
     );
@@ -62,7 +62,7 @@ fn the_shipped_recording_is_the_story_as_it_is_told_today() {
 fn the_repaired_vault_is_not_paused() {
     let text = demo_of(&StoryOptions { fixed_vault: true, ..Default::default() }, &[]);
     assert_eq!(pauses(&text), 0, "{text}");
-    assert!(text.contains("51 transactions judged, and nothing in them to pause for."), "{text}");
+    assert!(text.contains("70 transactions judged, and nothing in them to pause for."), "{text}");
 }
 
 #[test]

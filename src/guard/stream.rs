@@ -143,6 +143,11 @@ impl StreamView {
         if self.show == Show::Relevant && is_quiet && judged.touched.is_empty() {
             return String::new();
         }
+        // Where a story is told, what set its stage is no part of it.
+        let is_told = self.labels.is_empty() || self.labels.contains_key(&row.tx_hash);
+        if is_quiet && row.is_mined && !is_told {
+            return String::new();
+        }
         let (mark, word) = match row.outcome {
             Outcome::Clear => (" ", self.paint.green("clear     ")),
             Outcome::Suspicious => ("!", self.paint.yellow("suspicious")),
@@ -155,6 +160,9 @@ impl StreamView {
         }
         if !self.is_replay {
             text.push_str(&self.paint.dim(&format!("  {:.1} ms", row.latency_us as f64 / 1_000.0)));
+        }
+        if row.is_mined {
+            text.push_str(&self.paint.dim("  mined unannounced"));
         }
         if let Some(label) = self.labels.get(&row.tx_hash) {
             text.push_str(&format!("  {}", self.paint.dim(label)));
