@@ -14,8 +14,8 @@ use portcullis_alerting::record::{Counterfactual, Decision, Evidence, Mode, Verd
 use portcullis_rules::Value;
 use serde_json::json;
 
-use super::past::Past;
 use super::metrics::{ChainMetrics, SimulationEnd};
+use super::past::Past;
 use crate::{
     act::{Desk, Judged, PauseHand, PauseOrder, Pursuit, Rehearsed, rehearse},
     facts::{Observation, Protected, dictionary, observe},

@@ -9,9 +9,9 @@
 //! other, with a hand that sends nothing.
 
 mod chain;
-mod past;
 mod http;
 mod metrics;
+mod past;
 mod resume;
 mod run;
 #[cfg(test)]
@@ -64,9 +64,9 @@ use crate::{
     state::{Backend, ChainRules, ForkedState, RecordingBackend, RpcBackend, StateError},
     verdict::Judge,
 };
-use past::Past;
 use chain::{Chain, Orders, Shared};
 use metrics::{Board, Counters, Watched};
+use past::Past;
 use resume::Resume;
 pub use trial::Trial;
 
