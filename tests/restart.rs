@@ -1,7 +1,6 @@
 //! A guard that was killed goes on where it was: what was mined meanwhile is judged, and the gap has its row.
 
 #![cfg(feature = "guard")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod process;
 

@@ -41,6 +41,17 @@ pub fn shipped(dictionaries: &[Dictionary]) -> Result<Shipped, PackError> {
     Ok(shipped)
 }
 
+/// The kind of protocol that a shipped pack is a kit for; none for a pack that holds for every protocol. A kit is
+/// asked only where somebody says that the protected contracts are of its kind.
+pub fn kit(pack: &str) -> Option<&str> {
+    pack.strip_prefix("kit-")
+}
+
+/// The names by which a configuration asks for kits.
+pub fn kits() -> impl Iterator<Item = &'static str> {
+    embedded().iter().filter_map(|(name, _)| kit(name))
+}
+
 /// Name and text of every shipped pack, one line per file in `rules/packs/`.
 pub fn embedded() -> &'static [(&'static str, &'static str)] {
     &[

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{Chain, ClickHouse, Config, ConfigError, Key, SecretOr};
 use portcullis_alerting::record::Mode;
+use portcullis_rules::packs;
 
 /// Checks a parsed configuration; the first problem found is returned with its key.
 pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
@@ -68,6 +69,14 @@ fn find_problem(config: &Config) -> Option<(String, String)> {
         && let Some((field, problem)) = clickhouse_problem(server)
     {
         return Some((format!("journal.clickhouse.{field}"), problem));
+    }
+    let is_kit = |name: &String| packs::kits().any(|kit| kit == name);
+    if let Some(unknown) = config.rules.kits.iter().find(|name| !is_kit(name)) {
+        let known = packs::kits().collect::<Vec<_>>().join(", ");
+        return Some((
+            "rules.kits".to_owned(),
+            format!("no kit is named `{unknown}`; expected: {known}"),
+        ));
     }
     let mut channels = BTreeSet::new();
     for (i, channel) in config.notify.iter().enumerate() {

@@ -276,15 +276,18 @@ impl Default for Policy {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Rules {
-    /// Ask the packs that ship with the program.
+    /// Ask the packs that ship with the program and hold for every protocol.
     pub shipped: bool,
+    /// Kits to ask as well, by the kind of protocol that is guarded: `amm`, `bridge-escrow`, `erc4626`, `governor`,
+    /// `lending`, `staking`.
+    pub kits: Vec<String>,
     /// Further packs, paths relative to this file.
     pub packs: Vec<PathBuf>,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { shipped: true, packs: Vec::new() }
+        Self { shipped: true, kits: Vec::new(), packs: Vec::new() }
     }
 }
 

@@ -116,6 +116,17 @@ fn a_clickhouse_server_is_an_address_without_credentials() {
 }
 
 #[test]
+fn a_kit_that_does_not_ship_is_refused_with_those_that_do() {
+    let text = |kit: &str| format!("version = 1\n{CHAIN}[rules]\nkits = ['{kit}']\n");
+    assert_eq!(
+        refusal(&text("erc20")),
+        "portcullis.toml: rules.kits: no kit is named `erc20`; expected: amm, bridge-escrow, erc4626, governor, \
+         lending, staking"
+    );
+    assert_eq!(read(&text("erc4626")).unwrap().rules.kits, ["erc4626"]);
+}
+
+#[test]
 fn a_key_has_one_place() {
     let text = format!(
         "version = 1\n{CHAIN}[guardian]\naddress='0x00000000000000000000000000000000000000aa'\nkey={{env='A',file='b'}}\n"

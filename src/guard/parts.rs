@@ -168,7 +168,12 @@ pub(crate) fn chain(chain: &config::Chain, base: &Path) -> anyhow::Result<ChainS
 
 fn rules(config: &config::Rules, base: &Path) -> anyhow::Result<RuleSet> {
     let dictionaries = dictionaries();
-    let mut loaded = if config.shipped { packs::shipped(&dictionaries)?.packs } else { Vec::new() };
+    let is_asked = |pack: &Pack| match packs::kit(pack.name()) {
+        Some(kit) => config.kits.iter().any(|name| name == kit),
+        None => config.shipped,
+    };
+    let mut loaded = packs::shipped(&dictionaries)?.packs;
+    loaded.retain(is_asked);
     for path in &config.packs {
         let path = base.join(path);
         loaded.push(Pack::open(&path, &dictionaries).context("a rule pack")?);

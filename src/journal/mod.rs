@@ -245,7 +245,7 @@ impl Place {
             let server = server.with_context(|| {
                 format!("{}: expected a [journal.clickhouse] section", self.config.display())
             })?;
-            return Ok(Store::Server(ClickHouseJournal::open(server)?));
+            return Ok(Store::Server(Box::new(ClickHouseJournal::open(server)?)));
         }
         let path = match &self.journal {
             Some(path) => path.clone(),
@@ -262,7 +262,7 @@ impl Place {
 #[derive(Debug)]
 enum Store {
     File(Journal),
-    Server(ClickHouseJournal),
+    Server(Box<ClickHouseJournal>),
 }
 
 impl Store {

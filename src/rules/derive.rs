@@ -391,7 +391,7 @@ impl Deriving<'_> {
                 ),
                 asked: (
                     "nested",
-                    format!("{{ entered: [{}], inside: [{}] }}", quoted(&entered), quoted(&[inside.clone()])),
+                    format!("{{ entered: [{}], inside: [{}] }}", quoted(&entered), quoted(std::slice::from_ref(&inside))),
                 ),
                 message: format!("{{nested}} entries that share state with `{inside}` while it was running"),
             });

@@ -285,7 +285,9 @@ fn pauser() -> Address {
 }
 
 fn shipped() -> RuleSet {
-    RuleSet::new(packs::shipped(&[dictionary()]).unwrap().packs).unwrap()
+    let mut general = packs::shipped(&[dictionary()]).unwrap().packs;
+    general.retain(|pack| packs::kit(pack.name()).is_none());
+    RuleSet::new(general).unwrap()
 }
 
 fn parts(rules: RuleSet) -> Parts {
