@@ -41,7 +41,9 @@ fn report() -> AuditReport {
         let shipped = packs::shipped(&[facts::dictionary()]).unwrap();
         audit(&AuditOptions {
             base: fixtures(),
-            paths: ["audit", "contracts", "gone.sol"].map(PathBuf::from).to_vec(),
+            paths: ["audit", "contracts", "detectors/controlled-delegatecall", "gone.sol"]
+                .map(PathBuf::from)
+                .to_vec(),
             rules: Some(Arc::new(RuleSet::new(shipped.packs).unwrap())),
             ..AuditOptions::default()
         })

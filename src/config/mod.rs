@@ -208,7 +208,9 @@ pub(crate) struct Protected {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub related: Vec<Address>,
-    /// Calls that pause it, sent by the pauser key. Default: the guardian's `pause` of each address.
+    /// Calls that pause it, made by the guardian contract: `guardian register` puts them on its list, `guardian status`
+    /// says whether they are on it, and without a key at hand they are what the rehearsal of a pause runs. The pauser's
+    /// key itself only ever calls the guardian. Default: `pause()` of each address.
     #[serde(default)]
     pub pause: Vec<PauseCall>,
 }

@@ -268,9 +268,13 @@ const FACTS: &[ContractFact] = &[
     doubtful("self_destructs", Uint, "count", "SELFDESTRUCT instructions.", |found| {
         of_code(found, |code| code.self_destructs)
     }),
-    doubtful("storage_writes", Uint, "count", "SSTORE instructions.", |found| {
-        of_code(found, |code| code.storage_writes)
-    }),
+    doubtful(
+        "storage_writes",
+        Uint,
+        "count",
+        "SSTORE instructions, those of loops once.",
+        |found| of_code(found, |code| code.storage_writes),
+    ),
     doubtful(
         "caller_checks",
         Uint,
