@@ -305,6 +305,26 @@ fn a_server_that_is_killed_in_a_burst_holds_every_row_once_after_it_returns() {
 }
 
 #[test]
+fn a_file_that_forgot_what_it_shipped_sends_nothing_again() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = written(folder.path());
+    // The same identity and rows, and no memory of having shipped them: as after a crash between insert and note.
+    let forgetful = folder.path().join("forgetful.db");
+    std::fs::copy(&path, &forgetful).unwrap();
+    let mut shipped = Vec::new();
+    for file in [&path, &forgetful] {
+        let settings = settings(server.url(), "portcullis");
+        let health = Shipper::start(file, settings).unwrap().close(Duration::from_secs(60));
+        assert_eq!(health.error, None);
+        shipped.push(health.shipped_rows);
+    }
+    assert_eq!(shipped, [1_003, 0]);
+    let count = "SELECT count() FROM portcullis.verdicts FORMAT TabSeparated";
+    assert_eq!(server.ask(count), "1000");
+}
+
+#[test]
 fn one_process_ships_a_file() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();

@@ -206,9 +206,9 @@ impl Work {
                 // Between an insert that failed and the next look, nobody knows what the server holds.
                 self.is_certain[place] = copied.is_ok();
                 let copied = copied?;
+                let left = open.spool.count_after(table, copied.up_to)?;
                 let mut state = self.shared.lock();
                 state.health.shipped_rows += copied.rows;
-                let left = open.spool.count_after(table, copied.up_to)?;
                 state.health.behind_rows = behind + left;
                 drop(state);
                 if left == 0 || self.is_out_of_time() {
