@@ -183,7 +183,7 @@ impl Work<'_, '_> {
     }
 
     /// The blocks of the loop with this head, but for loops that it does not hold.
-    fn loop_body(&self, head: NodeIndex) -> Bits {
+    pub(super) fn loop_body(&self, head: NodeIndex) -> Bits {
         let mut inside = Bits::default();
         inside.insert(head.index());
         let mut open: Vec<NodeIndex> =

@@ -852,16 +852,7 @@ impl<'e, 'a> Work<'e, 'a> {
 
     /// Where the loop that begins at `head` can be left to.
     fn exits_of(&self, head: NodeIndex) -> Vec<NodeIndex> {
-        let mut inside = Bits::default();
-        inside.insert(head.index());
-        let mut open: Vec<NodeIndex> =
-            self.back_edges.iter().filter(|(_, to)| *to == head).map(|(from, _)| *from).collect();
-        while let Some(block) = open.pop() {
-            if !inside.contains(block.index()) {
-                inside.insert(block.index());
-                open.extend(&self.origins[block.index()]);
-            }
-        }
+        let inside = self.loop_body(head);
         inside
             .iter()
             .flat_map(|at| self.successors(NodeIndex::new(at)))
