@@ -7,7 +7,8 @@ detector! {
     /// ## Why it matters
     ///
     /// With zero as the least amount a swap succeeds at any price. Whoever sees it coming moves the price first, lets
-    /// the swap pass at the worse one, and moves it back; the difference is theirs.
+    /// the swap pass at the worse one, and moves it back; the difference is theirs. A least amount that is asked of
+    /// the market in the same transaction is no better: the market has been moved by then.
     ///
     /// ## How to fix
     /// Let the caller say the least amount, computed outside of the transaction or from an oracle.
@@ -37,7 +38,8 @@ detector! {
     /// ```
     ///
     /// ## Silent on purpose
-    /// Any amount that is not written as zero; routers with other signatures than those of Uniswap v2.
+    /// Any amount but zero, and but what the market itself answers in the same transaction; swaps with a limit of the
+    /// price; routers with other signatures than those of Uniswap v2 and v3 and of Curve.
     MissingSlippage {
         id: "missing-slippage",
         severity: Medium,
@@ -52,8 +54,7 @@ impl Detector for MissingSlippage {
     fn check(&self, facts: &Facts<'_>, out: &mut Findings) {
         let program = facts.program();
         for hazard in facts.hazards(HazardKind::NoLeastAmount) {
-            let what = &hazard.detail;
-            out.report_flaw(program, hazard, format!("`{what}` with zero as the least amount takes any price"), "let the caller say the least amount");
+            out.report_flaw(program, hazard, hazard.detail.clone(), "let the caller say the least amount");
         }
     }
 }

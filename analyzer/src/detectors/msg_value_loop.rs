@@ -40,7 +40,8 @@ detector! {
     /// ```
     ///
     /// ## Silent on purpose
-    /// A part of `msg.value`, a rest that gets smaller in each round, and a comparison: only what is credited or sent counts.
+    /// A part of `msg.value`, a rest that gets smaller in each round, and a comparison: only what is credited or sent
+    /// counts.
     MsgValueLoop {
         id: "msg-value-loop",
         severity: High,

@@ -174,7 +174,8 @@ coinbase gaslimit sar xor uint8 int256 sha256 permit approve uniswapV2Call
 uniswapV3SwapCallback onFlashLoan decode catch try push ecrecover chainid bytes4 abi gasleft
 days weeks hours minutes seconds uint128 uint64 uint32 uint16 uint112 uint160 int24 int128 bytes20 executeOperation
 latestRoundData latestAnswer totalSupply allowance ownerOf getApproved pop slot uint80
-swapExactETHForTokens swapExactTokensForETHSupportingFeeOnTransferTokens";
+swapExactETHForTokens swapExactTokensForETHSupportingFeeOnTransferTokens swapExactTokensForTokens exactInputSingle
+addLiquidity getAmountsOut getReserves slot0 swap mint burn uint160 uint24 int96 uint96 max";
 
 /// The text with every name of the author's replaced, line by line as it was.
 fn renamed(text: &str) -> String {

@@ -40,7 +40,8 @@ detector! {
     /// ```
     ///
     /// ## Silent on purpose
-    /// A success that reaches a condition, storage, an event, a call or a return value; calls in assembly, where `pop` says it is meant.
+    /// A success that reaches a condition, storage, an event, a call or a return value; calls in assembly, where `pop`
+    /// says it is meant.
     UncheckedLowlevel {
         id: "unchecked-lowlevel",
         severity: Medium,

@@ -30,8 +30,8 @@ detector! {
     /// ```
     ///
     /// ## Silent on purpose
-    /// Variables of other types, for which zero may be meant; those of abstract contracts, libraries and bases, which others may write; variables that assembly names,
-    /// or whose reference is handed on.
+    /// Variables of other types, for which zero may be meant; those of abstract contracts, libraries and bases, which
+    /// others may write; variables that assembly names, or whose reference is handed on.
     UninitializedState {
         id: "uninitialized-state",
         severity: High,

@@ -4,6 +4,7 @@ mod bits;
 mod calls;
 mod constants;
 mod entry;
+mod flow;
 mod guards;
 mod hazards;
 mod look;

@@ -45,12 +45,7 @@ impl Work<'_, '_> {
                 }
                 _ => {}
             }
-            let types: Vec<&Type> = function.params.iter().map(|param| &param.ty).collect();
-            if let Some(least) = least_amount(name, &types)
-                && call.args.get(least).is_some_and(|amount| self.is_zero(amount))
-            {
-                self.flaw(HazardKind::NoLeastAmount, statement, name.clone(), out);
-            }
+            self.trade_terms(statement, call, *target, out);
             let is_foreign = function.contract.is_some_and(|contract| {
                 entry.program.contract(contract).kind == ContractKind::Interface
             });
@@ -93,23 +88,5 @@ impl Work<'_, '_> {
             }
             _ => false,
         }
-    }
-}
-
-/// Which argument says the least that a swap must give, by the signatures of the routers of Uniswap v2.
-fn least_amount(name: &str, types: &[&Type]) -> Option<usize> {
-    match (name, types) {
-        (
-            "swapExactTokensForTokens"
-            | "swapExactTokensForETH"
-            | "swapExactTokensForTokensSupportingFeeOnTransferTokens"
-            | "swapExactTokensForETHSupportingFeeOnTransferTokens",
-            [Type::Uint(256), Type::Uint(256), Type::Array(..), Type::Address, Type::Uint(256)],
-        ) => Some(1),
-        (
-            "swapExactETHForTokens" | "swapExactETHForTokensSupportingFeeOnTransferTokens",
-            [Type::Uint(256), Type::Array(..), Type::Address, Type::Uint(256)],
-        ) => Some(0),
-        _ => None,
     }
 }

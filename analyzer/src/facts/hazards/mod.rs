@@ -5,6 +5,7 @@
 
 mod arithmetic;
 mod authority;
+mod casts;
 mod chance;
 mod comparisons;
 mod declared;
@@ -12,8 +13,12 @@ mod loops;
 mod markets;
 mod money;
 mod overflow;
+mod prices;
 mod reach;
+mod shares;
 mod signatures;
+mod signed;
+mod terms;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,6 +107,24 @@ pub enum HazardKind {
     StalePrice,
     /// A swap takes whatever it gets.
     NoLeastAmount,
+    /// A trade may be made at any later time.
+    NoDeadline,
+    /// What a pool holds at this moment is used as a price.
+    SpotPrice,
+    /// The first shares can be made worth more than what later depositors bring.
+    ShareInflation,
+    /// A deposit is credited by what was asked for, whatever arrived.
+    CreditedByArgument,
+    /// Votes are counted by what the voter holds at this moment.
+    BorrowedVotes,
+    /// The upper part of an amount is cut off.
+    CutNumber,
+    /// A signature that counts on other chains or for other contracts, too.
+    ForeignSignature,
+    /// A signature that counts for ever.
+    LastingSignature,
+    /// A signature that is told from others by its bytes, of which there are two for each.
+    MalleableSignature,
     /// The answer of a call is thrown away.
     UnusedAnswer,
     /// A struct with a mapping is deleted, which stays.
@@ -157,6 +180,8 @@ pub(crate) enum Need {
     GrowingList,
     /// Take tokens from their callers, who must have allowed that.
     Allowances,
+    /// Not trade with a pool.
+    NoTrade,
 }
 
 /// How ether moves in one entry point.
@@ -284,6 +309,7 @@ impl Facts<'_> {
                         one.needs_open.iter().any(|key| self.growing_lists().contains(key))
                     }
                     Need::Allowances => siblings.iter().any(|other| other.takes_tokens),
+                    Need::NoTrade => !self.trades(summary.contract),
                     Need::Nothing => {
                         one.needs_open.is_empty()
                             || one.needs_open.iter().any(|key| self.open_accounts().contains(key))
@@ -366,7 +392,10 @@ impl Facts<'_> {
                 let Some(view) = self.view(point) else { return Vec::new() };
                 let entry = Entry::new(self.program, &view);
                 let is_partial = view.is_truncated || view.body.is_partial;
-                let flaws = Work::new(&entry).flaws();
+                let mut work = Work::new(&entry);
+                let mut flaws = work.flaws();
+                work.spot_answers(&mut flaws);
+                flaws.retain(|one| one.needs != Need::NoTrade || !self.trades(point.contract));
                 flaws.into_iter().map(|one| (point, is_partial, one)).collect()
             })
             .collect()

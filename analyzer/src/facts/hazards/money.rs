@@ -45,6 +45,10 @@ impl Work<'_, '_> {
         self.origin_checks(&mut out);
         self.loop_costs(&mut out);
         self.replays(&mut out);
+        self.loose_signatures(&mut out);
+        self.spot_prices(&mut out);
+        self.counted(&mut out);
+        self.narrowings(&mut out);
         self.reach(summary, &mut out);
         out.extend(self.flaws());
         (out, ether)
