@@ -32,6 +32,17 @@ pub enum Mode {
     Armed,
 }
 
+impl Mode {
+    /// Its word in rows, counters and on screens.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Alert => "alert",
+            Self::Armed => "armed",
+        }
+    }
+}
+
 /// What the policy decided for one transaction.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -46,6 +57,17 @@ pub enum Decision {
     Pause,
 }
 
+impl Decision {
+    /// Its word in rows, counters and on screens.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Alert => "alert",
+            Self::Pause => "pause",
+        }
+    }
+}
+
 /// What the guard thinks of one transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -58,6 +80,18 @@ pub enum Outcome {
     Attack,
     /// Could not be judged; never stands for clear.
     Unknown,
+}
+
+impl Outcome {
+    /// Its word in rows, counters and on screens.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Clear => "clear",
+            Self::Suspicious => "suspicious",
+            Self::Attack => "attack",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// One row per judged transaction.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use alloy::primitives::{Address, B256, U256, utils::format_ether};
-use portcullis_alerting::record::{Decision, Mode, Outcome, VerdictRow};
+use portcullis_alerting::record::{Decision, Outcome, VerdictRow};
 use portcullis_watcher::act::{GuardEvent, Judged, PauseShown, Started, Totals};
 
 use crate::terminal::Paint;
@@ -109,7 +109,7 @@ impl StreamView {
         let protected: Vec<String> = started
             .protected
             .iter()
-            .map(|(name, mode)| format!("{name} ({})", mode_name(*mode)))
+            .map(|(name, mode)| format!("{name} ({})", mode.word()))
             .collect();
         let model = started.model.as_ref().map_or_else(
             || self.paint.yellow("no model is asked"),
@@ -202,11 +202,7 @@ impl StreamView {
             return self.paint.bold(&format!("decision: {}", word(row.decision)));
         }
         let decided = self.paint.bold(&format!("decision: {}", word(row.decision)));
-        format!(
-            "{decided} (mode {}; armed it would {})",
-            mode_name(row.mode),
-            word(row.would_decide)
-        )
+        format!("{decided} (mode {}; armed it would {})", row.mode.word(), word(row.would_decide))
     }
 
     fn pause(&self, pause: &PauseShown) -> String {
@@ -278,14 +274,6 @@ fn what(judged: &Judged) -> String {
         format!("touches {touched}")
     } else {
         format!("touches {touched}, {} out", ether(judged.outflow_wei))
-    }
-}
-
-fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Observe => "observe",
-        Mode::Alert => "alert",
-        Mode::Armed => "armed",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use portcullis_alerting::journal::JournalStats;
-use portcullis_alerting::record::{Decision, Evidence, Mode, Outcome, VerdictRow};
+use portcullis_alerting::record::{Evidence, Outcome, VerdictRow};
 use serde_json::Value;
 
 use super::Known;
@@ -19,9 +19,9 @@ pub(super) fn list(verdicts: &[VerdictRow], paint: Paint) -> String {
     for row in verdicts {
         let score = row.score.map_or("    -".to_owned(), |score| format!("{score:.3}"));
         let decided = if row.decision == row.would_decide {
-            decision(row.decision).to_owned()
+            row.decision.word().to_owned()
         } else {
-            format!("{} (armed: {})", decision(row.decision), decision(row.would_decide))
+            format!("{} (armed: {})", row.decision.word(), row.would_decide.word())
         };
         line(
             &mut out,
@@ -89,9 +89,9 @@ fn verdict(out: &mut String, row: &VerdictRow, paint: Paint) {
             "decision",
             format!(
                 "{} in mode {}; armed: {}",
-                decision(row.decision),
-                mode(row.mode),
-                decision(row.would_decide)
+                row.decision.word(),
+                row.mode.word(),
+                row.would_decide.word()
             ),
         ),
         (
@@ -214,10 +214,10 @@ pub(super) fn csv(row: &VerdictRow) -> String {
         row.to.map_or(String::new(), |to| to.to_string()),
         row.seen_at_ms.to_string(),
         row.latency_us.to_string(),
-        outcome_word(row.outcome).to_owned(),
-        decision(row.decision).to_owned(),
-        decision(row.would_decide).to_owned(),
-        mode(row.mode).to_owned(),
+        row.outcome.word().to_owned(),
+        row.decision.word().to_owned(),
+        row.would_decide.word().to_owned(),
+        row.mode.word().to_owned(),
         row.score.map_or(String::new(), |score| score.to_string()),
         row.reason.clone(),
     ];
@@ -240,35 +240,10 @@ fn line(out: &mut String, text: &str) {
 }
 
 fn outcome(outcome: Outcome, paint: Paint) -> String {
-    let word = format!("{:<10}", outcome_word(outcome));
+    let word = format!("{:<10}", outcome.word());
     match outcome {
         Outcome::Clear => paint.green(&word),
         Outcome::Suspicious | Outcome::Unknown => paint.yellow(&word),
         Outcome::Attack => paint.red(&word),
-    }
-}
-
-fn outcome_word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Clear => "clear",
-        Outcome::Suspicious => "suspicious",
-        Outcome::Attack => "attack",
-        Outcome::Unknown => "unknown",
-    }
-}
-
-fn decision(decision: Decision) -> &'static str {
-    match decision {
-        Decision::None => "none",
-        Decision::Alert => "alert",
-        Decision::Pause => "pause",
-    }
-}
-
-fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Observe => "observe",
-        Mode::Alert => "alert",
-        Mode::Armed => "armed",
     }
 }

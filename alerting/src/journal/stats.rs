@@ -69,9 +69,9 @@ impl StatsCount {
     pub fn add(&mut self, row: &VerdictRow) {
         let stats = &mut self.stats;
         stats.verdicts += 1;
-        *stats.outcomes.entry(outcome(row.outcome)).or_default() += 1;
-        *stats.decisions.entry(decision(row.decision)).or_default() += 1;
-        *stats.would_decide.entry(decision(row.would_decide)).or_default() += 1;
+        *stats.outcomes.entry(row.outcome.word()).or_default() += 1;
+        *stats.decisions.entry(row.decision.word()).or_default() += 1;
+        *stats.would_decide.entry(row.would_decide.word()).or_default() += 1;
         let day = stats.days.entry(date(row.seen_at_ms)).or_default();
         day.verdicts += 1;
         day.alerts += u64::from(row.decision == Decision::Alert);
@@ -94,23 +94,6 @@ impl StatsCount {
 fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied()
-}
-
-fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Clear => "clear",
-        Outcome::Suspicious => "suspicious",
-        Outcome::Attack => "attack",
-        Outcome::Unknown => "unknown",
-    }
-}
-
-fn decision(decision: Decision) -> &'static str {
-    match decision {
-        Decision::None => "none",
-        Decision::Alert => "alert",
-        Decision::Pause => "pause",
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! The loops: one per chain for nodes, one for a recording, one for alerts.
+//! The loops: one per chain for nodes, one for alerts.
 
 use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use alloy::primitives::B256;
@@ -22,6 +22,7 @@ use tokio::{
 
 use super::{
     GuardError,
+    block::{advance, judge_block},
     chain::{Chain, Done, Job},
     resume::{self, MadeUp, Resume},
 };
@@ -29,7 +30,6 @@ use crate::{
     act::{Desk, GuardEvent, Pursuit, pursue},
     settings::ChannelSettings,
     source::{BlockRecord, CoverageMeter, Gap, Offered, Source, SourceEvent, recording::Tape},
-    state::AdvanceReport,
     verdict::Unjudged,
 };
 
@@ -201,15 +201,15 @@ impl Runner {
 }
 
 /// One thread's share of the work.
-struct Worker {
-    chain: Arc<Chain>,
+pub(super) struct Worker {
+    pub(super) chain: Arc<Chain>,
     ask_every: Duration,
     done: mpsc::Sender<Finished>,
     runtime: Handle,
 }
 
 impl Worker {
-    fn work(&self, job: Job) {
+    pub(super) fn work(&self, job: Job) {
         let finished = match self.chain.work(job) {
             Done::Settled(pursuits) => pursuits
                 .into_iter()
@@ -463,85 +463,6 @@ impl Running {
     }
 }
 
-/// Plays a recording: one event after the other, each finished before the next.
-pub(super) struct Player {
-    pub(super) chain: Arc<Chain>,
-    /// The recording's time, milliseconds since the epoch.
-    pub(super) now_ms: Arc<AtomicU64>,
-}
-
-impl Player {
-    /// Plays to the end.
-    pub(super) async fn play(
-        self,
-        mut events: mpsc::Receiver<SourceEvent>,
-    ) -> Result<(), GuardError> {
-        let chain = &self.chain;
-        let mut waiting = VecDeque::new();
-        let mut is_first = true;
-        while let Some(event) = events.recv().await {
-            match event {
-                SourceEvent::Pending(tx) => {
-                    self.set_clock(tx.seen_at_ms);
-                    if chain.pool().insert(Arc::clone(&tx)) != Offered::Known {
-                        self.work(Job::replayed(tx), &mut waiting).await?;
-                    }
-                }
-                SourceEvent::Head(block) => {
-                    self.set_clock(block.seen_at_ms);
-                    // As live: what the first head holds was mined before anybody listened.
-                    if !std::mem::take(&mut is_first) {
-                        for (place, tx) in block.transactions.iter().enumerate() {
-                            if chain.pool().insert(Arc::clone(tx)) != Offered::Known {
-                                let job = Job::replayed(Arc::clone(tx)).mined_in(&block, place);
-                                self.work(job, &mut waiting).await?;
-                            }
-                        }
-                    }
-                    let moved = Arc::clone(&block);
-                    self.blocking(move |chain| advance(chain, &moved)).await?;
-                    chain.pool().mined(&block);
-                    for job in std::mem::take(&mut waiting) {
-                        self.work(job, &mut waiting).await?;
-                    }
-                }
-                SourceEvent::End => break,
-                other => tell(chain, other),
-            }
-        }
-        settle_waiting(chain, waiting);
-        chain.desk.tell(GuardEvent::ChainEnded { chain: chain.name.clone(), failure: None });
-        Ok(())
-    }
-
-    async fn work(&self, job: Job, waiting: &mut VecDeque<Job>) -> Result<(), GuardError> {
-        match self.blocking(move |chain| chain.work(job)).await? {
-            Done::Settled(pursuits) => {
-                for pursuit in pursuits {
-                    carry_out(Arc::clone(&self.chain), pursuit, Duration::ZERO).await;
-                }
-            }
-            Done::Waiting(job) => waiting.push_back(job),
-        }
-        Ok(())
-    }
-
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Chain) -> T + Send + 'static,
-    ) -> Result<T, GuardError> {
-        let chain = Arc::clone(&self.chain);
-        spawn_blocking(move || work(&chain))
-            .await
-            .map_err(|error| GuardError::Crashed(error.to_string()))
-    }
-
-    /// Recorded times may be zero where nobody took them; the clock never goes back.
-    fn set_clock(&self, at_ms: u64) {
-        self.now_ms.fetch_max(at_ms, Ordering::Relaxed);
-    }
-}
-
 /// Brings alerts to their channels, one after the other; when it is stopped, those that wait and no more.
 pub(super) async fn deliver(
     mut alerts: mpsc::Receiver<Alert>,
@@ -566,65 +487,10 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-async fn carry_out(chain: Arc<Chain>, pursuit: Pursuit, ask_every: Duration) {
+pub(super) async fn carry_out(chain: Arc<Chain>, pursuit: Pursuit, ask_every: Duration) {
     if let Some(hand) = chain.hand.clone() {
         pursue(pursuit, hand, Arc::clone(&chain.desk), ask_every).await;
     }
-}
-
-/// Moves the state to a block. Blocks.
-fn advance(chain: &Chain, block: &BlockRecord) {
-    chain.remember(block);
-    let began = Instant::now();
-    let advanced = chain.simulator.state().advance(block);
-    chain.metrics.advance.note(began.elapsed());
-    let state = match advanced {
-        Ok(AdvanceReport::Exact { .. }) => "exact".to_owned(),
-        Ok(AdvanceReport::Known) => "known".to_owned(),
-        Ok(AdvanceReport::Emptied(because)) => format!("emptied: {because:?}"),
-        Err(error) => format!("emptied: {error}"),
-    };
-    chain.desk.tell(GuardEvent::Head {
-        chain: chain.name.clone(),
-        number: block.number,
-        transactions: block.transactions.len(),
-        state,
-    });
-}
-
-/// What nobody announced before it was mined is judged on the head below, as if it were still pending. Blocks.
-///
-/// A head does not wait for ever: what was not begun within the time given is dropped and counted, except while a
-/// gap is made up for.
-fn judge_block(
-    worker: &Worker,
-    block: &Arc<BlockRecord>,
-    resume: Option<&Resume>,
-    within: Duration,
-) -> MadeUp {
-    let chain = &worker.chain;
-    let mut made_up = MadeUp::default();
-    if chain.simulator.state().head().is_none() {
-        return made_up;
-    }
-    let began = Instant::now();
-    for (place, tx) in block.transactions.iter().enumerate() {
-        if resume.is_some_and(|resume| resume.knows(&tx.hash)) {
-            made_up.known += 1;
-        } else if chain.pool().insert(Arc::clone(tx)) != Offered::Known {
-            let job = Job::taken(Arc::clone(tx), chain.desk.now_ms()).mined_in(block, place);
-            if resume.is_none() && began.elapsed() > within {
-                let reason =
-                    "too much was mined unseen to judge it before the next head".to_owned();
-                chain.settle_unjudged(&job, Unjudged::NotJudged { reason });
-                chain.desk.drop_one(&chain.name, "mined");
-                continue;
-            }
-            made_up.judged += 1;
-            worker.work(job);
-        }
-    }
-    made_up
 }
 
 fn too_many_wait(chain: &Chain, job: &Job) {
@@ -633,7 +499,7 @@ fn too_many_wait(chain: &Chain, job: &Job) {
     chain.desk.drop_one(&chain.name, "waiting");
 }
 
-fn settle_waiting(chain: &Chain, waiting: VecDeque<Job>) {
+pub(super) fn settle_waiting(chain: &Chain, waiting: VecDeque<Job>) {
     for job in waiting {
         let reason = "it never became minable while it was watched".to_owned();
         chain.settle_unjudged(&job, Unjudged::NotMinable { reason });
@@ -657,7 +523,7 @@ fn not_ready(chain: &Chain, error: &GuardianError) {
     });
 }
 
-fn tell(chain: &Chain, event: SourceEvent) {
+pub(super) fn tell(chain: &Chain, event: SourceEvent) {
     let name = chain.name.clone();
     let told = match event {
         SourceEvent::Up { node, .. } => GuardEvent::NodeUp { chain: name, node: node.to_string() },

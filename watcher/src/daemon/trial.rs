@@ -15,8 +15,9 @@ use crate::{
 
 use super::{
     GuardError, Parts,
+    build::limits,
     chain::{Chain, Done, Job, Shared},
-    limits,
+    replay::configured,
 };
 
 /// The pipeline of a recording's chain. Any number of threads may judge at once.
@@ -38,7 +39,7 @@ impl Trial {
         recording: &Recording,
         hand: Option<DryHand>,
     ) -> Result<Self, GuardError> {
-        let chain = super::configured(settings, recording)?;
+        let chain = configured(settings, recording)?;
         let state = ForkedState::from_recording(recording)?;
         state.advance(&recording.first_block())?;
         let desk = Desk::new(None, Box::new(drop), None, Arc::clone(&parts.clock));

@@ -1,8 +1,10 @@
 //! Rules that look back over blocks, read views, or judge fresh contracts, through the whole guard.
 
-use portcullis_alerting::record::ActionRow;
+use alloy::sol_types::SolValue as _;
+use portcullis_alerting::record::{ActionRow, Decision};
+use portcullis_rules::Pack;
 
-use super::*;
+use super::{world::*, *};
 use crate::facts::contract_dictionary;
 
 /// A rule set of one pack with these rules.

@@ -1,0 +1,359 @@
+//! The loop of a running chain, over a script of events.
+
+use std::sync::atomic::AtomicBool;
+
+use portcullis_alerting::{
+    guardian::{AttackFate, Inclusion},
+    journal::Journal,
+    record::{Decision, Outcome},
+};
+
+use super::{
+    world::{RULES, World, judged, parts, shipped},
+    *,
+};
+use crate::{settings::ChannelSettings, source::SourceEvent};
+
+/// A node that tells what it was given, and then nothing, or why it fails.
+#[derive(Debug)]
+struct Script {
+    events: Vec<SourceEvent>,
+    failure: Option<SourceError>,
+}
+
+impl Source for Script {
+    fn chain(&self) -> Arc<str> {
+        "test".into()
+    }
+
+    fn chain_id(&self) -> u64 {
+        RULES.chain_id
+    }
+
+    fn start(
+        self: Box<Self>,
+        capacity: usize,
+    ) -> (mpsc::Receiver<SourceEvent>, crate::source::SourceTask) {
+        let (sender, receiver) = mpsc::channel(capacity);
+        let task = async move {
+            for event in self.events {
+                sender.send(event).await.unwrap();
+            }
+            match self.failure {
+                Some(failure) => Err(failure),
+                None => std::future::pending().await,
+            }
+        };
+        (receiver, Box::pin(task))
+    }
+}
+
+/// A hand whose pauses are always mined at once, in front of the attack.
+#[derive(Debug)]
+struct WillingHand {
+    dry: DryHand,
+    has_right: bool,
+    fired: Mutex<Vec<Address>>,
+    is_refreshed: AtomicBool,
+}
+
+type Later<'a, T> = futures_util::future::BoxFuture<'a, Result<T, GuardianError>>;
+
+impl PauseHand for WillingHand {
+    fn guardian(&self) -> Address {
+        self.dry.guardian
+    }
+
+    fn rehearsal(&self, target: Address, evidence: B256) -> crate::simulate::CallOnly {
+        self.dry.rehearsal(target, evidence)
+    }
+
+    fn fire<'a>(&'a self, order: &'a crate::act::PauseOrder) -> Later<'a, crate::act::PauseFired> {
+        self.fired.lock().unwrap().push(order.target);
+        Box::pin(async {
+            let priced = self.dry.fire(order).await?;
+            Ok(crate::act::PauseFired { tx_hash: Some(B256::repeat_byte(1)), ..priced })
+        })
+    }
+
+    fn follow(&self, tx_hash: B256, _until_block: u64) -> Later<'_, Inclusion> {
+        Box::pin(async move {
+            Ok(Inclusion {
+                tx_hash,
+                block: 2,
+                block_hash: B256::ZERO,
+                index: 0,
+                has_succeeded: true,
+                gas_used: 60_000,
+                effective_gas_price_wei: 1,
+                cost_wei: U256::from(60_000),
+            })
+        })
+    }
+
+    fn attack_fate<'a>(&'a self, _pause: &'a Inclusion, _attack: B256) -> Later<'a, AttackFate> {
+        Box::pin(async {
+            Ok(AttackFate::Mined { block: 2, index: 1, has_succeeded: false, is_after_pause: true })
+        })
+    }
+
+    fn refresh(&self) -> Later<'_, ()> {
+        self.is_refreshed.store(true, Ordering::SeqCst);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn preflight<'a>(&'a self, _targets: &'a [Address]) -> Later<'a, Address> {
+        let (address, guardian) = (self.dry.pauser, self.dry.guardian);
+        let missing =
+            GuardianError::NotAPauser { address, guardian, reason: "never granted".into() };
+        Box::pin(async move { if self.has_right { Ok(address) } else { Err(missing) } })
+    }
+}
+
+/// A running chain over a script.
+struct Live {
+    hand: Arc<WillingHand>,
+    events: mpsc::UnboundedReceiver<GuardEvent>,
+    alerts: Arc<Mutex<Vec<String>>>,
+    stop: watch::Sender<bool>,
+    ended: tokio::task::JoinHandle<Result<(), GuardError>>,
+}
+
+/// How a chain is run.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    has_right: bool,
+    work: usize,
+}
+
+const PLAN: Plan = Plan { has_right: true, work: 16 };
+
+impl Live {
+    fn start(
+        world: &World,
+        plan: Plan,
+        events: Vec<SourceEvent>,
+        failure: Option<SourceError>,
+    ) -> Self {
+        let settings = GuardSettings {
+            channels: ChannelSettings { work: plan.work, ..ChannelSettings::default() },
+            ..world.settings(Mode::Armed)
+        };
+        #[expect(clippy::disallowed_methods, reason = "the test reads everything at its end")]
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let alerts = Arc::new(Mutex::new(Vec::new()));
+        let raised = Arc::clone(&alerts);
+        let queue = Box::new(move |alert: portcullis_alerting::notify::Alert| {
+            raised.lock().unwrap().push(alert.title);
+            Ok(())
+        });
+        let desk = Desk::new(
+            None,
+            Box::new(move |event| drop(sender.send(event))),
+            Some(queue),
+            Arc::new(|| 0),
+        );
+        let hand = Arc::new(WillingHand {
+            dry: world.hand().unwrap(),
+            has_right: plan.has_right,
+            fired: Mutex::default(),
+            is_refreshed: AtomicBool::new(false),
+        });
+        let judge = Judge::new(Arc::new(shipped()), None);
+        let ledger = Arc::new(Mutex::new(Ledger::new(limits(&settings, &judge))));
+        let state = ForkedState::from_recording(&world.record(&[])).unwrap();
+        let kept: Arc<dyn PauseHand> = hand.clone();
+        let chain = Chain::new(
+            &settings.chains[0],
+            &settings,
+            state,
+            Some(kept),
+            Shared { judge, ledger, desk: Arc::new(desk), metrics: Arc::default() },
+        );
+        let stop = watch::Sender::new(false);
+        let runner = run::Runner {
+            chain: Arc::new(chain),
+            channels: settings.channels,
+            workers: 1,
+            ask_every: Duration::ZERO,
+            stop: stop.subscribe(),
+            tape: None,
+            coverage: None,
+            resume: None,
+            most_waiting: 0,
+            mined_within: Duration::from_secs(60),
+        };
+        let ended = tokio::spawn(runner.run(Box::new(Script { events, failure })));
+        Self { hand, events: receiver, alerts, stop, ended }
+    }
+
+    /// Events up to and with the first that is wanted.
+    async fn until(&mut self, wanted: impl Fn(&GuardEvent) -> bool) -> Vec<GuardEvent> {
+        let mut seen = Vec::new();
+        while let Some(event) = self.events.recv().await {
+            let is_wanted = wanted(&event);
+            seen.push(event);
+            if is_wanted {
+                return seen;
+            }
+        }
+        panic!("the stream ended before what was wanted: {seen:#?}");
+    }
+
+    async fn stop(mut self) -> (Vec<GuardEvent>, Result<(), GuardError>) {
+        self.stop.send_replace(true);
+        let ended = self.ended.await.unwrap();
+        let mut rest = Vec::new();
+        while let Ok(event) = self.events.try_recv() {
+            rest.push(event);
+        }
+        (rest, ended)
+    }
+}
+
+fn up() -> SourceEvent {
+    SourceEvent::Up { node: "node".into(), chain: "test".into() }
+}
+
+fn actions(events: &[GuardEvent]) -> Vec<(&str, &str)> {
+    let rows = events
+        .iter()
+        .filter_map(|event| if let GuardEvent::Action(row) = event { Some(row) } else { None });
+    rows.map(|row| (row.kind.as_str(), row.detail.as_str())).collect()
+}
+
+#[tokio::test]
+async fn a_pause_is_sent_followed_and_told() {
+    let mut world = World::new(true);
+    let attack = world.attack();
+    let mut script = vec![up()];
+    script.extend(world.blocks.iter().cloned().map(SourceEvent::Head));
+    script.push(SourceEvent::Pending(Arc::clone(&attack)));
+    let mut live = Live::start(&world, PLAN, script, None);
+    let events = live
+        .until(|event| matches!(event, GuardEvent::Action(row) if row.kind == "attack_reverted"))
+        .await;
+
+    assert!(events.iter().any(|event| matches!(event, GuardEvent::PauseReady { .. })));
+    assert!(events.iter().any(|event| matches!(event, GuardEvent::Ready { .. })));
+    assert_eq!(judged(&events, attack.hash).row.decision, Decision::Pause);
+    assert_eq!(*live.hand.fired.lock().unwrap(), [world.vault]);
+    assert!(live.hand.is_refreshed.load(Ordering::SeqCst), "the nonce is read ahead at each head");
+    let kinds: Vec<_> = actions(&events).into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, ["pause_sent", "pause_mined", "attack_reverted"]);
+    assert!(
+        actions(&events)[2].1.contains("after the pause; 30000000000000000000 wei saved"),
+        "{events:#?}"
+    );
+    assert_eq!(
+        *live.alerts.lock().unwrap(),
+        ["vault: hard invariant broken: reentrancy/lost-update-drain"]
+    );
+    let (rest, ended) = live.stop().await;
+    ended.unwrap();
+    assert!(matches!(rest.last(), Some(GuardEvent::ChainEnded { failure: None, .. })), "{rest:#?}");
+}
+
+#[tokio::test]
+async fn a_key_without_the_right_ends_the_guard_with_the_reason() {
+    let world = World::new(false);
+    let live = Live::start(&world, Plan { has_right: false, ..PLAN }, vec![up()], None);
+    let error = live.ended.await.unwrap().unwrap_err();
+    assert!(matches!(error, GuardError::Pause { .. }), "{error}");
+    assert!(error.to_string().contains("is not a pauser of guardian"), "{error}");
+}
+
+#[tokio::test]
+async fn a_source_that_fails_ends_its_chain_with_its_words() {
+    let world = World::new(true);
+    let failure = SourceError::WrongChain {
+        node: "node".into(),
+        chain: "test".into(),
+        expected: 31_337,
+        found: 1,
+    };
+    let live = Live::start(&world, PLAN, vec![up()], Some(failure));
+    let error = live.ended.await.unwrap().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "node `node` serves chain id 1, but chain `test` is configured with 31337"
+    );
+}
+
+#[tokio::test]
+async fn what_there_is_no_room_for_is_counted_and_journalled() {
+    let mut world = World::new(true);
+    let pending: Vec<_> = (0..200).map(|_| world.withdrawal(1)).collect();
+    let mut script: Vec<_> = world.blocks.iter().cloned().map(SourceEvent::Head).collect();
+    script.extend(pending.iter().cloned().map(SourceEvent::Pending));
+    script.push(up());
+    let mut live = Live::start(&world, Plan { work: 1, ..PLAN }, script, None);
+    let mut events = live.until(|event| matches!(event, GuardEvent::NodeUp { .. })).await;
+    let (rest, ended) = live.stop().await;
+    ended.unwrap();
+    events.extend(rest);
+    let dropped = events
+        .iter()
+        .filter(|event| matches!(event, GuardEvent::Dropped { stage, .. } if stage == "work"));
+    let refused = events.iter().filter(|event| {
+        matches!(event, GuardEvent::Verdict(judged)
+            if judged.row.outcome == Outcome::Unknown && judged.row.reason.contains("no room in the work queue"))
+    });
+    let (n_dropped, n_refused) = (dropped.count(), refused.count());
+    assert!(n_dropped > 0, "two hundred at once do not fit in a queue of one");
+    assert_eq!(n_dropped, n_refused, "each one dropped has its row");
+}
+
+#[tokio::test]
+async fn a_guard_without_its_node_says_so_and_stops_in_order() {
+    // Bound and dropped: nobody listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let world = World::new(true);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let mut settings = GuardSettings { journal: Some(path.clone()), ..world.settings(Mode::Alert) };
+    let url = format!("ws://127.0.0.1:{port}").parse().unwrap();
+    settings.chains[0].nodes = vec![crate::source::NodeSettings { name: "gone".into(), url }];
+    let (handle, mut events) = Guard::start(settings, parts(shipped())).await.unwrap();
+    let down = loop {
+        match events.next().await.unwrap().unwrap().as_ref() {
+            GuardEvent::NodeDown { node, attempt, .. } => break (node.clone(), *attempt),
+            GuardEvent::Started(started) => {
+                assert_eq!(started.protected, [("vault".to_owned(), Mode::Alert)])
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(down, ("gone".to_owned(), 1));
+    let stopped = handle.shutdown().await;
+    assert_eq!(stopped.totals, Totals::default());
+    assert!(stopped.journal.unwrap().is_sound());
+    let mut last = None;
+    while let Some(event) = events.next().await {
+        last = Some(event.unwrap());
+    }
+    assert!(matches!(last.as_deref(), Some(GuardEvent::Stopped { .. })), "{last:?}");
+    assert!(Journal::open_read_only(&path).is_ok());
+}
+
+#[tokio::test]
+async fn what_was_mined_unannounced_is_judged_on_the_head_below() {
+    let mut world = World::new(true);
+    let attack = world.attack();
+    let before = world.blocks.clone();
+    world.mine(&[Arc::clone(&attack)]);
+    let mut script = vec![up()];
+    script.extend(world.blocks.iter().cloned().map(SourceEvent::Head));
+    // The state begins before all blocks; those of the setup are judged too.
+    let mut live = Live::start(&world, PLAN, script, None);
+    let events = live.until(|event| matches!(event, GuardEvent::Head { number: 2, .. })).await;
+    let row = &judged(&events, attack.hash).row;
+    assert_eq!(
+        (row.outcome, row.block, row.is_mined),
+        (Outcome::Attack, before.last().unwrap().number, true),
+        "{}",
+        row.reason
+    );
+    let (_, ended) = live.stop().await;
+    ended.unwrap();
+}
