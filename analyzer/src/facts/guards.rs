@@ -13,7 +13,7 @@ use super::bits::Bits;
 use super::entry::{At, Entry, StateKey, source};
 use crate::cfg::*;
 use crate::hir::Type;
-use crate::syntax::ast::{self, BinaryOp, UnaryOp};
+use crate::syntax::ast::{self, BinaryOp, Mutability, UnaryOp};
 
 /// The guards of one view.
 pub(crate) struct Guards {
@@ -21,6 +21,8 @@ pub(crate) struct Guards {
     open: Bits,
     /// What the guards rest on, in all.
     pub(crate) rests_on: BTreeSet<StateKey>,
+    /// The part of it that has the sender, or a signer, as a key.
+    pub(crate) members: BTreeSet<StateKey>,
     /// Where each block first calls a function that answers nothing and that only a derived contract has: it
     /// stands there to refuse, and whom it refuses cannot be seen.
     hooks: BTreeMap<NodeIndex, usize>,
@@ -34,6 +36,7 @@ impl Guards {
         let graph = &entry.view.body.graph;
         let mut edges = AuthorityEdges::new();
         let mut rests_on = BTreeSet::new();
+        let mut members = BTreeSet::new();
         let hooks = hooks(entry);
         let mut open;
         // Truth values that are set under a guard become guards themselves: a few rounds find them all.
@@ -48,10 +51,18 @@ impl Guards {
                     if edges.contains(&(block, edge)) {
                         continue;
                     }
-                    let question = Question { entry, open: &open, visiting: RefCell::default() };
+                    let question = Question {
+                        entry,
+                        open: &open,
+                        visiting: RefCell::default(),
+                        keyed: RefCell::default(),
+                    };
                     let mut found = BTreeSet::new();
                     if question.needs_authority(condition, polarity, 0, &mut found) {
                         edges.insert((block, edge));
+                        members.extend(
+                            question.keyed.take().into_iter().filter(|key| found.contains(key)),
+                        );
                         rests_on.extend(found);
                     }
                 }
@@ -60,7 +71,7 @@ impl Guards {
                 break;
             }
         }
-        Self { open, rests_on, hooks }
+        Self { open, rests_on, members, hooks }
     }
 
     /// Whether only a chosen account gets here.
@@ -89,6 +100,8 @@ struct Question<'e, 'a> {
     open: &'e Bits,
     /// Variables with several assignments that are being looked at.
     visiting: RefCell<BTreeSet<(LocalId, bool)>>,
+    /// State that was found to be keyed by the sender.
+    keyed: RefCell<BTreeSet<StateKey>>,
 }
 
 /// Conditions are followed through no more definitions than this.
@@ -389,7 +402,9 @@ impl Question<'_, '_> {
             || bits.contains(source::ORIGIN);
         if is_keyed {
             for found in self.entry.places(place) {
-                rests_on.extend(StateKey::of(self.entry.program, &found));
+                let keys = StateKey::of(self.entry.program, &found);
+                self.keyed.borrow_mut().extend(keys.iter().cloned());
+                rests_on.extend(keys);
             }
         }
         is_keyed
@@ -397,7 +412,16 @@ impl Question<'_, '_> {
 
     /// Another contract that this one trusts was asked about the sender.
     fn is_asked_elsewhere(&self, call: &Call, rests_on: &mut BTreeSet<StateKey>) -> bool {
-        if !matches!(call.kind, CallKind::External { .. } | CallKind::StaticCall) {
+        // Who answers a question changes nothing: a token that moves and says that it went well lets nobody in.
+        let is_question = match &call.kind {
+            CallKind::External { target: Some(target), is_view, .. } => {
+                let mutability = self.entry.program.function(*target).mutability;
+                *is_view || matches!(mutability, Mutability::View | Mutability::Pure)
+            }
+            CallKind::External { target: None, .. } | CallKind::StaticCall => true,
+            _ => false,
+        };
+        if !is_question {
             return false;
         }
         let mut args = Bits::default();

@@ -9,6 +9,7 @@ mod guards;
 mod hazards;
 mod look;
 mod loops;
+mod makers;
 mod origin;
 mod reentrancy;
 mod summary;
@@ -281,9 +282,10 @@ impl<'p> Facts<'p> {
             });
             same_as.push(position);
         }
+        let constructors = self.calling_constructors();
         let summaries: Vec<Option<Summary>> = first
             .par_iter()
-            .map(|entry| Some(summarise(self.program, &self.view(*entry)?)))
+            .map(|entry| Some(summarise(self.program, &self.view(*entry)?, &constructors)))
             .collect();
         self.entries
             .iter()

@@ -13,6 +13,7 @@ use super::{EntryPoint, Facts, is_guarded};
 use crate::cfg::*;
 use crate::hir::{ContractId, FunctionId};
 use crate::syntax::Span;
+use crate::syntax::ast::BinaryOp;
 
 /// How state is seen or changed out of order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,6 +180,21 @@ impl Facts<'_> {
                 loads.insert(source::FIRST_LOAD + index);
             }
         }
+        // What is taken from the state by checked arithmetic must be there: everything else rests on it.
+        let spends: Vec<_> = entry
+            .statements()
+            .filter(|(at, statement)| {
+                let StatementKind::Store { value: Operand::Local(id), .. } = &statement.kind else {
+                    return false;
+                };
+                run.reaches(at.block)
+                    && entry.only_definition(*id).is_some_and(|statement| {
+                        matches!(&statement.kind, StatementKind::Assign { value: Rvalue::Binary(BinaryOp::Sub, kept, _), .. }
+                            if entry.operand_dependencies(kept).iter().any(|bit| loads.contains(bit)))
+                    })
+            })
+            .map(|(at, _)| entry.accessed(at))
+            .collect();
         entry.statements().any(|(at, statement)| {
             let mut bits = Bits::default();
             match &statement.kind {
@@ -198,7 +214,7 @@ impl Facts<'_> {
             let is_used = bits.iter().filter(|bit| loads.contains(*bit)).any(|bit| {
                 let load = entry.loads[bit - source::FIRST_LOAD];
                 entry.accessed(load) != entry.accessed(at)
-            });
+            }) || spends.iter().any(|place| *place != entry.accessed(at));
             is_used && !is_guarded(&work.guard(at), self.open_variables())
         })
     }

@@ -16,6 +16,7 @@ use super::entry::{
 use super::guards::Guards;
 use super::hazards::{Candidate, Ether};
 use super::loops::LoopHere;
+use super::makers::Constructors;
 use super::origin::Origin;
 use super::reentrancy::Around;
 use crate::cfg::*;
@@ -63,6 +64,8 @@ pub(crate) struct Write {
     pub(crate) is_sender: bool,
     /// It stands under a key: what can happen once can happen once for each key.
     pub(crate) is_keyed: bool,
+    /// The caller names the key, which is not themselves.
+    pub(crate) is_named: bool,
     pub(crate) span: Span,
     pub(crate) function: FunctionId,
     pub(crate) path: Vec<Span>,
@@ -137,6 +140,10 @@ pub(crate) struct Summary {
     pub(crate) writes: Vec<Write>,
     pub(crate) calls: Vec<OutCall>,
     pub(crate) destructs: Vec<Destruct>,
+    /// Who may send ether with too little gas to call back.
+    pub(crate) payouts: Vec<Guard>,
+    /// State that the sender is a key of where it says who may go on.
+    pub(crate) members: BTreeSet<StateKey>,
     pub(crate) hazards: Vec<Candidate>,
     pub(crate) ether: Ether,
     pub(crate) loops: Vec<LoopHere>,
@@ -147,7 +154,7 @@ pub(crate) struct Summary {
     pub(crate) statements: usize,
 }
 
-pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
+pub(crate) fn summarise(program: &Program, view: &View, constructors: &Constructors) -> Summary {
     let entry = Entry::new(program, view);
     let function = program.function(view.function);
     let mut summary = Summary {
@@ -159,6 +166,8 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
         writes: Vec::new(),
         calls: Vec::new(),
         destructs: Vec::new(),
+        payouts: Vec::new(),
+        members: BTreeSet::new(),
         hazards: Vec::new(),
         ether: Ether::default(),
         loops: Vec::new(),
@@ -216,6 +225,8 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                 let is_keyed = places
                     .iter()
                     .any(|place| place.path.iter().any(|key| matches!(key, AbsoluteKey::Index(_))));
+                let keys = entry.place_dependencies(place);
+                let is_named = keys.contains(source::CALLER) && !keys.contains(source::SENDER);
                 for variable in variables {
                     summary.writes.push(Write {
                         variable,
@@ -225,6 +236,7 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                         is_chosen,
                         is_account,
                         is_keyed,
+                        is_named,
                         is_growth,
                         is_step,
                         is_sender,
@@ -242,6 +254,9 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                     && call.args.first().is_some_and(|from| {
                         entry.canonical(from) == Operand::Environment(Environment::Sender)
                     });
+                if matches!(call.kind, CallKind::Transfer | CallKind::Send) {
+                    summary.payouts.push(work.guard(at));
+                }
                 if call.kind == CallKind::SelfDestruct {
                     let beneficiary = call
                         .args
@@ -258,8 +273,8 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
                         is_beneficiary_callers: beneficiary.contains(source::SENDER)
                             || beneficiary.contains(source::CALLER),
                     });
-                } else if hands_over_control(call) {
-                    let callee = work.listed(at, call, callee(&entry, call));
+                } else if let Some(callee) = who_runs(&entry, call, constructors) {
+                    let callee = work.listed(at, call, callee);
                     let is_fixed = callee == Callee::Fixed;
                     let stale = if is_fixed { Vec::new() } else { work.stale(at, call) };
                     let around = if is_fixed { Around::default() } else { work.around(at) };
@@ -290,6 +305,7 @@ pub(crate) fn summarise(program: &Program, view: &View) -> Summary {
         }
     }
     summary.loops = work.loops();
+    summary.members = work.guards.iter().flat_map(|guards| guards.members.clone()).collect();
     (summary.hazards, summary.ether) = work.hazards(&summary);
     summary
 }
@@ -335,8 +351,21 @@ fn roots(entry: &Entry<'_>, at: At) -> Vec<StateKey> {
     out
 }
 
+/// Who gets control by a call that can call back and change something; `None` where nobody does.
+fn who_runs(entry: &Entry<'_>, call: &Call, constructors: &Constructors) -> Option<Callee> {
+    let CallKind::New(Some(made)) = call.kind else {
+        return hands_over_control(call).then(|| callee(entry, call));
+    };
+    let mut named = constructors.get(&made)?.iter().filter_map(|at| call.args.get(*at));
+    let first = account(entry, named.next()?);
+    Some(named.map(|arg| account(entry, arg)).fold(first, |known, next| match known {
+        Callee::Fixed => next,
+        known => known,
+    }))
+}
+
 /// Whether the callee runs with enough gas, and with the right, to call back and change something.
-fn hands_over_control(call: &Call) -> bool {
+pub(super) fn hands_over_control(call: &Call) -> bool {
     if call.gas == Gas::Stipend {
         return false;
     }
@@ -351,7 +380,7 @@ fn hands_over_control(call: &Call) -> bool {
         | CallKind::New(Some(_))
         | CallKind::SelfDestruct
         | CallKind::Unresolved(_) => false,
-        // A constructor runs, and it is not known whose.
+        // A constructor runs, and it is not known whose. Those of the program are asked one by one.
         CallKind::New(None) => true,
     }
 }

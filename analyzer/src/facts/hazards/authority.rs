@@ -24,6 +24,8 @@ impl Facts<'_> {
             // What another contract of the same base leaves open is that contract's.
             let open = opened_by(summaries.iter().copied());
             let (mut privileged, mut authority) = (BTreeSet::new(), BTreeSet::new());
+            let members: BTreeSet<&StateKey> =
+                summaries.iter().flat_map(|summary| &summary.members).collect();
             for summary in summaries {
                 for write in &summary.writes {
                     // Who is let in by state that anyone can write is let in by nothing; the state is the flaw.
@@ -38,16 +40,27 @@ impl Facts<'_> {
                     .calls
                     .iter()
                     .map(|call| &call.guard)
-                    .chain(summary.destructs.iter().map(|site| &site.guard));
+                    .chain(summary.destructs.iter().map(|site| &site.guard))
+                    .chain(&summary.payouts);
                 authority.extend(guards.flat_map(|guard| &guard.rests_on));
             }
             for summary in summaries.iter().filter(|summary| !summary.is_partial) {
                 for write in &summary.writes {
-                    if write.is_one_shot
-                        || write.is_keyed
-                        || write.is_step
-                        || is_guarded(&write.guard, &open)
-                    {
+                    if write.is_one_shot || write.is_step || is_guarded(&write.guard, &open) {
+                        continue;
+                    }
+                    // Whoever comes makes somebody a member, which members else decide about.
+                    let is_admission = write.is_named
+                        && write.is_callers
+                        && !write.guard.is_guarded
+                        && members.contains(&write.variable)
+                        && summaries.iter().any(|other| {
+                            other.function != summary.function
+                                && other.writes.iter().any(|known| {
+                                    known.variable == write.variable && known.guard.is_guarded
+                                })
+                        });
+                    if write.is_keyed && !is_admission {
                         continue;
                     }
                     let is_authority = authority.contains(&write.variable)
@@ -57,7 +70,7 @@ impl Facts<'_> {
                         && privileged.iter().any(|(variable, function)| {
                             **variable == write.variable && *function != summary.function
                         });
-                    if is_authority || is_privileged {
+                    if is_authority || is_privileged || is_admission {
                         let detail = self.name_of(&write.variable);
                         add(
                             summary,

@@ -79,6 +79,17 @@ impl Work<'_, '_> {
         }
     }
 
+    /// Whether a condition is a comparison that always gives the same.
+    pub(super) fn is_foregone_condition(&self, condition: &Operand) -> bool {
+        let Operand::Local(id) = self.entry.canonical(condition) else { return false };
+        match self.entry.only_definition(id).map(|statement| &statement.kind) {
+            Some(StatementKind::Assign { value: Rvalue::Binary(op, left, right), .. }) => {
+                op.is_comparison() && self.is_foregone(*op, left, right)
+            }
+            _ => false,
+        }
+    }
+
     /// The same local, or the same place read twice with nothing in between.
     fn is_self_comparison(&self, at: At, left: &Operand, right: &Operand) -> bool {
         let (Operand::Local(first), Operand::Local(second)) = (left, right) else { return false };

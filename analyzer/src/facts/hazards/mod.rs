@@ -7,6 +7,7 @@ mod arithmetic;
 mod authority;
 mod casts;
 mod chance;
+mod claims;
 mod comparisons;
 mod declared;
 mod loops;
@@ -117,6 +118,14 @@ pub enum HazardKind {
     CreditedByArgument,
     /// Votes are counted by what the voter holds at this moment.
     BorrowedVotes,
+    /// What is kept for the caller is paid out and stays.
+    RepeatedClaim,
+    /// A payment that the payee can refuse, and with it everything else.
+    GriefablePayment,
+    /// A reward for an answer that can be copied on its way.
+    CopiedAnswer,
+    /// The caller sets the length of a list in storage.
+    ChosenLength,
     /// The upper part of an amount is cut off.
     CutNumber,
     /// A signature that counts on other chains or for other contracts, too.
@@ -368,7 +377,7 @@ impl Facts<'_> {
         found.into_values().collect()
     }
 
-    /// What is wrong in functions that no entry point runs as it stands: views, and what nobody calls.
+    /// What is wrong in functions that no entry point runs as it stands: views, constructors, and what nobody calls.
     fn asides(&self) -> Vec<(EntryPoint, bool, Candidate)> {
         let entered: BTreeSet<FunctionId> =
             self.entries.iter().map(|point| point.function).collect();
@@ -378,7 +387,8 @@ impl Facts<'_> {
             .filter(|id| !entered.contains(id))
             .filter_map(|function| {
                 let declared = self.program.function(function);
-                let is_function = declared.kind == FunctionKind::Function;
+                let is_function =
+                    matches!(declared.kind, FunctionKind::Function | FunctionKind::Constructor);
                 let contract = declared.contract.or_else(|| self.program.contract_ids().next())?;
                 let is_alone =
                     matches!(declared.visibility, Visibility::Public | Visibility::External)

@@ -49,6 +49,10 @@ impl Work<'_, '_> {
         self.spot_prices(&mut out);
         self.counted(&mut out);
         self.narrowings(&mut out);
+        self.repeated_claims(&mut out);
+        self.chosen_lengths(&mut out);
+        self.griefable_payments(&mut out);
+        self.copied_answers(&mut out);
         self.reach(summary, &mut out);
         out.extend(self.flaws());
         (out, ether)
@@ -232,9 +236,15 @@ impl Work<'_, '_> {
         })
     }
 
-    /// The way to the statement depends on ether that came with the call.
+    /// The way to the statement depends on ether that came with the call, or everything is undone by it afterwards.
     fn is_paid_for(&self, at: At) -> bool {
+        let graph = &self.entry.view.body.graph;
         self.conditions(at.block).iter().any(|origin| origin.value)
+            || self.forward(at.block).iter().map(NodeIndex::new).any(|block| {
+                matches!(&graph[block].end, End::Branch { condition, .. }
+                    if Origin::of(self.entry, condition, false).value)
+                    && self.entry.successors(block).iter().any(|(_, next)| !self.ends_well(*next))
+            })
     }
 
     pub(super) fn conditions(&self, block: NodeIndex) -> Vec<Origin> {

@@ -64,7 +64,19 @@ impl Work<'_, '_> {
                 && other != at
                 && [(left, right), (right, left)].into_iter().any(|(side, against)| {
                     let is_result = entry.canonical(side) == Operand::Local(result);
+                    // What is compared with one of its own addends only says that the sum did not wrap around.
+                    let is_own_sum = match entry.canonical(side) {
+                        Operand::Local(id) => entry.only_definition(id).is_some_and(|statement| {
+                            let mut is_part = false;
+                            statement.each_operand(&mut |part| {
+                                is_part |= entry.canonical(part) == entry.canonical(against);
+                            });
+                            is_part && matches!(statement.kind, StatementKind::Assign { .. })
+                        }),
+                        _ => false,
+                    };
                     !is_result
+                        && !is_own_sum
                         && !self.is_zero(against)
                         && params.is_subset(&Origin::of(entry, side, false).params)
                 })
