@@ -25,7 +25,7 @@ pub mod testing;
 pub use error::{PackError, RuleError};
 pub use facts::{Dictionary, FactRef, FactSpec, FactTable, FactType, Subject, Value};
 pub use pack::{
-    ENGINE, EvidenceKind, Expectation, MAX_PACK_BYTES, Maturity, Pack, RecordingRef, Rule,
-    RuleTest, Severity, TestInput, pack_schema,
+    CodeRef, ENGINE, EvidenceKind, Expectation, MAX_PACK_BYTES, Maturity, Pack, RangeRef,
+    RecordingRef, Rule, RuleTest, Severity, TestInput, pack_schema,
 };
 pub use rule_set::{Answer, AnswerOutcome, RuleSet};

@@ -1,21 +1,28 @@
 //! The runner of the tests that stand in packs.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::condition::Truth;
 use crate::facts::FactTable;
-use crate::pack::{Expectation, Pack, RecordingRef, Rule, RuleTest, TestInput};
+use crate::pack::{Expectation, Maturity, Pack, Rule, RuleTest, TestInput};
 use crate::question::Instance;
 use crate::rule_set::RuleSet;
 
-/// Supplies what one transaction of a recording shows to a rule, or says why it cannot. The set holds the rules of the
-/// pack, and asks the questions.
-pub type RecordingSource<'a> =
-    dyn Fn(&Pack, &RuleSet, &Rule, &RecordingRef) -> Result<Recorded, String> + 'a;
+/// Firing tests on executed code that differ in implementation, and silent ones, that make a rule a proven one.
+const PROVEN: usize = 3;
 
-/// What one transaction of a recording shows to a rule.
+/// Supplies what the transactions or functions that a test names show to its rule, or says why it cannot. The set
+/// holds all rules that are tested together, and asks the questions.
+pub type Stage<'a> =
+    dyn Fn(&Pack, &RuleSet, &Rule, &RuleTest) -> Result<Vec<Recorded>, String> + 'a;
+
+/// What one transaction or function shows to a rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recorded {
+    /// Which one, for people; empty where the test names only one.
+    pub label: String,
     /// Facts of the rule's subject: one table for the transaction, or one for each contract that it creates.
     pub subjects: Vec<FactTable>,
     /// What is known of the contracts that it touches, in the order of the set's questions.
@@ -35,8 +42,29 @@ pub struct TestReport {
     pub silent: usize,
     /// Tests that expect their rule not to know.
     pub unknown: usize,
+    /// Transactions and functions that were executed or read for them, and not written down as facts.
+    pub executed: usize,
+    /// What stands behind each rule beside written facts, in the order of the packs.
+    pub proofs: Vec<Proof>,
     /// Everything that is not as it should be.
     pub failures: Vec<TestFailure>,
+}
+
+/// What stands behind a rule beside written facts: executed transactions, or code that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    /// Name of the pack.
+    pub pack: String,
+    /// Id of the rule.
+    pub rule: String,
+    /// How far the rule is trusted.
+    pub maturity: Maturity,
+    /// Implementations on which it was seen to fire.
+    pub fires_on: BTreeSet<String>,
+    /// Tests on look-alikes that it stayed silent on.
+    pub silent_on: usize,
+    /// It fires on three implementations, and stays silent on three look-alikes.
+    pub is_proven: bool,
 }
 
 /// One test that failed, or one that is missing.
@@ -57,65 +85,119 @@ impl TestReport {
     pub fn passed(&self) -> bool {
         self.failures.is_empty()
     }
-}
 
-/// Runs all tests of `packs`; a rule without a firing and a silent test is a failure.
-pub fn run(packs: &[Pack], recordings: &RecordingSource<'_>) -> TestReport {
-    let mut report = TestReport { packs: packs.len(), ..TestReport::default() };
-    for pack in packs {
-        let set = RuleSet::new(vec![pack.clone()]);
-        for rule in pack.rules() {
-            report.rules += 1;
-            for (wanted, word) in
-                [(Expectation::Fires, "fires"), (Expectation::Silent, "stays silent")]
-            {
-                if !rule.tests().iter().any(|test| test.expect == wanted) {
-                    report.fail(pack, rule, None, format!("no test shows that the rule {word}"));
-                }
-            }
-            for test in rule.tests() {
-                match test.expect {
-                    Expectation::Fires => report.firing += 1,
-                    Expectation::Silent => report.silent += 1,
-                    Expectation::Unknown => report.unknown += 1,
-                }
-                let run = match &set {
-                    Ok(set) => run_test(pack, set, rule, test, recordings),
-                    Err(error) => Err(error.to_string()),
-                };
-                if let Err(detail) = run {
-                    report.fail(pack, rule, Some(test.name.clone()), detail);
-                }
-            }
-        }
-    }
-    report
-}
-
-impl TestReport {
     fn fail(&mut self, pack: &Pack, rule: &Rule, test: Option<String>, detail: String) {
         let (pack, rule) = (pack.name().to_owned(), rule.id().to_owned());
         self.failures.push(TestFailure { pack, rule, test, detail });
     }
 }
 
+/// Runs all tests of `packs`, of which `set` was made; a rule without a firing and a silent test is a failure.
+pub fn run(packs: &[Pack], set: &RuleSet, stage: &Stage<'_>) -> TestReport {
+    let mut report = TestReport { packs: packs.len(), ..TestReport::default() };
+    for (pack, rule) in
+        packs.iter().flat_map(|pack| pack.rules().iter().map(move |rule| (pack, rule)))
+    {
+        report.rules += 1;
+        for (wanted, word) in [(Expectation::Fires, "fires"), (Expectation::Silent, "stays silent")]
+        {
+            if !rule.tests().iter().any(|test| test.expect == wanted) {
+                report.fail(pack, rule, None, format!("no test shows that the rule {word}"));
+            }
+        }
+        let (mut fires_on, mut silent_on) = (BTreeSet::new(), 0);
+        for test in rule.tests() {
+            match test.expect {
+                Expectation::Fires => report.firing += 1,
+                Expectation::Silent => report.silent += 1,
+                Expectation::Unknown => report.unknown += 1,
+            }
+            match run_test(pack, set, rule, test, stage) {
+                Ok(executed) => {
+                    report.executed += executed;
+                    match (test.input.implementation(&test.name), test.expect) {
+                        (Some(implementation), Expectation::Fires) => {
+                            fires_on.insert(implementation);
+                        }
+                        (Some(_), Expectation::Silent) => silent_on += 1,
+                        _ => {}
+                    }
+                }
+                Err(detail) => report.fail(pack, rule, Some(test.name.clone()), detail),
+            }
+        }
+        report.proofs.push(Proof {
+            pack: pack.name().to_owned(),
+            rule: rule.id().to_owned(),
+            maturity: rule.maturity(),
+            is_proven: fires_on.len() >= PROVEN && silent_on >= PROVEN,
+            fires_on,
+            silent_on,
+        });
+    }
+    report
+}
+
+impl TestInput {
+    /// What was executed or read for a test of this name; none for written facts.
+    fn implementation(&self, test: &str) -> Option<String> {
+        match self {
+            Self::Facts(_) => None,
+            Self::Recording(reference) => Some(reference.recording.clone()),
+            Self::Range(reference) => Some(reference.protocol.clone()),
+            Self::Code(_) => Some(test.to_owned()),
+        }
+    }
+}
+
+/// How many transactions or functions did as expected.
 fn run_test(
     pack: &Pack,
     set: &RuleSet,
     rule: &Rule,
     test: &RuleTest,
-    recordings: &RecordingSource<'_>,
-) -> Result<(), String> {
-    let recorded;
-    let (subjects, instances) = match &test.input {
-        TestInput::Facts(facts) => (std::slice::from_ref(facts), [].as_slice()),
-        TestInput::Recording(reference) => {
-            recorded = recordings(pack, set, rule, reference).map_err(|reason| {
-                format!("recording `{}`, tx {}: {reason}", reference.recording, reference.tx)
-            })?;
-            (recorded.subjects.as_slice(), recorded.instances.as_slice())
+    stage: &Stage<'_>,
+) -> Result<usize, String> {
+    let recorded = match &test.input {
+        TestInput::Facts(facts) => {
+            return judge(set, rule, test, std::slice::from_ref(facts), &[]).map(|()| 0);
         }
+        TestInput::Recording(reference) => stage(pack, set, rule, test).map_err(|reason| {
+            format!("recording `{}`, tx {}: {reason}", reference.recording, reference.tx)
+        })?,
+        TestInput::Range(reference) => stage(pack, set, rule, test)
+            .map_err(|reason| format!("range `{}`: {reason}", reference.protocol))?,
+        TestInput::Code(reference) => stage(pack, set, rule, test)
+            .map_err(|reason| format!("function `{}`: {reason}", reference.function))?,
     };
+    if recorded.is_empty() {
+        return Err("nothing of the kind happens there, so nothing is tested".to_owned());
+    }
+    let judged: Vec<(&str, String)> = recorded
+        .iter()
+        .filter_map(|one| {
+            let judged = judge(set, rule, test, &one.subjects, &one.instances);
+            Some((one.label.as_str(), judged.err()?))
+        })
+        .collect();
+    match judged.as_slice() {
+        [] => Ok(recorded.len()),
+        [(label, detail), ..] if recorded.len() > 1 => Err(format!(
+            "{} of {} are not as expected; the first, {label}: {detail}",
+            judged.len(),
+            recorded.len()
+        )),
+        [(_, detail), ..] => Err(detail.clone()),
+    }
+}
+
+fn judge(
+    set: &RuleSet,
+    rule: &Rule,
+    test: &RuleTest,
+    subjects: &[FactTable],
+    instances: &[Instance],
+) -> Result<(), String> {
     let found = subjects
         .iter()
         .map(|facts| set.explain(rule, facts, instances))
@@ -149,9 +231,9 @@ fn word(expected: Expectation) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Recorded, run};
+    use super::{Recorded, Stage, TestReport};
     use crate::RuleSet;
-    use crate::pack::{Pack, RecordingRef, Rule};
+    use crate::pack::{Pack, Rule, RuleTest, TestInput};
     use crate::sample::{all, facts, uint_value};
 
     fn pack(tests: &str) -> Pack {
@@ -162,8 +244,17 @@ mod tests {
         Pack::parse(&text, "p", &all()).unwrap()
     }
 
-    fn nothing(_: &Pack, _: &RuleSet, _: &Rule, _: &RecordingRef) -> Result<Recorded, String> {
+    fn nothing(_: &Pack, _: &RuleSet, _: &Rule, _: &RuleTest) -> Result<Vec<Recorded>, String> {
         Err("not found".to_owned())
+    }
+
+    fn run(packs: &[Pack], stage: &Stage<'_>) -> TestReport {
+        super::run(packs, &RuleSet::new(packs.to_vec()).unwrap(), stage)
+    }
+
+    fn at_depth(depth: u64) -> Recorded {
+        let subjects = vec![facts([("depth", uint_value(depth))])];
+        Recorded { label: format!("depth {depth}"), subjects, instances: Vec::new() }
     }
 
     fn details(tests: &str) -> Vec<(Option<String>, String)> {
@@ -209,16 +300,54 @@ mod tests {
             details(&tests),
             [(Some("r".to_owned()), "recording `attack`, tx 3: not found".to_owned())]
         );
-        let report = run(&[pack(&tests)], &|_, _, _, reference| {
+        let report = run(&[pack(&tests)], &|_, _, _, test| {
+            let TestInput::Recording(reference) = &test.input else { panic!("a recording") };
             assert_eq!((reference.recording.as_str(), reference.tx), ("attack", 3));
-            Ok(Recorded {
-                subjects: vec![facts([("depth", uint_value(9))])],
-                instances: Vec::new(),
-            })
+            Ok(vec![at_depth(9)])
         });
         assert_eq!(
             (report.packs, report.rules, report.firing, report.silent, report.passed()),
             (1, 1, 1, 1, true)
         );
+        assert_eq!(report.executed, 1);
+    }
+
+    #[test]
+    fn every_transaction_that_a_test_names_must_do_as_expected() {
+        let tests = format!("{SILENT}, {{ name: r, range: {{ protocol: a }}, expect: fires }}");
+        let with = |depths: &'static [u64]| {
+            run(&[pack(&tests)], &|_, _, _, _| {
+                Ok(depths.iter().map(|depth| at_depth(*depth)).collect())
+            })
+        };
+        assert_eq!(with(&[6, 7, 8]).executed, 3);
+        let details = |report: TestReport| -> Vec<String> {
+            report.failures.into_iter().map(|failure| failure.detail).collect()
+        };
+        let expected = "1 of 2 are not as expected; the first, depth 5: expected it to fire, but it stays silent";
+        assert_eq!(details(with(&[6, 5])), [expected]);
+        let expected = "nothing of the kind happens there, so nothing is tested";
+        assert_eq!(details(with(&[])), [expected]);
+    }
+
+    #[test]
+    fn a_rule_is_proven_by_three_implementations_and_three_look_alikes() {
+        let range = |protocol: &str, expect: &str| {
+            format!("{{ name: {protocol}, range: {{ protocol: {protocol} }}, expect: {expect} }}")
+        };
+        let proof = |firing: &[&str]| {
+            let mut tests: Vec<String> = firing.iter().map(|name| range(name, "fires")).collect();
+            tests.extend(["x", "y", "z"].map(|name| range(name, "silent")));
+            let report = run(&[pack(&tests.join(", "))], &|_, _, _, test| {
+                let is_firing = test.expect == crate::Expectation::Fires;
+                Ok(vec![at_depth(if is_firing { 6 } else { 5 })])
+            });
+            assert_eq!(report.failures, []);
+            report.proofs[0].clone()
+        };
+        assert!(proof(&["a", "b", "c"]).is_proven);
+        // The same implementation twice is one.
+        let thin = proof(&["a", "b", "b"]);
+        assert_eq!((thin.is_proven, thin.fires_on.len(), thin.silent_on), (false, 2, 3));
     }
 }

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "guard")]
 mod backtest;
+#[cfg(feature = "audit")]
+mod code;
 #[cfg(all(feature = "audit", feature = "guard"))]
 mod derive;
 #[cfg(feature = "guard")]
@@ -18,8 +20,10 @@ use anyhow::bail;
 #[cfg(feature = "audit")]
 use portcullis_rules::Subject;
 use portcullis_rules::packs::{self, Shipped};
-use portcullis_rules::testing::{self, TestReport};
-use portcullis_rules::{Dictionary, Pack, PackError, Rule, RuleSet};
+use portcullis_rules::testing::{self, Proof, Recorded, TestReport};
+use portcullis_rules::{
+    Dictionary, Expectation, Pack, PackError, Rule, RuleSet, RuleTest, TestInput,
+};
 
 use crate::{dictionaries, terminal};
 
@@ -111,8 +115,8 @@ pub(crate) fn run(args: RulesArgs) -> anyhow::Result<ExitCode> {
                 Shipped { packs: load(&files, &dictionaries)?, skipped: Vec::new() }
             };
             // Loading them together is how the guard takes them: ids are unique over all packs.
-            RuleSet::new(tested.packs.clone())?;
-            test(&tested, files.is_empty(), format)
+            let set = RuleSet::new(tested.packs.clone())?;
+            test(&tested, set, files.is_empty(), format)
         }
         RulesCommand::Explain { rule, files } => {
             let mut known = packs::shipped(&dictionaries)?;
@@ -157,21 +161,21 @@ fn check(files: &[PathBuf], dictionaries: &[Dictionary]) -> anyhow::Result<ExitC
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
 }
 
-fn test(tested: &Shipped, are_shipped: bool, format: Format) -> anyhow::Result<ExitCode> {
-    #[cfg(feature = "guard")]
-    let recordings = recorded::Library::new(are_shipped);
-    #[cfg(feature = "guard")]
-    let facts = |pack: &Pack, set: &_, rule: &_, reference: &_| {
-        recordings.shown(pack, set, rule, reference)
-    };
-    #[cfg(not(feature = "guard"))]
-    let facts = |_: &Pack, _: &_, _: &_, _: &_| {
-        let _no_recordings = are_shipped;
-        Err("this build has no simulator that could replay it".to_owned())
-    };
-    let report = testing::run(&tested.packs, &facts);
+fn test(
+    tested: &Shipped,
+    set: RuleSet,
+    are_shipped: bool,
+    format: Format,
+) -> anyhow::Result<ExitCode> {
+    let stage = Stage::new(are_shipped, &set);
+    let report =
+        testing::run(&tested.packs, &set, &|pack, _, rule, test| stage.show(pack, rule, test));
     let text = match format {
-        Format::Terminal => skipped_lines(tested) + &test_page(&report),
+        Format::Terminal => {
+            let executes = are_shipped || report.executed > 0;
+            let proofs = if executes { proof_page(&report) } else { String::new() };
+            skipped_lines(tested) + &proofs + &test_page(&report)
+        }
         Format::Json => {
             let document = serde_json::json!({
                 "version": FORMAT_VERSION,
@@ -184,6 +188,44 @@ fn test(tested: &Shipped, are_shipped: bool, format: Format) -> anyhow::Result<E
     };
     terminal::print(&text)?;
     Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+}
+
+/// Shows transactions and functions to rules, as far as this build can execute and read them.
+struct Stage {
+    #[cfg(feature = "guard")]
+    library: recorded::Library,
+}
+
+impl Stage {
+    fn new(are_shipped: bool, set: &RuleSet) -> Self {
+        #[cfg(not(feature = "guard"))]
+        let _nothing_is_replayed = (are_shipped, set);
+        Self {
+            #[cfg(feature = "guard")]
+            library: recorded::Library::new(are_shipped, set.clone()),
+        }
+    }
+
+    fn show(&self, pack: &Pack, rule: &Rule, test: &RuleTest) -> Result<Vec<Recorded>, String> {
+        #[cfg(not(feature = "guard"))]
+        let _nothing_is_replayed = (pack, rule);
+        match &test.input {
+            #[cfg(feature = "guard")]
+            TestInput::Recording(recording) => {
+                self.library.recorded(pack, rule, recording).map(|recorded| vec![recorded])
+            }
+            #[cfg(feature = "guard")]
+            TestInput::Range(range) => {
+                self.library.played(rule, range, test.expect == Expectation::Fires)
+            }
+            #[cfg(feature = "audit")]
+            TestInput::Code(code) => code::read(code).map(|recorded| vec![recorded]),
+            _ => {
+                Err("this build has only one half of the program, and not the one that this needs"
+                    .to_owned())
+            }
+        }
+    }
 }
 
 /// One line for each pack that this build cannot ask.
@@ -202,13 +244,37 @@ fn test_page(report: &TestReport) -> String {
         let test = failure.test.as_ref().map_or(String::new(), |test| format!(" / {test}"));
         text += &format!("FAILED {} / {}{test}: {}\n", failure.pack, failure.rule, failure.detail);
     }
-    let TestReport { packs, rules, firing, silent, unknown, failures } = report;
-    text + &format!(
+    let TestReport { packs, rules, firing, silent, unknown, failures, .. } = report;
+    text += &format!(
         "{packs} {}, {rules} {}; tests: {firing} firing, {silent} silent, {unknown} unknown; {} failed\n",
         plural(*packs, "pack"),
         plural(*rules, "rule"),
         failures.len()
-    )
+    );
+    text
+}
+
+/// What stands behind the rules beside written facts. Said of packs that ship, and of those that execute something.
+fn proof_page(report: &TestReport) -> String {
+    let (proven, thin): (Vec<&Proof>, Vec<&Proof>) =
+        report.proofs.iter().partition(|proof| proof.is_proven);
+    let mut text = format!(
+        "executed: {} transactions and functions; {} of {} {} on three implementations and silent on three \
+         look-alikes\n",
+        report.executed,
+        proven.len(),
+        report.rules,
+        if report.rules == 1 { "rule fires" } else { "rules fire" }
+    );
+    let (untried, some): (Vec<&Proof>, Vec<&Proof>) =
+        thin.into_iter().partition(|proof| proof.fires_on.is_empty());
+    for (what, rules) in [("on fewer", some), ("on written facts only", untried)] {
+        if !rules.is_empty() {
+            let names: Vec<&str> = rules.iter().map(|proof| proof.rule.as_str()).collect();
+            text += &format!("  fires {what}: {} ({})\n", rules.len(), names.join(", "));
+        }
+    }
+    text
 }
 
 fn explain(id: &str, shipped: &Shipped) -> anyhow::Result<ExitCode> {

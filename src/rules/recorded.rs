@@ -1,4 +1,5 @@
-//! The transactions of a recording as facts, replayed through the guard's own source, state and simulator.
+//! Transactions as facts: of a recording, replayed through the guard's own source, state and simulator, and of the
+//! training range.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,9 +8,10 @@ use std::sync::Arc;
 
 use alloy::primitives::B256;
 use anyhow::Context;
+use portcullis_range::Cast;
 use portcullis_rules::question::Instance;
 use portcullis_rules::testing::Recorded;
-use portcullis_rules::{FactTable, Pack, RecordingRef, Rule, RuleSet, Subject};
+use portcullis_rules::{FactTable, Pack, RangeRef, RecordingRef, Rule, RuleSet, Subject};
 use portcullis_watcher::facts::asked::{self, Contribution, Judged, Mark, Memory, Sources};
 use portcullis_watcher::facts::{Creation, Observation, Protected, Targets, observe};
 use portcullis_watcher::simulate::Simulator;
@@ -180,40 +182,42 @@ impl Player<'_> {
 /// What each pending transaction of one recording shows, or why that is not known.
 type Played = Vec<Result<Shown, String>>;
 
-/// Recordings that the tests of packs name, each replayed once for every pack that asks questions of its own, and once
-/// for all others together.
+/// What the tests of packs name, each recording replayed and each episode played once for all of them.
 #[derive(Debug)]
 pub(super) struct Library {
     are_shipped: bool,
-    played: RefCell<BTreeMap<(PathBuf, String), Result<Played, String>>>,
+    rules: Arc<RuleSet>,
+    replayed: RefCell<BTreeMap<PathBuf, Result<Played, String>>>,
+    episodes: RefCell<BTreeMap<Cast, Result<Vec<portcullis_range::Shown>, String>>>,
 }
 
 impl Library {
-    /// A library for packs that ship, whose recordings ship too, or for packs in files.
-    pub(super) fn new(are_shipped: bool) -> Self {
-        Self { are_shipped, played: RefCell::default() }
+    /// A library for packs that ship, whose recordings ship too, or for packs in files; `rules` are all that are tested.
+    pub(super) fn new(are_shipped: bool, rules: RuleSet) -> Self {
+        Self {
+            are_shipped,
+            rules: Arc::new(rules),
+            replayed: RefCell::default(),
+            episodes: RefCell::default(),
+        }
     }
 
-    /// What one transaction shows to a rule.
+    /// What one transaction of a recording shows to a rule.
     ///
     /// # Errors
     /// Why it cannot be had, in words.
-    pub(super) fn shown(
+    pub(super) fn recorded(
         &self,
         pack: &Pack,
-        rules: &RuleSet,
         rule: &Rule,
         reference: &RecordingRef,
     ) -> Result<Recorded, String> {
         let folder = Path::new(pack.origin()).parent().unwrap_or(Path::new(""));
         let path = folder.join(&reference.recording);
-        let asker = if rules.questions().is_empty() { "" } else { pack.name() };
-        let mut played = self.played.borrow_mut();
-        let shown = played
-            .entry((path, asker.to_owned()))
-            .or_insert_with_key(|(path, _)| {
-                self.replay(path, rules).map_err(|error| format!("{error:#}"))
-            })
+        let mut replayed = self.replayed.borrow_mut();
+        let shown = replayed
+            .entry(path)
+            .or_insert_with_key(|path| self.replay(path).map_err(|error| format!("{error:#}")))
             .as_ref()
             .map_err(Clone::clone)?;
         let place = usize::try_from(reference.tx).unwrap_or(usize::MAX);
@@ -221,13 +225,47 @@ impl Library {
             format!("there are {} pending transactions, counted from 0", shown.len())
         })?;
         let Shown { observation, instances, contracts } = found.clone()?;
-        Ok(match rule.subject() {
-            Subject::Contract => Recorded { subjects: contracts, instances: Vec::new() },
-            _ => Recorded { subjects: vec![observation.facts], instances },
-        })
+        Ok(of_subject(rule, String::new(), observation.facts, instances, contracts))
     }
 
-    fn replay(&self, path: &Path, rules: &RuleSet) -> anyhow::Result<Played> {
+    /// What the transactions of some episodes show to a rule: those that did harm, or those that did none.
+    ///
+    /// # Errors
+    /// Why they cannot be had, in words.
+    pub(super) fn played(
+        &self,
+        rule: &Rule,
+        reference: &RangeRef,
+        are_harmful: bool,
+    ) -> Result<Vec<Recorded>, String> {
+        let RangeRef { protocol, is_flawed, family, seed, episodes, least_loss_bps } = reference;
+        let mut known = self.episodes.borrow_mut();
+        let mut found = Vec::new();
+        for seed in *seed..seed + episodes {
+            let cast = Cast { protocol: protocol.clone(), is_flawed: *is_flawed, seed };
+            let shown = known
+                .entry(cast)
+                .or_insert_with_key(|cast| {
+                    portcullis_range::show(cast, &self.rules).map_err(|error| error.to_string())
+                })
+                .as_ref()
+                .map_err(Clone::clone)?;
+            for (place, one) in shown.iter().enumerate() {
+                let is_wanted = one.did_harm == are_harmful
+                    && (!are_harmful || one.loss_bps >= *least_loss_bps)
+                    && is_of(family, &one.family);
+                if is_wanted {
+                    let label = format!("`{}` at place {place} of seed {seed}", one.family);
+                    let facts = one.observation.facts.clone();
+                    let (instances, contracts) = (one.instances.clone(), one.contracts.clone());
+                    found.push(of_subject(rule, label, facts, instances, contracts));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn replay(&self, path: &Path) -> anyhow::Result<Played> {
         let recording = if self.are_shipped {
             let name = path.file_name().unwrap_or_default();
             let shipped = SHIPPED.iter().find(|(shipped, _)| *shipped == name);
@@ -236,7 +274,26 @@ impl Library {
         } else {
             Recording::open(path)?
         };
-        let seen = play(&Arc::new(recording), rules)?;
+        let seen = play(&Arc::new(recording), &self.rules)?;
         Ok(seen.into_iter().map(|seen| seen.observed).collect())
+    }
+}
+
+/// `lending` holds `lending/borrow`, and everything is held by nothing.
+fn is_of(wanted: &str, family: &str) -> bool {
+    let rest = family.strip_prefix(wanted);
+    rest.is_some_and(|rest| wanted.is_empty() || rest.is_empty() || rest.starts_with('/'))
+}
+
+fn of_subject(
+    rule: &Rule,
+    label: String,
+    facts: FactTable,
+    instances: Vec<Instance>,
+    contracts: Vec<FactTable>,
+) -> Recorded {
+    match rule.subject() {
+        Subject::Contract => Recorded { label, subjects: contracts, instances: Vec::new() },
+        _ => Recorded { label, subjects: vec![facts], instances },
     }
 }

@@ -5,7 +5,9 @@ mod episode;
 pub mod node;
 pub mod story;
 
-pub use episode::{GENERATOR, GENERATOR_VERSION, RangeError, Scope, generate};
+pub use episode::{
+    Cast, GENERATOR, GENERATOR_VERSION, RangeError, Scope, Shown, generate, protocol_names, show,
+};
 
 /// What a model that was trained here cannot know; it stands in that model's card.
 pub const LIMITS: &str = "The range is thin: one kind of protocol (an ether vault), in one implementation with a \

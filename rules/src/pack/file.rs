@@ -135,7 +135,8 @@ pub(super) struct QuestionFile {
     pub(super) paid_outside_of: Option<Vec<String>>,
 }
 
-/// One test of a rule: facts written here, or one transaction of a recording.
+/// One test of a rule: facts written here, one transaction of a recording, transactions of the training range, or, for
+/// a rule about functions, Solidity code.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "RuleTest")]
@@ -151,8 +152,46 @@ pub(super) struct TestFile {
     /// Index of the transaction among the pending ones of the recording, from 0.
     #[serde(default)]
     pub(super) tx: Option<u64>,
+    /// Transactions of the training range, played when the test runs.
+    #[serde(default)]
+    pub(super) range: Option<RangeFile>,
+    /// Solidity code, for a rule about functions.
+    #[serde(default)]
+    pub(super) code: Option<String>,
+    /// With `code`: the function that is looked at, `Contract.name` where more than one contract has it.
+    #[serde(default)]
+    pub(super) function: Option<String>,
     /// What the rule must do.
     pub(super) expect: Expectation,
+}
+
+/// Transactions of the training range. A test that expects its rule to fire looks at those that did harm, another at
+/// those that did none; there must be one, and all of them must do as expected.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Range")]
+pub(super) struct RangeFile {
+    /// What is protected: `ether-vault`, `lending`, `pair` and others; a wrong name lists them.
+    pub(super) protocol: String,
+    /// The protocol has the flaw that its attack needs.
+    #[serde(default)]
+    pub(super) flawed: bool,
+    /// Only transactions of this family, as in `lending/borrow`, or of all families that begin with it, as in `lending`.
+    #[serde(default)]
+    pub(super) family: String,
+    /// Seed of the first episode.
+    #[serde(default = "one")]
+    pub(super) seed: u64,
+    /// How many episodes are played, each with the next seed.
+    #[serde(default = "one")]
+    pub(super) episodes: u64,
+    /// Leave out harmful transactions that cost less than so many ten-thousandths of what the protocol was worth.
+    #[serde(default)]
+    pub(super) least_loss_bps: u64,
+}
+
+fn one() -> u64 {
+    1
 }
 
 /// How bad it is, from a matter of taste to the loss of the protocol.

@@ -7,21 +7,23 @@ use std::sync::Arc;
 use ruint::aliases::U256;
 use serde::Deserialize;
 
-use super::file::{FactLiteral, ListFile, ListFileName, PackFile, RuleFile, TestFile};
+use super::file::{FactLiteral, ListFile, ListFileName, PackFile, RangeFile, RuleFile, TestFile};
 use super::{
-    ENGINE, Files, Pack, RecordingRef, Rule, RuleTest, RuleText, TestInput, bounds, locate,
-    questions,
+    CodeRef, ENGINE, Files, Pack, RangeRef, RecordingRef, Rule, RuleTest, RuleText, TestInput,
+    bounds, locate, questions,
 };
 use crate::condition::{
     Complaint, Condition, Scope, Span, closest, constant, read_address, read_digits,
 };
 use crate::error::{PackError, RuleError};
-use crate::facts::{Dictionary, FactRef, FactType, Subject, Value};
+use crate::facts::{Dictionary, FactRef, FactTable, FactType, Subject, Value};
 use crate::list::{List, Lists, MAX_ENTRIES};
 use crate::message::Message;
 
 /// Rules in one pack; each may take the CEL parser some milliseconds.
 const MAX_RULES: usize = 2000;
+/// Episodes that one test may play; each takes a part of a second.
+const MAX_EPISODES: u64 = 50;
 /// Refusals shown at once; to find the place of each, the file is walked again.
 const MAX_REFUSALS: usize = 20;
 
@@ -251,31 +253,75 @@ fn read_test(
     subject: Subject,
     dictionary: &Dictionary,
 ) -> Result<RuleTest, String> {
-    let input = match (&file.facts, &file.recording, file.tx) {
-        (Some(facts), None, None) => {
-            let mut table = dictionary.empty_table();
-            for (name, literal) in facts {
-                let Some(position) = dictionary.position(name) else {
-                    let close = closest(name, dictionary.names());
-                    let hint =
-                        close.map_or(String::new(), |close| format!("; did you mean `{close}`?"));
-                    return Err(format!("unknown fact `{name}`{hint}"));
-                };
-                let value = read_value(literal, dictionary.fact(position))
-                    .map_err(|reason| format!("fact `{name}`: {reason}"))?;
-                table.set(position, value);
-            }
-            TestInput::Facts(table)
-        }
-        (None, Some(_), Some(_)) if subject == Subject::Function => {
-            return Err("a function has no recordings; write its `facts:`".to_owned());
-        }
-        (None, Some(recording), Some(tx)) => {
-            TestInput::Recording(RecordingRef { recording: recording.clone(), tx })
-        }
-        _ => return Err("give either `facts:`, or `recording:` with `tx:`".to_owned()),
-    };
+    let input = read_input(file, subject, dictionary)?;
     Ok(RuleTest { name: file.name.clone(), input, expect: file.expect })
+}
+
+fn read_input(
+    file: &TestFile,
+    subject: Subject,
+    dictionary: &Dictionary,
+) -> Result<TestInput, String> {
+    let TestFile { facts, recording, tx, range, code, function, .. } = file;
+    let is_function = subject == Subject::Function;
+    let of_function = "a function has no recordings; write its `facts:`, or its `code:`";
+    match (facts, (recording, tx), range, (code, function)) {
+        (Some(facts), (None, None), None, (None, None)) => {
+            read_facts(facts, dictionary).map(TestInput::Facts)
+        }
+        (None, (Some(_), Some(_)), None, (None, None)) if is_function => {
+            Err(of_function.to_owned())
+        }
+        (None, (None, None), Some(_), (None, None)) if is_function => Err(of_function.to_owned()),
+        (None, (Some(recording), Some(tx)), None, (None, None)) => {
+            Ok(TestInput::Recording(RecordingRef { recording: recording.clone(), tx: *tx }))
+        }
+        (None, (None, None), Some(range), (None, None)) => read_range(range).map(TestInput::Range),
+        (None, (None, None), None, (Some(code), Some(function))) if is_function => {
+            Ok(TestInput::Code(CodeRef { code: code.clone(), function: function.clone() }))
+        }
+        (None, (None, None), None, (Some(_), Some(_))) => {
+            Err("only a function has `code:`".to_owned())
+        }
+        _ => Err("give either `facts:`, or `recording:` with `tx:`, or `range:`, or `code:` with \
+                  `function:`"
+            .to_owned()),
+    }
+}
+
+fn read_facts(
+    facts: &BTreeMap<String, FactLiteral>,
+    dictionary: &Dictionary,
+) -> Result<FactTable, String> {
+    let mut table = dictionary.empty_table();
+    for (name, literal) in facts {
+        let Some(position) = dictionary.position(name) else {
+            let close = closest(name, dictionary.names());
+            let hint = close.map_or(String::new(), |close| format!("; did you mean `{close}`?"));
+            return Err(format!("unknown fact `{name}`{hint}"));
+        };
+        let value = read_value(literal, dictionary.fact(position))
+            .map_err(|reason| format!("fact `{name}`: {reason}"))?;
+        table.set(position, value);
+    }
+    Ok(table)
+}
+
+fn read_range(file: &RangeFile) -> Result<RangeRef, String> {
+    if !(1..=MAX_EPISODES).contains(&file.episodes) {
+        return Err(format!("range: play 1 to {MAX_EPISODES} episodes"));
+    }
+    if file.seed.checked_add(file.episodes).is_none() {
+        return Err("range: the seed is too large".to_owned());
+    }
+    Ok(RangeRef {
+        protocol: file.protocol.clone(),
+        is_flawed: file.flawed,
+        family: file.family.clone(),
+        seed: file.seed,
+        episodes: file.episodes,
+        least_loss_bps: file.least_loss_bps,
+    })
 }
 
 fn read_value(literal: &FactLiteral, spec: FactRef<'_>) -> Result<Value, String> {

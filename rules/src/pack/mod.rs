@@ -89,6 +89,37 @@ pub enum TestInput {
     Facts(FactTable),
     /// One transaction of a recording.
     Recording(RecordingRef),
+    /// Transactions of played episodes.
+    Range(RangeRef),
+    /// A function of Solidity code.
+    Code(CodeRef),
+}
+
+/// Transactions of the training range: all of a family in some episodes that were harmful, for a test that expects its
+/// rule to fire, or all that were not, for another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RangeRef {
+    /// Name of the protocol that is protected.
+    pub protocol: String,
+    /// The protocol has its flaw.
+    pub is_flawed: bool,
+    /// Family of transactions, or the part of its name before a `/`; empty for all.
+    pub family: String,
+    /// Seed of the first episode; the others follow it.
+    pub seed: u64,
+    /// How many episodes.
+    pub episodes: u64,
+    /// Harmful transactions that cost the protocol less than this part of its worth do not count, in ten-thousandths.
+    pub least_loss_bps: u64,
+}
+
+/// A function of Solidity code that stands in the pack.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CodeRef {
+    /// The code.
+    pub code: String,
+    /// Name of the function, or `Contract.function`.
+    pub function: String,
 }
 
 /// One transaction of a recording, by name and index.

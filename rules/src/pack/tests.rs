@@ -170,9 +170,27 @@ fn tests_are_checked_at_load() {
         ),
         ("{ name: t, facts: { sender: 5 }, expect: fires }", "expected an address"),
         ("{ name: t, facts: { tx_succeeded: 1 }, expect: fires }", "expected true or false"),
-        ("{ name: t, expect: fires }", "give either `facts:`, or `recording:` with `tx:`"),
+        (
+            "{ name: t, expect: fires }",
+            "give either `facts:`, or `recording:` with `tx:`, or `range:`, or `code:`",
+        ),
         ("{ name: t, recording: a, expect: fires }", "give either"),
         ("{ name: t, facts: {}, recording: a, tx: 1, expect: fires }", "give either"),
+        ("{ name: t, facts: {}, range: { protocol: a }, expect: fires }", "give either"),
+        (
+            "{ name: t, range: { protocol: a, episodes: 0 }, expect: fires }",
+            "play 1 to 50 episodes",
+        ),
+        (
+            "{ name: t, range: { protocol: a, episodes: 51 }, expect: fires }",
+            "play 1 to 50 episodes",
+        ),
+        ("{ name: t, range: { kind: a }, expect: fires }", "unknown field `kind`"),
+        (
+            "{ name: t, code: 'contract A {}', function: a, expect: fires }",
+            "only a function has `code:`",
+        ),
+        ("{ name: t, code: 'contract A {}', expect: fires }", "give either"),
         ("{ name: t, facts: {}, expect: explodes }", "unknown variant `explodes`"),
     ] {
         let text = pack(&format!("{}    tests:\n      - {test}", GOOD.trim_start_matches('\n')));
@@ -242,7 +260,8 @@ fn manual(language: &str) -> Vec<String> {
 fn the_manual_shows_a_pack_that_loads_and_an_error_that_comes() {
     let [yaml] = manual("yaml").try_into().unwrap();
     let pack = Pack::parse(&yaml, "big-outflow.yaml", &all()).unwrap();
-    let report = crate::testing::run(&[pack], &|_, _, _, _| Err("none".to_owned()));
+    let set = crate::RuleSet::new(vec![pack.clone()]).unwrap();
+    let report = crate::testing::run(&[pack], &set, &|_, _, _, _| Err("none".to_owned()));
     assert_eq!((report.firing, report.silent, report.failures.as_slice()), (1, 1, [].as_slice()));
 
     let [shown] = manual("text").try_into().unwrap();

@@ -8,6 +8,7 @@ mod attack;
 mod benign;
 mod protocols;
 mod script;
+mod show;
 mod world;
 
 #[cfg(test)]
@@ -18,6 +19,8 @@ use portcullis_models::random::Random;
 use portcullis_models::schema::TRANSACTION;
 use portcullis_watcher::simulate::SimError;
 use portcullis_watcher::state::StateError;
+
+pub use self::show::{Cast, Shown, protocol_names, show};
 
 use self::protocols::Kind;
 use self::world::World;
@@ -40,6 +43,12 @@ const ATTACKED_SHARE: f64 = 0.7;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RangeError {
+    /// Nothing in the range has that name.
+    #[error("the range has no protocol `{name}`; there are: {}", protocol_names().collect::<Vec<_>>().join(", "))]
+    Protocol {
+        /// What was asked for.
+        name: String,
+    },
     /// A transaction could not be simulated.
     #[error("episode {episode}: {source}")]
     Simulation {
@@ -116,12 +125,17 @@ fn play(scope: Scope, seed: u64, episode: u64) -> Result<World, RangeError> {
             Scope::EtherVault => step == attack_step,
             Scope::AllProtocols => step % ATTACK_EVERY == attack_step % ATTACK_EVERY,
         };
-        match (world.protocol(), is_attacked && is_attack) {
-            (None, true) => attack::play(&mut world)?,
-            (None, false) => benign::play(&mut world)?,
-            (Some(protocol), true) => protocol.attack(&mut world)?,
-            (Some(protocol), false) => protocol.use_it(&mut world)?,
-        }
+        self::step(&mut world, is_attacked && is_attack)?;
     }
     Ok(world)
+}
+
+/// One act: an attack, or something else.
+fn step(world: &mut World, is_attack: bool) -> Result<(), RangeError> {
+    match (world.protocol(), is_attack) {
+        (None, true) => attack::play(world),
+        (None, false) => benign::play(world),
+        (Some(protocol), true) => protocol.attack(world),
+        (Some(protocol), false) => protocol.use_it(world),
+    }
 }

@@ -8,8 +8,9 @@ use alloy::primitives::{Address, B256, Signature, TxKind, U256, keccak256};
 use alloy::sol_types::{SolCall, SolValue};
 use portcullis_models::data::Row;
 use portcullis_models::random::Random;
-use portcullis_watcher::facts::{Protected, observe};
+use portcullis_watcher::facts::{Observation, Protected, observe};
 use portcullis_watcher::simulate::Simulator;
+use portcullis_watcher::simulate::execution::Execution;
 use portcullis_watcher::source::PendingTransaction;
 use portcullis_watcher::state::{
     AccountState, ChainRules, ForkedState, Hardfork, HardforkSchedule, StateError,
@@ -17,6 +18,7 @@ use portcullis_watcher::state::{
 
 use super::RangeError;
 use super::protocols::{Protocol, Worth};
+use super::show::{Look, Shown, Witness, listed};
 use crate::artifacts::{self, Artifact};
 use crate::story::Vault;
 
@@ -55,6 +57,8 @@ pub(super) struct World {
     parties: BTreeSet<Address>,
     /// By how much the next transaction may lower the protocol's worth: what was decided to be paid.
     permitted_fall: f64,
+    /// Looks at every transaction for rules; none where rows alone are wanted.
+    witness: Option<Witness>,
 }
 
 /// A transaction before it has nonce and fees.
@@ -123,6 +127,7 @@ impl World {
             protocol: None,
             parties: BTreeSet::new(),
             permitted_fall: 0.0,
+            witness: None,
         })
     }
 
@@ -131,6 +136,20 @@ impl World {
         self.vault = protocol.protected();
         self.protected = Protected::new([("protocol".to_owned(), vec![self.vault])]);
         self.protocol = Some(protocol);
+    }
+
+    /// Shows every transaction from now on to rules.
+    pub(super) fn show_to(&mut self, witness: Witness) {
+        if let Some(protocol) = &self.protocol {
+            let listed = listed(protocol.price_sources());
+            self.protected = std::mem::take(&mut self.protected).listing([&listed]);
+        }
+        self.witness = Some(witness);
+    }
+
+    /// What was shown.
+    pub(super) fn shown(self) -> Vec<Shown> {
+        self.witness.map(Witness::into_shown).unwrap_or_default()
     }
 
     /// What is protected; none is the ether vault.
@@ -286,11 +305,39 @@ impl World {
     /// Mines a transaction without having looked at it.
     pub(super) fn set_up(&mut self, draft: Draft) -> Result<(), RangeError> {
         let tx = self.sign(draft)?;
+        if self.witness.is_some() && tx.to().is_none() {
+            let execution = self.simulate(&tx)?;
+            let observation = observe(&execution, &self.protected);
+            self.prepare(&tx, &execution, &observation)?;
+        }
         self.state.apply(&tx).map_err(|source| RangeError::State {
             episode: self.episode,
             source: Box::new(source),
         })?;
         Ok(())
+    }
+
+    fn simulate(&self, tx: &PendingTransaction) -> Result<Execution, RangeError> {
+        self.simulator.simulate(tx, &[]).map_err(|source| RangeError::Simulation {
+            episode: self.episode,
+            source: Box::new(source),
+        })
+    }
+
+    /// Keeps what rules about fresh contracts are asked.
+    fn prepare(
+        &mut self,
+        tx: &PendingTransaction,
+        execution: &Execution,
+        observation: &Observation,
+    ) -> Result<(), RangeError> {
+        let Some(witness) = &mut self.witness else { return Ok(()) };
+        let (simulator, protected) = (&self.simulator, &self.protected);
+        let look = Look { simulator, protected, tx, execution, observation };
+        let episode = self.episode;
+        witness
+            .prepare(look)
+            .map_err(|source| RangeError::State { episode, source: Box::new(source) })
     }
 
     /// Looks at a transaction as the guard does, then mines it; keeps a row if it touches the vault.
@@ -302,10 +349,14 @@ impl World {
     ) -> Result<(), RangeError> {
         let draft_sender = draft.from;
         let tx = self.sign(draft)?;
-        let execution = self.simulator.simulate(&tx, &[]).map_err(|source| {
-            RangeError::Simulation { episode: self.episode, source: Box::new(source) }
-        })?;
+        let execution = self.simulate(&tx)?;
         let observation = observe(&execution, &self.protected);
+        self.prepare(&tx, &execution, &observation)?;
+        let instances = self.witness.as_mut().map(|witness| {
+            let (simulator, protected) = (&self.simulator, &self.protected);
+            let (execution, observation) = (&execution, &observation);
+            witness.ask(Look { simulator, protected, tx: &tx, execution, observation })
+        });
         let written = execution
             .mapping_slots
             .iter()
@@ -318,12 +369,28 @@ impl World {
         })?;
         let after = self.worth(draft_sender)?;
         let permitted = std::mem::take(&mut self.permitted_fall);
+        let both = || before.iter().zip(&after);
+        let harm = both().any(|(before, after)| after.is_harmed_from(before, permitted));
+        if let (Some(witness), Some(instances)) = (&mut self.witness, instances) {
+            let (simulator, protected) = (&self.simulator, &self.protected);
+            let (execution, observation) = (&execution, &observation);
+            let shown = Shown {
+                family: family.to_owned(),
+                is_attack: intent,
+                did_harm: harm,
+                loss_bps: both()
+                    .map(|(before, after)| after.loss_bps(before, permitted))
+                    .max()
+                    .unwrap_or_default(),
+                observation: observation.clone(),
+                instances,
+                contracts: Vec::new(),
+            };
+            witness.take(Look { simulator, protected, tx: &tx, execution, observation }, shown);
+        }
         if !observation.touched.is_empty() && !observation.truncated {
             self.rows.push(Row {
-                harm: before
-                    .iter()
-                    .zip(after)
-                    .any(|(before, after)| after.is_harmed_from(before, permitted)),
+                harm,
                 intent,
                 family: family.to_owned(),
                 episode: self.episode,

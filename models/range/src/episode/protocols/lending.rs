@@ -62,6 +62,10 @@ impl Protocol for Loans {
         self.at
     }
 
+    fn price_sources(&self) -> Vec<Address> {
+        vec![self.market.pool]
+    }
+
     fn use_it(&self, world: &mut World) -> Result<(), RangeError> {
         let market = self.market;
         let account = if world.random.chance(0.6) { world.user() } else { world.stranger() };

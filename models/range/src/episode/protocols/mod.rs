@@ -45,6 +45,21 @@ impl Kind {
         Self::Router,
         Self::ShareVault,
     ];
+
+    /// Name by which tests of rules ask for it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::EtherVault => "ether-vault",
+            Self::Lending => "lending",
+            Self::Pair => "pair",
+            Self::BridgeSigner => "bridge-signer",
+            Self::BridgeOwner => "bridge-owner",
+            Self::Treasury => "treasury",
+            Self::Staking => "staking",
+            Self::Router => "router",
+            Self::ShareVault => "share-vault",
+        }
+    }
 }
 
 /// A protocol with its ways of use and the attack that its flaw allows.
@@ -55,6 +70,10 @@ pub(super) trait Protocol: Debug {
     fn use_it(&self, world: &mut World) -> Result<(), RangeError>;
     /// One attack; without the flaw it fails.
     fn attack(&self, world: &mut World) -> Result<(), RangeError>;
+    /// Where it looks prices up, as the configuration of a guard would list it.
+    fn price_sources(&self) -> Vec<Address> {
+        Vec::new()
+    }
     /// What no transaction of `sender` may lower.
     fn worth(&self, world: &World, sender: Address) -> Result<Vec<Worth>, RangeError>;
 }
@@ -71,6 +90,12 @@ impl Worth {
     /// Fell by more than was permitted.
     pub(super) fn is_harmed_from(self, before: &Self, permitted: f64) -> bool {
         self.value < before.value - permitted - before.scale.max(self.scale) * 1e-6
+    }
+
+    /// The part of its worth that it fell by, beyond what was permitted, in ten-thousandths.
+    pub(super) fn loss_bps(self, before: &Self, permitted: f64) -> u64 {
+        let scale = before.scale.max(self.scale);
+        if scale > 0.0 { ((before.value - permitted - self.value) / scale * 1e4) as u64 } else { 0 }
     }
 }
 
