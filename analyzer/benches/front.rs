@@ -138,9 +138,12 @@ fn all_threads(sources: &[Source]) -> Duration {
 fn ask_everything(facts: &Facts<'_>) {
     std::hint::black_box(facts.function_tables(&dictionary()).len());
     std::hint::black_box(facts.reentrancies());
+    std::hint::black_box(facts.late_effects());
     std::hint::black_box(facts.self_destructs());
     // All kinds are found at once.
     std::hint::black_box(facts.hazards(HazardKind::LockedEther).count());
+    std::hint::black_box(facts.loops());
+    std::hint::black_box(facts.call_graph());
 }
 
 /// What this thread has run so far. Linux counts it in nanoseconds; elsewhere the clock stands in.

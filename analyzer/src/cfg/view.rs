@@ -1,8 +1,7 @@
 //! What really runs when an entry point of a contract is called: its modifiers and all internal calls
 //! are put in place, with virtual functions as the most derived contract has them.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
@@ -286,14 +285,16 @@ impl<'a> Composer<'a> {
     ) {
         let graph = &instance.body.graph;
         let mut order = vec![start];
-        let mut first: BTreeMap<NodeIndex, NodeIndex> = BTreeMap::new();
-        first.insert(start, self.b.at);
+        // The block that each block becomes; none for what lies apart.
+        let mut first = vec![NodeIndex::end(); graph.node_count()];
+        first[start.index()] = self.b.at;
         let mut at = 0;
         while let Some(&node) = order.get(at) {
             at += 1;
             for edge in graph.edges(node) {
-                if let Entry::Vacant(slot) = first.entry(edge.target()) {
-                    slot.insert(self.b.block());
+                let place = &mut first[edge.target().index()];
+                if *place == NodeIndex::end() {
+                    *place = self.b.block();
                     order.push(edge.target());
                 }
             }
@@ -302,11 +303,13 @@ impl<'a> Composer<'a> {
         if graph.edges_directed(start, petgraph::Direction::Incoming).next().is_some() {
             let head = self.b.block();
             self.b.goto(head);
-            first.insert(start, head);
+            first[start.index()] = head;
         }
         let exit = self.b.block();
         for node in order {
-            self.b.at = first[&node];
+            self.b.at = first[node.index()];
+            let n_statements = graph[node].statements.len();
+            self.b.graph[self.b.at].statements.reserve(n_statements);
             for statement in &graph[node].statements {
                 self.statement(instance, statement);
             }
@@ -326,8 +329,10 @@ impl<'a> Composer<'a> {
             }
             self.b.graph[self.b.at].end = end;
             // Edges come out newest first; the order they were made in is the order they are printed in.
-            let mut edges: Vec<_> =
-                graph.edges(node).map(|edge| (*edge.weight(), first[&edge.target()])).collect();
+            let mut edges: Vec<_> = graph
+                .edges(node)
+                .map(|edge| (*edge.weight(), first[edge.target().index()]))
+                .collect();
             edges.reverse();
             for (weight, target) in edges {
                 self.b.graph.add_edge(self.b.at, target, weight);

@@ -72,6 +72,7 @@ impl<'e, 'a> Constants<'e, 'a> {
         let mut open = BTreeSet::from([start]);
         // The lattice is finite and values only fall; the bound guards against a mistake in that reasoning.
         let mut budget = 64 * (entry.view.body.graph.node_count() + 16);
+        let mut changed = Vec::new();
         while let Some(block) = open.pop_first() {
             budget -= 1;
             if budget == 0 {
@@ -79,7 +80,7 @@ impl<'e, 'a> Constants<'e, 'a> {
                 break;
             }
             run.reached.insert(block.index());
-            let mut changed = Vec::new();
+            changed.clear();
             let state = run.through(block, usize::MAX, &mut changed);
             // Uses of a local may stand in blocks that were run before.
             for reader in changed.iter().flat_map(|id| &entry.readers[id.index()]) {
@@ -87,7 +88,11 @@ impl<'e, 'a> Constants<'e, 'a> {
                     open.insert(*reader);
                 }
             }
-            for next in run.ways(block, &state) {
+            let wanted = run.wanted(block, &state);
+            for &(edge, next) in entry.successors(block) {
+                if wanted.is_some_and(|wanted| wanted != edge) {
+                    continue;
+                }
                 if !run.takes(block, next) {
                     run.taken[block.index()].push(next);
                 }
@@ -219,21 +224,16 @@ impl<'e, 'a> Constants<'e, 'a> {
         changed.push(target);
     }
 
-    fn ways(&self, block: NodeIndex, state: &State) -> Vec<NodeIndex> {
-        let wanted = match &self.entry.view.body.graph[block].end {
+    /// The one way out of a block that can be taken, where its condition is known.
+    fn wanted(&self, block: NodeIndex, state: &State) -> Option<Edge> {
+        match &self.entry.view.body.graph[block].end {
             End::Branch { condition, .. } => match self.operand(condition, state) {
                 Some(Known::Number(number)) if number.is_zero() => Some(Edge::False),
                 Some(Known::Number(_) | Known::NonZero) => Some(Edge::True),
                 _ => None,
             },
             _ => None,
-        };
-        self.entry
-            .successors(block)
-            .iter()
-            .filter(|(edge, _)| wanted.is_none_or(|wanted| wanted == *edge))
-            .map(|(_, next)| *next)
-            .collect()
+        }
     }
 
     fn operand(&self, operand: &Operand, state: &State) -> Option<Known> {
@@ -282,6 +282,12 @@ impl<'e, 'a> Constants<'e, 'a> {
 
 /// The facts that hold on both ways; `None` where that is no less than what was known.
 fn join(old: &State, new: &State) -> Option<State> {
+    let still_holds =
+        old.storage.iter().all(|(place, known)| new.storage.get(place) == Some(known))
+            && old.locals.iter().all(|(id, known)| new.locals.get(id) == Some(known));
+    if still_holds {
+        return None;
+    }
     let storage: Storage = old
         .storage
         .iter()
@@ -294,9 +300,6 @@ fn join(old: &State, new: &State) -> Option<State> {
         .filter(|(id, known)| new.locals.get(id) == Some(known))
         .map(|(id, k)| (*id, k.clone()))
         .collect();
-    if storage.len() == old.storage.len() && locals.len() == old.locals.len() {
-        return None;
-    }
     Some(State { storage, locals })
 }
 

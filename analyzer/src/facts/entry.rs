@@ -1,11 +1,9 @@
 //! One view, indexed: who defines each local, what each value depends on, which place each access means.
 
-use std::collections::BTreeMap;
-
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 
-use super::bits::Bits;
+use super::bits::{Bits, Lists};
 use crate::cfg::*;
 use crate::hir::{Program, Type, VariableId};
 
@@ -112,20 +110,21 @@ pub(crate) struct Entry<'a> {
     pub(crate) program: &'a Program,
     pub(crate) view: &'a View,
     /// Where each local is defined.
-    pub(crate) definitions: Vec<Vec<At>>,
+    pub(crate) definitions: Lists<At>,
     /// What each local depends on.
     pub(crate) dependencies: Vec<Bits>,
     /// The loads, by bit.
     pub(crate) loads: Vec<At>,
-    load_bits: BTreeMap<At, usize>,
-    /// The places that each load and store means, by block and index.
-    accesses: Vec<Vec<Vec<AbsolutePlace>>>,
+    /// The places that each load and store means, by the number of the statement.
+    accesses: Lists<AbsolutePlace>,
+    /// The number of each block's first statement, and behind them that of all statements.
+    numbers: Vec<usize>,
     /// The blocks that read each local.
-    pub(crate) readers: Vec<Vec<NodeIndex>>,
+    pub(crate) readers: Lists<NodeIndex>,
     /// The stores of each block, by their indexes.
-    stores: Vec<Vec<usize>>,
+    stores: Lists<usize>,
     /// Where each block leads: the graph keeps its edges as lists, which are slow to walk often.
-    successors: Vec<Vec<(Edge, NodeIndex)>>,
+    successors: Lists<(Edge, NodeIndex)>,
 }
 
 /// References are followed no further than this, and to no more places.
@@ -136,36 +135,42 @@ impl<'a> Entry<'a> {
         let mut entry = Self {
             program,
             view,
-            definitions: vec![Vec::new(); view.body.locals.len()],
+            definitions: Lists::default(),
             dependencies: vec![Bits::default(); view.body.locals.len()],
             loads: Vec::new(),
-            load_bits: BTreeMap::new(),
-            accesses: Vec::new(),
-            readers: vec![Vec::new(); view.body.locals.len()],
-            stores: Vec::new(),
-            successors: Vec::new(),
+            accesses: Lists::default(),
+            numbers: Vec::with_capacity(view.body.graph.node_count() + 1),
+            readers: Lists::default(),
+            stores: Lists::default(),
+            successors: Lists::default(),
         };
         entry.index();
         let graph = &view.body.graph;
+        let mut number = 0;
         for block in graph.node_indices() {
-            let mut stores = Vec::new();
-            let mut accesses = Vec::with_capacity(graph[block].statements.len());
+            entry.numbers.push(number);
+            number += graph[block].statements.len();
+            entry.stores.begin();
             for (index, statement) in graph[block].statements.iter().enumerate() {
-                accesses.push(match &statement.kind {
-                    StatementKind::Load { place, .. } => entry.places(place),
+                entry.accesses.begin();
+                let place = match &statement.kind {
+                    StatementKind::Load { place, .. } => place,
                     StatementKind::Store { place, .. } => {
-                        stores.push(index);
-                        entry.places(place)
+                        entry.stores.push(index);
+                        place
                     }
-                    _ => Vec::new(),
-                });
+                    _ => continue,
+                };
+                for place in entry.places(place) {
+                    entry.accesses.push(place);
+                }
             }
-            entry.accesses.push(accesses);
-            entry.stores.push(stores);
-            entry
-                .successors
-                .push(graph.edges(block).map(|edge| (*edge.weight(), edge.target())).collect());
+            entry.successors.begin();
+            for edge in graph.edges(block) {
+                entry.successors.push((*edge.weight(), edge.target()));
+            }
         }
+        entry.numbers.push(number);
         entry.solve_dependencies();
         entry
     }
@@ -187,8 +192,9 @@ impl<'a> Entry<'a> {
 
     /// The places that the load or store at `at` means; empty where a reference could not be followed.
     pub(crate) fn accessed(&self, at: At) -> &[AbsolutePlace] {
-        let block = self.accesses.get(at.block.index());
-        block.and_then(|block| block.get(at.index)).map(Vec::as_slice).unwrap_or_default()
+        // The end of a block is a place, too, where nothing is accessed.
+        let number = self.numbers[at.block.index()] + at.index;
+        if number < self.numbers[at.block.index() + 1] { &self.accesses[number] } else { &[] }
     }
 
     /// The indexes of the stores of a block, in order.
@@ -198,34 +204,38 @@ impl<'a> Entry<'a> {
 
     fn index(&mut self) {
         let graph = &self.view.body.graph;
+        let n_locals = self.view.body.locals.len();
+        let (mut readers, mut definitions) = (Vec::new(), Vec::new());
+        // The block that was last seen to read each local.
+        let mut last = vec![NodeIndex::end(); n_locals];
         for block in graph.node_indices() {
             if let End::Branch { condition: Operand::Local(id), .. } = &graph[block].end {
-                self.readers[id.index()].push(block);
+                readers.push((id.index(), block));
+                last[id.index()] = block;
             }
         }
         for (at, statement) in self.statements() {
             statement.each_operand(&mut |operand| {
                 if let Operand::Local(id) = operand
-                    && self.readers[id.index()].last() != Some(&at.block)
+                    && std::mem::replace(&mut last[id.index()], at.block) != at.block
                 {
-                    self.readers[id.index()].push(at.block);
+                    readers.push((id.index(), at.block));
                 }
             });
             match &statement.kind {
-                StatementKind::Assign { target, .. } => self.definitions[target.index()].push(at),
+                StatementKind::Assign { target, .. } => definitions.push((target.index(), at)),
                 StatementKind::Load { target, .. } => {
-                    self.definitions[target.index()].push(at);
-                    self.load_bits.insert(at, source::FIRST_LOAD + self.loads.len());
+                    definitions.push((target.index(), at));
                     self.loads.push(at);
                 }
                 StatementKind::Call(call) => {
-                    for result in &call.results {
-                        self.definitions[result.index()].push(at);
-                    }
+                    definitions.extend(call.results.iter().map(|result| (result.index(), at)));
                 }
                 _ => {}
             }
         }
+        self.readers = Lists::of(n_locals, &readers);
+        self.definitions = Lists::of(n_locals, &definitions);
         for (index, local) in self.view.body.locals.iter().enumerate() {
             if local.is_param {
                 self.dependencies[index].insert(source::CALLER);
@@ -234,35 +244,40 @@ impl<'a> Entry<'a> {
     }
 
     fn solve_dependencies(&mut self) {
-        let order: Vec<(At, &Statement)> = self.statements().collect();
+        let view = self.view;
+        let statements = || view.body.graph.node_weights().flat_map(|block| &block.statements);
+        let mut bits = Bits::default();
         loop {
             let mut changed = false;
-            for (at, statement) in &order {
+            let mut load = source::FIRST_LOAD;
+            for statement in statements() {
+                bits.clear();
                 match &statement.kind {
                     StatementKind::Assign { target, value } => {
-                        let mut bits = Bits::default();
                         value.each_operand(&mut |operand| {
                             self.add_dependencies(operand, &mut bits);
                         });
-                        match value {
-                            Rvalue::Pure("ecrecover", _) => bits.insert(source::SIGNATURE),
-                            Rvalue::Pure("balance", _) => bits.insert(source::BALANCE),
-                            Rvalue::Pure("blockhash", _) => bits.insert(source::BLOCK),
-                            _ => {}
+                        let own = match value {
+                            Rvalue::Pure("ecrecover", _) => Some(source::SIGNATURE),
+                            Rvalue::Pure("balance", _) => Some(source::BALANCE),
+                            Rvalue::Pure("blockhash", _) => Some(source::BLOCK),
+                            _ => None,
+                        };
+                        if let Some(own) = own {
+                            bits.insert(own);
                         }
                         changed |= self.dependencies[target.index()].union(&bits);
                     }
                     StatementKind::Load { target, place } => {
-                        let mut bits = Bits::default();
-                        bits.insert(self.load_bits[at]);
+                        bits.insert(load);
+                        load += 1;
                         // Which element is read is chosen by the keys, but its content is not theirs.
                         if matches!(place.root, Root::Slot(..)) {
-                            bits.union(&self.place_dependencies(place));
+                            self.add_place_dependencies(place, &mut bits);
                         }
                         changed |= self.dependencies[target.index()].union(&bits);
                     }
                     StatementKind::Call(call) => {
-                        let mut bits = Bits::default();
                         bits.insert(if matches!(call.kind, CallKind::Internal(..)) {
                             source::UNKNOWN
                         } else {
@@ -296,14 +311,19 @@ impl<'a> Entry<'a> {
             Operand::Local(id) => {
                 bits.union(&self.dependencies[id.index()]);
             }
-            Operand::Environment(environment) => match environment {
-                Environment::Sender => bits.insert(source::SENDER),
-                Environment::Origin => bits.insert(source::ORIGIN),
-                Environment::Value | Environment::Data => bits.insert(source::CALLER),
-                Environment::Block(_) => bits.insert(source::BLOCK),
-                Environment::This => {}
-            },
-            Operand::Constant(Constant::Unknown) => bits.insert(source::UNKNOWN),
+            Operand::Environment(environment) => {
+                let own = match environment {
+                    Environment::Sender => source::SENDER,
+                    Environment::Origin => source::ORIGIN,
+                    Environment::Value | Environment::Data => source::CALLER,
+                    Environment::Block(_) => source::BLOCK,
+                    Environment::This => return,
+                };
+                bits.insert(own);
+            }
+            Operand::Constant(Constant::Unknown) => {
+                bits.insert(source::UNKNOWN);
+            }
             Operand::Constant(_) => {}
             Operand::Storage(place) => self.add_place_dependencies(place, bits),
         }
@@ -324,7 +344,7 @@ impl<'a> Entry<'a> {
 
     /// The one assignment of a local, where there is only one.
     pub(crate) fn only_definition(&self, id: LocalId) -> Option<&'a Statement> {
-        let [only] = self.definitions[id.index()].as_slice() else { return None };
+        let [only] = &self.definitions[id.index()] else { return None };
         self.is_single(id).then(|| self.statement(*only))
     }
 
@@ -461,6 +481,28 @@ impl<'a> Entry<'a> {
 
     pub(crate) fn successors(&self, block: NodeIndex) -> &[(Edge, NodeIndex)] {
         &self.successors[block.index()]
+    }
+
+    /// Whether any block can be come to again from itself.
+    pub(crate) fn has_loops(&self) -> bool {
+        let n_blocks = self.view.body.graph.node_count();
+        // Blocks are taken away once all that leads to them is; a loop is what stays.
+        let mut leading = vec![0_usize; n_blocks];
+        for block in 0..n_blocks {
+            self.successors[block].iter().for_each(|(_, next)| leading[next.index()] += 1);
+        }
+        let mut open: Vec<usize> = (0..n_blocks).filter(|block| leading[*block] == 0).collect();
+        let mut n_taken = 0;
+        while let Some(block) = open.pop() {
+            n_taken += 1;
+            for (_, next) in &self.successors[block] {
+                leading[next.index()] -= 1;
+                if leading[next.index()] == 0 {
+                    open.push(next.index());
+                }
+            }
+        }
+        n_taken < n_blocks
     }
 
     /// Blocks reachable from `starts` (included) over edges that `passes` admits.

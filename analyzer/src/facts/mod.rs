@@ -95,6 +95,7 @@ pub struct Facts<'p> {
     n_functions: u64,
     names: Names,
     entries: Vec<EntryPoint>,
+    shapes: OnceLock<Shapes<'p>>,
     summaries: OnceLock<Vec<Summary>>,
     call_graph: OnceLock<CallGraph>,
     loops: OnceLock<Vec<Loop>>,
@@ -154,6 +155,7 @@ impl<'p> Facts<'p> {
             n_functions,
             names,
             entries: entry_points(program),
+            shapes: OnceLock::new(),
             summaries: OnceLock::new(),
             call_graph: OnceLock::new(),
             loops: OnceLock::new(),
@@ -262,10 +264,14 @@ impl<'p> Facts<'p> {
         self.summaries.get_or_init(|| self.summarise_entries())
     }
 
+    fn shapes(&self) -> &Shapes<'p> {
+        self.shapes.get_or_init(|| Shapes::new(self.program, &self.bodies))
+    }
+
     /// Most entry points of derived contracts run just what they run on a base: those are composed and
     /// looked at once.
     fn summarise_entries(&self) -> Vec<Summary> {
-        let shapes = Shapes::new(self.program, &self.bodies);
+        let shapes = self.shapes();
         let mut positions = BTreeMap::new();
         let mut first = Vec::new();
         let mut same_as = Vec::with_capacity(self.entries.len());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::bits::Bits;
 use super::entry::{At, Entry};
 use crate::cfg::*;
 use crate::hir::Type;
@@ -55,7 +56,7 @@ pub(crate) enum Depth {
 }
 
 /// What is being asked about: a value, or one field of a struct in memory.
-type Wanted = (Operand, Option<String>);
+type Wanted<'x> = (&'x Operand, Option<&'x str>);
 
 impl Origin {
     /// Of what `operand` is made; `deep` goes on through keys of storage, arguments of calls and hashes.
@@ -67,13 +68,17 @@ impl Origin {
     pub(crate) fn through(entry: &Entry<'_>, operand: &Operand, depth: Depth) -> Self {
         let deep = depth == Depth::Everything;
         let mut origin = Self { sees_through_hashes: depth != Depth::Value, ..Self::default() };
-        let mut seen = BTreeSet::new();
-        let mut open: Vec<Wanted> = vec![(operand.clone(), None)];
+        let (mut seen, mut seen_fields) = (Bits::default(), BTreeSet::new());
+        let mut open: Vec<Wanted<'_>> = vec![(operand, None)];
         while let Some((operand, field)) = open.pop() {
             match operand {
                 Operand::Local(id) => {
-                    if seen.insert((id, field.clone())) {
-                        origin.local(entry, id, field.as_deref(), deep, &mut open);
+                    let is_new = match field {
+                        None => seen.insert(id.index()),
+                        Some(field) => seen_fields.insert((*id, field)),
+                    };
+                    if is_new {
+                        origin.local(entry, *id, field, deep, &mut open);
                     }
                 }
                 Operand::Environment(environment) => match environment {
@@ -100,7 +105,7 @@ impl Origin {
                 Operand::Constant(_) => {}
                 Operand::Storage(place) => {
                     if deep {
-                        place.each_operand(&mut |key| open.push((key.clone(), None)));
+                        place.each_operand(&mut |key| open.push((key, None)));
                     }
                 }
             }
@@ -108,13 +113,13 @@ impl Origin {
         origin
     }
 
-    fn local(
+    fn local<'x>(
         &mut self,
-        entry: &Entry<'_>,
+        entry: &Entry<'x>,
         id: LocalId,
-        field: Option<&str>,
+        field: Option<&'x str>,
         deep: bool,
-        open: &mut Vec<Wanted>,
+        open: &mut Vec<Wanted<'x>>,
     ) {
         let local = &entry.view.body.locals[id.index()];
         if local.is_param {
@@ -129,7 +134,7 @@ impl Origin {
                 StatementKind::Load { place, .. } => {
                     self.loads.insert(*at);
                     if deep {
-                        place.each_operand(&mut |key| open.push((key.clone(), None)));
+                        place.each_operand(&mut |key| open.push((key, None)));
                     }
                 }
                 StatementKind::Call(call) => {
@@ -143,7 +148,7 @@ impl Origin {
                     }
                     if deep {
                         let operands = call.args.iter().chain(&call.callee);
-                        open.extend(operands.map(|operand| (operand.clone(), None)));
+                        open.extend(operands.map(|operand| (operand, None)));
                     }
                 }
                 _ => {}
@@ -151,13 +156,13 @@ impl Origin {
         }
     }
 
-    fn assigned(
+    fn assigned<'x>(
         &mut self,
-        entry: &Entry<'_>,
-        value: &Rvalue,
+        entry: &Entry<'x>,
+        value: &'x Rvalue,
         ty: &Type,
-        field: Option<&str>,
-        open: &mut Vec<Wanted>,
+        field: Option<&'x str>,
+        open: &mut Vec<Wanted<'x>>,
     ) {
         match (value, field) {
             (Rvalue::Pure("balance", _), _) => {
@@ -181,21 +186,21 @@ impl Origin {
             (Rvalue::Pure("environment", _), _) => self.unknown = true,
             (Rvalue::Pure("field", operands), _) => {
                 if let [base, Operand::Constant(Constant::Text(name))] = operands.as_slice() {
-                    open.push((base.clone(), Some(name.clone())));
+                    open.push((base, Some(name)));
                     return;
                 }
             }
             (Rvalue::Use(operand) | Rvalue::Cast(operand), _) => {
-                open.push((operand.clone(), field.map(str::to_owned)));
+                open.push((operand, field));
                 return;
             }
             (Rvalue::Pure("update", operands), Some(field)) => {
                 if let [whole, new, Operand::Constant(Constant::Text(name)), ..] =
                     operands.as_slice()
                 {
-                    open.push((whole.clone(), Some(field.to_owned())));
+                    open.push((whole, Some(field)));
                     if name == field {
-                        open.push((new.clone(), None));
+                        open.push((new, None));
                     }
                     return;
                 }
@@ -209,13 +214,13 @@ impl Origin {
                     _ => None,
                 };
                 if let Some(operand) = position.and_then(|at| operands.get(at)) {
-                    open.push((operand.clone(), None));
+                    open.push((operand, None));
                     return;
                 }
             }
             _ => {}
         }
-        value.each_operand(&mut |operand| open.push((operand.clone(), None)));
+        value.each_operand(&mut |operand| open.push((operand, None)));
     }
 
     /// The caller alone decides: by an argument, or by who they are.

@@ -4,6 +4,7 @@
 //! are held against one another.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::bits::Bits;
 use super::constants::{Constants, Storage};
@@ -290,11 +291,19 @@ impl Facts<'_> {
         if call.late.is_empty() {
             return None;
         }
-        let known = answers.0.entry(summary.contract).or_insert_with(|| {
+        let ViewAnswers { of_contract, of_shape } = answers;
+        let known = of_contract.entry(summary.contract).or_insert_with(|| {
             let views = self.views.iter().filter(|view| view.contract == summary.contract);
-            views.flat_map(|view| self.answers_of(*view)).collect()
+            let answers = views.map(|view| {
+                let shape = self.shapes().shape(view.contract, view.function);
+                let same = of_shape.entry(shape).or_insert_with(|| self.answers_of(*view).into());
+                (*view, Rc::clone(same))
+            });
+            answers.collect()
         });
-        known.iter().find_map(|answer| {
+        let mut known =
+            known.iter().flat_map(|(view, answers)| answers.iter().map(move |one| (*view, one)));
+        known.find_map(|(view, answer)| {
             let late = call
                 .late
                 .iter()
@@ -302,10 +311,10 @@ impl Facts<'_> {
             let is_late = |key: &StateKey| call.late.iter().any(|late| late.keys.contains(key));
             let is_mixed = answer.reads.iter().any(|key| call.early.contains(key) && !is_late(key))
                 || (answer.balance && call.sends_value);
-            if !is_mixed || self.is_shut(answer.view, call.lock.as_ref()) {
+            if !is_mixed || self.is_shut(view, call.lock.as_ref()) {
                 return None;
             }
-            Some((answer.view.function, late))
+            Some((view.function, late))
         })
     }
 
@@ -319,7 +328,6 @@ impl Facts<'_> {
             .map(|returned| {
                 let bits = &entry.dependencies[returned.index()];
                 ViewAnswer {
-                    view: point,
                     reads: entry.loaded_state(bits).into_iter().collect(),
                     balance: bits.contains(source::BALANCE),
                 }
@@ -336,12 +344,17 @@ impl Facts<'_> {
     }
 }
 
-/// What the views of each contract answer.
+/// What the views of each contract answer; views that come down to the same code are looked at once.
 #[derive(Default)]
-struct ViewAnswers(BTreeMap<ContractId, Vec<ViewAnswer>>);
+struct ViewAnswers {
+    of_contract: BTreeMap<ContractId, Vec<(EntryPoint, Answers)>>,
+    of_shape: BTreeMap<Vec<FunctionId>, Answers>,
+}
+
+/// All that one view answers.
+type Answers = Rc<[ViewAnswer]>;
 
 struct ViewAnswer {
-    view: EntryPoint,
     reads: BTreeSet<StateKey>,
     /// The ether that the contract holds is part of it.
     balance: bool,
@@ -432,7 +445,7 @@ impl Work<'_, '_> {
     pub(super) fn measured(&self, operand: &Operand) -> Option<At> {
         let entry = self.entry;
         let Operand::Local(id) = entry.canonical(operand) else { return None };
-        let [at] = entry.definitions[id.index()].as_slice() else { return None };
+        let [at] = &entry.definitions[id.index()] else { return None };
         if !entry.is_single(id) {
             return None;
         }

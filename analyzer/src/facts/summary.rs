@@ -8,7 +8,7 @@ use petgraph::algo::dominators::{Dominators, simple_fast};
 use petgraph::graph::NodeIndex;
 use ruint::aliases::U256;
 
-use super::bits::Bits;
+use super::bits::{Bits, Lists};
 use super::constants::{Constants, Known, Storage, constant_value};
 use super::entry::{
     AbsoluteKey, AbsolutePlace, AbsoluteRoot, At, Entry, StateKey, covers, overlap, source,
@@ -521,8 +521,8 @@ pub(super) struct Work<'e, 'a> {
     pub(super) constants: Constants<'e, 'a>,
     guards: Option<Guards>,
     /// Where each block leads, and where it is come to from, over edges that can be taken.
-    ways: Vec<Vec<NodeIndex>>,
-    pub(super) origins: Vec<Vec<NodeIndex>>,
+    ways: Lists<NodeIndex>,
+    pub(super) origins: Lists<NodeIndex>,
     /// Blocks from which some way ends without undoing everything.
     ends_well: Bits,
     /// The runs that start with what storage holds at a call, by that content.
@@ -533,7 +533,7 @@ pub(super) struct Work<'e, 'a> {
     one_shot: Option<Constants<'e, 'a>>,
     /// State that the view writes.
     changed: OnceCell<BTreeSet<StateKey>>,
-    dominators: Dominators<NodeIndex>,
+    dominators: OnceCell<Dominators<NodeIndex>>,
     /// Edges that close a loop.
     pub(super) back_edges: BTreeSet<(NodeIndex, NodeIndex)>,
     /// Where the loop of each head goes on when it ends.
@@ -548,27 +548,29 @@ impl<'e, 'a> Work<'e, 'a> {
             entry,
             constants: Constants::run(entry, Storage::new()),
             guards: None,
-            ways: Vec::new(),
-            origins: vec![Vec::new(); body.graph.node_count()],
+            ways: Lists::default(),
+            origins: Lists::default(),
             ends_well: Bits::default(),
             locked_runs: BTreeMap::new(),
             controllers: RefCell::default(),
             one_shot: None,
             changed: OnceCell::new(),
-            dominators: simple_fast(&body.graph, body.entry),
+            dominators: OnceCell::new(),
             back_edges: BTreeSet::new(),
             loop_exits: BTreeMap::new(),
             in_loop: Bits::default(),
         };
+        let mut origins = Vec::new();
         for block in body.graph.node_indices() {
-            let mut next: Vec<NodeIndex> =
-                entry.successors(block).iter().map(|(_, next)| *next).collect();
-            next.retain(|next| work.constants.takes(block, *next));
-            for to in &next {
-                work.origins[to.index()].push(block);
+            work.ways.begin();
+            for &(_, next) in entry.successors(block) {
+                if work.constants.takes(block, next) {
+                    work.ways.push(next);
+                    origins.push((next.index(), block));
+                }
             }
-            work.ways.push(next);
         }
+        work.origins = Lists::of(body.graph.node_count(), &origins);
         let ends = |block: &NodeIndex| {
             *block == entry.view.exit || matches!(body.graph[*block].end, End::Stop)
         };
@@ -579,22 +581,29 @@ impl<'e, 'a> Work<'e, 'a> {
                 open.extend(&work.origins[block.index()]);
             }
         }
-        for component in petgraph::algo::tarjan_scc(&body.graph) {
+        if entry.has_loops() {
+            work.find_loops();
+        }
+        work
+    }
+
+    fn find_loops(&mut self) {
+        let entry = self.entry;
+        for component in petgraph::algo::tarjan_scc(&entry.view.body.graph) {
             if component.len() < 2 {
                 continue;
             }
             for &from in &component {
-                work.in_loop.insert(from.index());
+                self.in_loop.insert(from.index());
                 for &(_, to) in entry.successors(from) {
-                    if work.is_before(to, from) {
-                        work.back_edges.insert((from, to));
+                    if self.is_before(to, from) {
+                        self.back_edges.insert((from, to));
                     }
                 }
             }
         }
-        let heads: BTreeSet<NodeIndex> = work.back_edges.iter().map(|(_, to)| *to).collect();
-        work.loop_exits = heads.into_iter().map(|head| (head, work.exits_of(head))).collect();
-        work
+        let heads: BTreeSet<NodeIndex> = self.back_edges.iter().map(|(_, to)| *to).collect();
+        self.loop_exits = heads.into_iter().map(|head| (head, self.exits_of(head))).collect();
     }
 
     /// Narrows a callee that the caller chooses to those on the contract's own list: the way to the call asks,
@@ -697,7 +706,7 @@ impl<'e, 'a> Work<'e, 'a> {
             }
         };
         let load_of = |operand: &Operand| match entry.canonical(operand) {
-            Operand::Local(id) => match entry.definitions[id.index()].as_slice() {
+            Operand::Local(id) => match &entry.definitions[id.index()] {
                 [only] if matches!(entry.statement(*only).kind, StatementKind::Load { .. }) => {
                     Some(*only)
                 }
@@ -853,7 +862,9 @@ impl<'e, 'a> Work<'e, 'a> {
     }
 
     fn is_before(&self, first: NodeIndex, second: NodeIndex) -> bool {
+        let body = &self.entry.view.body;
         self.dominators
+            .get_or_init(|| simple_fast(&body.graph, body.entry))
             .dominators(second)
             .is_some_and(|mut above| above.any(|block| block == first))
     }

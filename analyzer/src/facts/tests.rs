@@ -892,3 +892,34 @@ fn the_order_of_files_changes_no_answer() {
         assert_eq!(answers(&turned), expected);
     }
 }
+
+#[test]
+fn bodies_without_a_suspect_are_without_a_flaw() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut n_found = 0;
+    let mut n_left_out = 0;
+    for folder in ["fixtures/detectors", "fixtures/audit", "node_modules/@openzeppelin/contracts"] {
+        let base = root.join(folder);
+        if !base.is_dir() {
+            continue;
+        }
+        let options = crate::project::ProjectOptions {
+            paths: vec![base.clone()],
+            base,
+            ..crate::project::ProjectOptions::default()
+        };
+        let project = crate::project::Project::read(&options).unwrap();
+        let (program, _) = Program::build(crate::hir::Source::of_project(&project));
+        let facts = Facts::new(&program);
+        let mut all = facts.asides();
+        all.extend_from_slice(facts.entry_points());
+        let suspects = facts.suspects(all.clone());
+        let others: Vec<_> = all.into_iter().filter(|point| !suspects.contains(point)).collect();
+        n_left_out += others.len();
+        n_found += facts.flaws_aside(&suspects).len();
+        let missed = facts.flaws_aside(&others);
+        assert!(missed.is_empty(), "{missed:?}");
+    }
+    // The examples of the detectors are such flaws, and most of a library is none.
+    assert!(n_found > 20 && n_left_out > 20, "{n_found} found, {n_left_out} left out");
+}

@@ -139,7 +139,7 @@ impl Work<'_, '_> {
             return true;
         }
         let place = |operand: &Operand| match operand {
-            Operand::Local(id) => match self.entry.definitions[id.index()].as_slice() {
+            Operand::Local(id) => match &self.entry.definitions[id.index()] {
                 [at] if matches!(self.entry.statement(*at).kind, StatementKind::Load { .. }) => {
                     Some(self.entry.accessed(*at))
                 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Candidate, HazardKind};
 use crate::cfg::*;
+use crate::facts::entry::source;
 use crate::facts::origin::{Depth, Origin};
 use crate::facts::summary::Work;
 use crate::hir::{FunctionId, Type};
@@ -16,6 +17,14 @@ impl Work<'_, '_> {
         let mut seen: BTreeSet<FunctionId> = BTreeSet::new();
         for (at, statement) in entry.statements() {
             let StatementKind::Assign { target, value } = &statement.kind else { continue };
+            // What holds nothing of a block is no draw, and that is told at once.
+            let mut is_of_block = false;
+            value.each_operand(&mut |part| {
+                is_of_block |= entry.operand_dependencies(part).contains(source::BLOCK);
+            });
+            if !is_of_block {
+                continue;
+            }
             // In assembly memory is one value, which has seen everything.
             let text = self.text(statement);
             if text.ends_with(')') && text.split('(').next().is_some_and(|name| name.len() < 5) {

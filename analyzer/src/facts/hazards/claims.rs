@@ -23,7 +23,7 @@ impl Work<'_, '_> {
                 continue;
             }
             let Operand::Local(id) = entry.canonical(amount) else { continue };
-            let [load] = entry.definitions[id.index()].as_slice() else { continue };
+            let [load] = &entry.definitions[id.index()] else { continue };
             let is_theirs = match &entry.statement(*load).kind {
                 StatementKind::Load { place, .. } => {
                     let mut is_theirs = false;
@@ -147,7 +147,7 @@ impl Work<'_, '_> {
             let answer = controllers.iter().find_map(|block| {
                 let End::Branch { condition, .. } = &graph[*block].end else { return None };
                 let Operand::Local(id) = entry.canonical(condition) else { return None };
-                let [asked] = entry.definitions[id.index()].as_slice() else { return None };
+                let [asked] = &entry.definitions[id.index()] else { return None };
                 let StatementKind::Assign {
                     value: Rvalue::Binary(BinaryOp::Eq | BinaryOp::Ne, left, right),
                     ..

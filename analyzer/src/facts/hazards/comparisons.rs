@@ -6,7 +6,7 @@ use crate::facts::constants::{Known, constant_value};
 use crate::facts::entry::At;
 use crate::facts::origin::Origin;
 use crate::facts::summary::Work;
-use crate::hir::Type;
+use crate::hir::{Program, Type};
 use crate::syntax::ast::BinaryOp;
 
 impl Work<'_, '_> {
@@ -29,7 +29,7 @@ impl Work<'_, '_> {
             {
                 continue;
             }
-            if self.is_foregone(*op, left, right) {
+            if is_foregone(entry.program, &entry.view.body, *op, left, right) {
                 self.flaw(HazardKind::Tautology, statement, text, out);
             } else if reads_the_same(&text) && self.is_self_comparison(at, left, right) {
                 self.flaw(HazardKind::SelfComparison, statement, text, out);
@@ -43,48 +43,13 @@ impl Work<'_, '_> {
         self.constant_decisions(out);
     }
 
-    /// An unsigned value compared with what it can never fall below or rise above.
-    fn is_foregone(&self, op: BinaryOp, left: &Operand, right: &Operand) -> bool {
-        let limit = |operand: &Operand| match operand {
-            Operand::Constant(constant @ Constant::Number(_)) => {
-                match constant_value(self.entry.program, constant) {
-                    Some(Known::Number(number)) => Some(number),
-                    _ => None,
-                }
-            }
-            _ => None,
-        };
-        let bits = |operand: &Operand| match operand {
-            Operand::Local(id) => match self.entry.view.body.locals[id.index()].ty {
-                Type::Uint(bits) => Some(usize::from(bits)),
-                _ => None,
-            },
-            _ => None,
-        };
-        // As `value op limit`.
-        let (op, value, limit) = match (limit(left), limit(right)) {
-            (None, Some(limit)) => (op, left, limit),
-            (Some(limit), None) => (mirrored(op), right, limit),
-            _ => return false,
-        };
-        let Some(bits) = bits(value) else { return false };
-        match op {
-            BinaryOp::Ge | BinaryOp::Lt if limit.is_zero() => true,
-            BinaryOp::Gt | BinaryOp::Le => {
-                limit.bit_len() > bits
-                    || (bits < 256 && limit.bit_len() == bits && limit.count_ones() == bits)
-            }
-            BinaryOp::Ge | BinaryOp::Lt | BinaryOp::Eq | BinaryOp::Ne => limit.bit_len() > bits,
-            _ => false,
-        }
-    }
-
     /// Whether a condition is a comparison that always gives the same.
     pub(super) fn is_foregone_condition(&self, condition: &Operand) -> bool {
         let Operand::Local(id) = self.entry.canonical(condition) else { return false };
         match self.entry.only_definition(id).map(|statement| &statement.kind) {
             Some(StatementKind::Assign { value: Rvalue::Binary(op, left, right), .. }) => {
-                op.is_comparison() && self.is_foregone(*op, left, right)
+                op.is_comparison()
+                    && is_foregone(self.entry.program, &self.entry.view.body, *op, left, right)
             }
             _ => false,
         }
@@ -96,7 +61,7 @@ impl Work<'_, '_> {
         if first == second {
             return true;
         }
-        let load = |id: &LocalId| match self.entry.definitions[id.index()].as_slice() {
+        let load = |id: &LocalId| match &self.entry.definitions[id.index()] {
             [load]
                 if load.block == at.block
                     && matches!(self.entry.statement(*load).kind, StatementKind::Load { .. }) =>
@@ -184,6 +149,48 @@ impl Work<'_, '_> {
     }
 }
 
+/// An unsigned value compared with what it can never fall below or rise above.
+pub(super) fn is_foregone(
+    program: &Program,
+    body: &Body,
+    op: BinaryOp,
+    left: &Operand,
+    right: &Operand,
+) -> bool {
+    let limit = |operand: &Operand| match operand {
+        Operand::Constant(constant @ Constant::Number(_)) => {
+            match constant_value(program, constant) {
+                Some(Known::Number(number)) => Some(number),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    let bits = |operand: &Operand| match operand {
+        Operand::Local(id) => match body.locals[id.index()].ty {
+            Type::Uint(bits) => Some(usize::from(bits)),
+            _ => None,
+        },
+        _ => None,
+    };
+    // As `value op limit`.
+    let (op, value, limit) = match (limit(left), limit(right)) {
+        (None, Some(limit)) => (op, left, limit),
+        (Some(limit), None) => (mirrored(op), right, limit),
+        _ => return false,
+    };
+    let Some(bits) = bits(value) else { return false };
+    match op {
+        BinaryOp::Ge | BinaryOp::Lt if limit.is_zero() => true,
+        BinaryOp::Gt | BinaryOp::Le => {
+            limit.bit_len() > bits
+                || (bits < 256 && limit.bit_len() == bits && limit.count_ones() == bits)
+        }
+        BinaryOp::Ge | BinaryOp::Lt | BinaryOp::Eq | BinaryOp::Ne => limit.bit_len() > bits,
+        _ => false,
+    }
+}
+
 /// The comparison with its sides exchanged.
 fn mirrored(op: BinaryOp) -> BinaryOp {
     match op {
@@ -196,7 +203,7 @@ fn mirrored(op: BinaryOp) -> BinaryOp {
 }
 
 /// Whether both sides of a comparison are written alike: what could not be resolved is all one.
-fn reads_the_same(text: &str) -> bool {
+pub(super) fn reads_the_same(text: &str) -> bool {
     let (left, right) = ["==", "!=", "<=", ">=", "<", ">"]
         .iter()
         .find_map(|op| text.split_once(op))

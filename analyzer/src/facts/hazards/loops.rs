@@ -67,7 +67,7 @@ impl Work<'_, '_> {
             .into_iter()
             .filter_map(|side| {
                 let Operand::Local(id) = self.entry.canonical(side) else { return None };
-                let [load] = self.entry.definitions[id.index()].as_slice() else { return None };
+                let [load] = &self.entry.definitions[id.index()] else { return None };
                 matches!(self.entry.statement(*load).kind, StatementKind::Load { .. })
                     .then_some(*load)
             })

@@ -19,6 +19,7 @@ mod reach;
 mod shares;
 mod signatures;
 mod signed;
+mod suspects;
 mod terms;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -284,7 +285,7 @@ impl Facts<'_> {
         for summary in self.summaries() {
             ether.entry(summary.contract).or_default().push(summary);
         }
-        for (point, is_partial, one) in self.asides() {
+        for (point, is_partial, one) in self.flaws_aside(&self.suspects(self.asides())) {
             found.entry((one.kind, one.span)).or_insert_with(|| Hazard {
                 kind: one.kind,
                 contract: point.contract,
@@ -377,12 +378,11 @@ impl Facts<'_> {
         found.into_values().collect()
     }
 
-    /// What is wrong in functions that no entry point runs as it stands: views, constructors, and what nobody calls.
-    fn asides(&self) -> Vec<(EntryPoint, bool, Candidate)> {
+    /// Functions that no entry point runs as they stand: views, constructors, and what nobody calls.
+    pub(super) fn asides(&self) -> Vec<EntryPoint> {
         let entered: BTreeSet<FunctionId> =
             self.entries.iter().map(|point| point.function).collect();
-        let aside: Vec<EntryPoint> = self
-            .program
+        self.program
             .function_ids()
             .filter(|id| !entered.contains(id))
             .filter_map(|function| {
@@ -395,8 +395,26 @@ impl Facts<'_> {
                         || !self.called().contains(&function);
                 (is_function && is_alone).then_some(EntryPoint { contract, function })
             })
+            .collect()
+    }
+
+    /// The points that run some body that looks as if something could be wrong with it.
+    pub(super) fn suspects(&self, mut points: Vec<EntryPoint>) -> Vec<EntryPoint> {
+        let is_suspect: Vec<bool> = self
+            .bodies
+            .par_iter()
+            .map(|body| body.as_ref().is_some_and(|body| suspects::is_suspect(self.program, body)))
             .collect();
-        aside
+        points.retain(|point| {
+            let shape = self.shapes().shape(point.contract, point.function);
+            shape.iter().any(|id| is_suspect[id.index()])
+        });
+        points
+    }
+
+    /// What is wrong in views of `points`, whoever runs them.
+    pub(super) fn flaws_aside(&self, points: &[EntryPoint]) -> Vec<(EntryPoint, bool, Candidate)> {
+        points
             .par_iter()
             .flat_map_iter(|&point| {
                 let Some(view) = self.view(point) else { return Vec::new() };
