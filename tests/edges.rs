@@ -38,7 +38,7 @@ const NAMES: &[(&str, &[&str])] = &[
     ("cel", &["rules/src"]),
     ("rusqlite", &["alerting/src/journal"]),
     ("PrivateKeySigner", &["alerting/src/guardian", "models/range/src"]),
-    ("ureq", &["alerting/src/notify"]),
+    ("ureq", &["alerting/src/notify", "alerting/src/guardian"]),
 ];
 
 /// The rooms of a crate in the order of the data; a room uses only rooms before it.

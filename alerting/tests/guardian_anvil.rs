@@ -267,6 +267,7 @@ async fn the_pause_is_mined_first_and_the_attack_reverts() {
         attack_max_fee_per_gas: attack_fee,
         attack_max_priority_fee_per_gas: attack_tip,
         base_fee_wei: GWEI,
+        head: 0,
         gas_limit: None,
         nonce: None,
     };

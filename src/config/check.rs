@@ -65,6 +65,9 @@ fn find_problem(config: &Config) -> Option<(String, String)> {
             return Some((field.to_owned(), "expected a probability from 0 to 1".to_owned()));
         }
     }
+    if config.policy.confirm_within_ms == 0 {
+        return Some(("policy.confirm_within_ms".to_owned(), "expected more than 0".to_owned()));
+    }
     if let Some(server) = &config.journal.clickhouse
         && let Some((field, problem)) = clickhouse_problem(server)
     {

@@ -5,6 +5,7 @@
 
 mod check;
 mod notify;
+mod policy;
 mod presets;
 mod secret;
 
@@ -17,6 +18,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(crate) use notify::Notify;
+pub(crate) use policy::Policy;
 pub(crate) use presets::Preset;
 pub(crate) use secret::{Secret, SecretOr};
 
@@ -252,26 +254,6 @@ pub(crate) struct Key {
     pub env: Option<String>,
     /// File that holds the private key, hex.
     pub file: Option<PathBuf>,
-}
-
-/// When a verdict becomes an alert or a pause.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Policy {
-    /// Model probability from which a transaction is worth an alert, 0 to 1.
-    pub alert_score: f32,
-    /// Model probability that may serve as the second key of a pause, 0 to 1; default: the model's own.
-    pub pause_score: Option<f32>,
-    /// Most pauses per day, over all chains.
-    pub max_pauses_per_day: u32,
-    /// Blocks after a pause in which the same contract is not paused again.
-    pub cooldown_blocks: u64,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self { alert_score: 0.5, pause_score: None, max_pauses_per_day: 3, cooldown_blocks: 50 }
-    }
 }
 
 /// Which rules are asked.

@@ -13,7 +13,7 @@ use portcullis_models::{Engine, Model, shipped};
 use portcullis_rules::{Pack, RuleSet, packs};
 use portcullis_watcher::settings::{
     ChainSettings, ChannelSettings, Flow, GuardSettings, HttpSettings, Listed, PauseCall,
-    PolicySettings, ProtectedSettings,
+    ProtectedSettings,
 };
 use portcullis_watcher::source::{NodeSettings, NodeUrl};
 
@@ -87,12 +87,7 @@ fn settings(config: &Config, base: &Path) -> anyhow::Result<GuardSettings> {
         chains,
         protected,
         mode: config.mode,
-        policy: PolicySettings {
-            alert_score: config.policy.alert_score,
-            pause_score: config.policy.pause_score,
-            max_pauses_per_day: config.policy.max_pauses_per_day,
-            cooldown_blocks: config.policy.cooldown_blocks,
-        },
+        policy: (&config.policy).into(),
         guardian: config.guardian.as_ref().map(|guardian| guardian.address),
         journal: Some(base.join(&config.journal.path)),
         clickhouse: clickhouse(&config.journal, base)?,

@@ -124,6 +124,20 @@ pub struct PolicySettings {
     pub max_pauses_per_day: u32,
     /// Blocks after a pause in which the same protocol is not paused again.
     pub cooldown_blocks: u64,
+    /// How long the nodes may take to confirm what a pause is decided on, milliseconds; otherwise it is an alert.
+    pub confirm_within_ms: u64,
+    /// What is done where no pause stops the whole attack.
+    pub when_pause_leaks: WhenPauseLeaks,
+}
+
+/// What is done where no pause stops the whole attack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenPauseLeaks {
+    /// People are told, and nothing is fired.
+    #[default]
+    Alert,
+    /// The pause that leaves the attack least is fired, where that is less than it takes without.
+    Fire,
 }
 
 /// Sizes of the bounded channels; what does not fit is dropped and counted.
@@ -139,7 +153,14 @@ pub struct ChannelSettings {
 
 impl Default for PolicySettings {
     fn default() -> Self {
-        Self { alert_score: 0.5, pause_score: None, max_pauses_per_day: 3, cooldown_blocks: 50 }
+        Self {
+            alert_score: 0.5,
+            pause_score: None,
+            max_pauses_per_day: 3,
+            cooldown_blocks: 50,
+            confirm_within_ms: 1_000,
+            when_pause_leaks: WhenPauseLeaks::default(),
+        }
     }
 }
 

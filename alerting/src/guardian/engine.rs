@@ -1,4 +1,4 @@
-//! Fires a pause: once per target, at the right price, to every node at once.
+//! Fires a pause: once per target, at the right price, on every path at once.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use alloy::consensus::TxEip1559;
 use alloy::eips::Encodable2718;
-use alloy::primitives::{Address, B256, Bytes, TxKind, U64, U256};
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use alloy::primitives::{Address, B256, Bytes, TxKind, U256};
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout};
 
+use super::ladder::{self, Ladder, Rung};
+use super::nonce::Nonces;
 use super::price::tip_to_beat_wei;
-use super::rpc::{Rpc, RpcError, ask};
-use super::{FeeBudget, FeeOffer, GuardianError, Key, deploy, price};
+use super::rpc::{Rpc, RpcError};
+use super::{FeeBudget, FeeOffer, GuardianError, Key, Relay, deploy, price};
 
 /// Where and how a chain's pauses are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub struct PauseRequest {
     pub attack_max_priority_fee_per_gas: u128,
     /// Base fee of the block that the pause is meant for.
     pub base_fee_wei: u128,
+    /// Head on which the attack was judged; relays are asked for the block after it.
+    pub head: u64,
     /// Gas limit; none takes the engine's.
     pub gas_limit: Option<u64>,
     /// Nonce; none takes the one that the engine keeps.
@@ -77,7 +79,10 @@ pub struct PauseSent {
     pub nonce: u64,
     /// The signed transaction.
     pub raw: Bytes,
-    /// The node that accepted first.
+    /// The evidence that the guardian's event will name: the request's, or [`super::reference`] where the pause was
+    /// signed ahead.
+    pub evidence: B256,
+    /// The node that accepted first, or the relay where no node did.
     pub accepted_by: String,
     /// The earlier pause of the same target and nonce that this one replaces with a higher offer.
     pub replaces: Option<B256>,
@@ -94,40 +99,68 @@ pub struct Call {
     pub data: Bytes,
 }
 
-/// One chain's key, nodes and memory of what was sent.
+/// One chain's key, paths and memory of what was sent.
 pub struct PauseEngine {
     key: Key,
     settings: EngineSettings,
     rpcs: Vec<Arc<dyn Rpc>>,
+    relays: Vec<Arc<Relay>>,
+    /// Whom relays know this engine as.
+    identity: Key,
     targets: Mutex<BTreeMap<Address, TargetState>>,
+    /// Tells those who wait that a target is being sent for no longer.
+    freed: Notify,
     /// An async lock, because it is held while the chain is asked, so that two pauses never share a nonce.
-    nonces: tokio::sync::Mutex<Nonces>,
-}
-
-#[derive(Debug, Default)]
-struct Nonces {
-    /// The next one; none where it must be read from the chain.
-    next: Option<u64>,
-    /// The last one used, and when.
-    used: Option<(u64, Instant)>,
+    pub(super) nonces: tokio::sync::Mutex<Nonces>,
+    pub(super) ladder: Mutex<Ladder>,
+    /// Targets that pauses are signed ahead for.
+    pub(super) ahead: Mutex<Vec<Address>>,
 }
 
 #[derive(Debug, Clone)]
 enum TargetState {
-    Sending,
+    /// Being sent, in the place of the pause before it where there is one.
+    Sending(Option<Sent>),
     Sent(Sent),
+}
+
+impl TargetState {
+    fn sent(&self) -> Option<&Sent> {
+        match self {
+            Self::Sending(sent) => sent.as_ref(),
+            Self::Sent(sent) => Some(sent),
+        }
+    }
 }
 
 /// A pause that was accepted.
 #[derive(Debug, Clone)]
-struct Sent {
-    at: Instant,
-    tx_hash: B256,
+pub(super) struct Sent {
+    pub(super) at: Instant,
+    pub(super) tx_hash: B256,
     /// The pauses that it replaced, any of which may still be the one that is mined.
-    replaced: Vec<B256>,
-    nonce: u64,
+    pub(super) replaced: Vec<B256>,
+    pub(super) nonce: u64,
+    pub(super) offer: FeeOffer,
+    pub(super) raw: Bytes,
+    pub(super) request: PauseRequest,
+    /// The head after which it was offered.
+    pub(super) head: u64,
+    pub(super) is_mined: bool,
+}
+
+impl Sent {
+    fn is(&self, pause: B256) -> bool {
+        self.tx_hash == pause || self.replaced.contains(&pause)
+    }
+}
+
+/// A transaction that pauses, signed.
+struct Signed {
+    raw: Bytes,
+    tx_hash: B256,
+    evidence: B256,
     offer: FeeOffer,
-    is_mined: bool,
 }
 
 impl PauseEngine {
@@ -144,20 +177,33 @@ impl PauseEngine {
             return Err(GuardianError::NoNode { chain: settings.chain });
         }
         Ok(Self {
+            identity: key.relay_identity(),
             key,
             settings,
             rpcs,
+            relays: Vec::new(),
             targets: Mutex::default(),
+            freed: Notify::new(),
             nonces: tokio::sync::Mutex::default(),
+            ladder: Mutex::default(),
+            ahead: Mutex::default(),
         })
     }
 
-    /// Sends a pause to every node at once and returns when the first accepts it; the others go on.
+    /// The same, sending to relays, builders and sequencers as well.
+    #[must_use]
+    pub fn with_relays(mut self, relays: Vec<Relay>) -> Self {
+        self.relays = relays.into_iter().map(Arc::new).collect();
+        self
+    }
+
+    /// Sends a pause on every path at once and returns when the first node accepts it; the others go on.
     ///
-    /// Idempotent: while a pause of the target is being sent, and for `refire_after` after one was accepted, no
-    /// second one is sent. The exception is an attack that offers more than the pause that waits, such as the same
+    /// Idempotent: for `refire_after` after a pause of the target was accepted, no second one is sent; while one is
+    /// being sent, its outcome is waited for. The exception is an attack that offers more than the pause that waits, such as the same
     /// attack with its fees raised: then that pause is replaced, with the same nonce, by one that offers more
-    /// again. A pause that was accepted by nobody leaves the target as it was.
+    /// again. A pause that was accepted by nobody leaves the target as it was. A pause that another process sent with
+    /// the same key counts as this one's.
     ///
     /// # Errors
     /// [`GuardianError::InFlight`], [`GuardianError::AlreadySent`], [`GuardianError::WrongRequest`],
@@ -169,13 +215,54 @@ impl PauseEngine {
             max_fee_per_gas_wei: request.attack_max_fee_per_gas,
             max_tip_wei: request.attack_max_priority_fee_per_gas,
         };
-        let claim = self.claim(request.target, &attack, request.base_fee_wei)?;
+        let claim = self.claim_in_turn(request.target, &attack, request.base_fee_wei).await?;
         let sent = match &claim.previous {
             Some(previous) => self.replace(request, &attack, previous).await?,
             None => self.send_first(request, &attack).await?,
         };
-        claim.keep(&sent);
+        claim.keep(&sent, request);
         Ok(sent)
+    }
+
+    /// Offers more for a pause that the block at `head` left out, in the same place, and asks relays for the block
+    /// after it. Where the budget ends, or the pause is not this engine's, nothing more is offered; relays are asked
+    /// all the same. Once for each head, whoever asks.
+    ///
+    /// # Errors
+    /// As [`PauseEngine::fire`].
+    pub async fn raise(&self, pause: B256, head: u64) -> Result<Option<PauseSent>, GuardianError> {
+        let (target, previous) = {
+            let mut targets = self.lock();
+            let found = targets.iter_mut().find_map(|(target, state)| match state {
+                TargetState::Sent(sent) if sent.is(pause) && !sent.is_mined && sent.head < head => {
+                    sent.head = head;
+                    Some((*target, sent.clone()))
+                }
+                _ => None,
+            });
+            let Some((target, sent)) = found else { return Ok(None) };
+            targets.insert(target, TargetState::Sending(Some(sent.clone())));
+            (target, sent)
+        };
+        let claim = Claim { engine: self, target, previous: Some(previous.clone()) };
+        let mut request = previous.request.clone();
+        request.head = head;
+        request.base_fee_wei = self.next_base_fee_wei().await?;
+        let attack = FeeOffer {
+            max_fee_per_gas_wei: request.attack_max_fee_per_gas,
+            max_tip_wei: request.attack_max_priority_fee_per_gas,
+        };
+        match self.replace(&request, &attack, &previous).await {
+            Ok(sent) => {
+                claim.keep(&sent, &request);
+                Ok(Some(sent))
+            }
+            Err(GuardianError::Price(_)) => {
+                self.send_to_relays(&previous.raw, head.saturating_add(1), None);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn send_first(
@@ -191,6 +278,16 @@ impl PauseEngine {
             (None, None) => self.pending_nonce().await?,
         };
         let mut sent = self.sign_and_send(request, nonce, gas_limit, &offer).await;
+        if is_place_taken(&sent) {
+            // Another process has this key and was first. It may have paused this very target.
+            let others = self.adopt(nonce).await?;
+            if let Some((_, other)) = others.iter().find(|(target, _)| *target == request.target) {
+                let (target, tx_hash) = (request.target, *other);
+                return Err(GuardianError::AlreadySent { target, tx_hash });
+            }
+            nonce = self.pending_nonce().await?;
+            sent = self.sign_and_send(request, nonce, gas_limit, &offer).await;
+        }
         // The nonce that was kept is behind the chain's: somebody else used this key, or an earlier pause was
         // mined that was not counted here. Once, with the chain's own.
         if is_nonce_used(&sent) {
@@ -238,22 +335,6 @@ impl PauseEngine {
         request.gas_limit.unwrap_or(self.settings.gas_limit)
     }
 
-    /// Reads the nonce ahead, so that firing need not. For every new head.
-    ///
-    /// A nonce used less than `refire_after` ago is not used again for a node that has not heard of it: that would
-    /// replace one target's pause by another's. After that time it is taken for lost.
-    ///
-    /// # Errors
-    /// [`GuardianError::Rpc`], [`GuardianError::BadAnswer`].
-    pub async fn refresh_nonce(&self) -> Result<u64, GuardianError> {
-        let mut nonces = self.nonces.lock().await;
-        let pending = self.pending_nonce().await?;
-        let floor = nonces.used.filter(|(_, at)| at.elapsed() < self.settings.refire_after);
-        let next = floor.map_or(pending, |(used, _)| pending.max(used.saturating_add(1)));
-        nonces.next = Some(next);
-        Ok(next)
-    }
-
     /// The pause as a call, for simulating [pause, attack].
     pub fn pause_call(&self, target: Address, evidence: B256) -> Call {
         Call {
@@ -284,8 +365,8 @@ impl PauseEngine {
     /// Remembers that a pause is mined: nothing replaces it any more.
     pub(super) fn note_mined(&self, pause: B256) {
         for state in self.lock().values_mut() {
-            if let TargetState::Sent(sent) = state
-                && (sent.tx_hash == pause || sent.replaced.contains(&pause))
+            if let TargetState::Sent(sent) | TargetState::Sending(Some(sent)) = state
+                && sent.is(pause)
             {
                 sent.is_mined = true;
             }
@@ -295,16 +376,21 @@ impl PauseEngine {
     /// The pause and all that share its target and nonce: exactly one of them can be mined.
     pub(super) fn versions_of(&self, pause: B256) -> Vec<B256> {
         let targets = self.lock();
-        let sent = targets.values().find_map(|state| match state {
-            TargetState::Sent(sent) if sent.tx_hash == pause || sent.replaced.contains(&pause) => {
-                Some(sent)
-            }
-            _ => None,
-        });
+        let sent = targets.values().filter_map(TargetState::sent).find(|sent| sent.is(pause));
         sent.map_or_else(
             || vec![pause],
             |sent| [&[sent.tx_hash], sent.replaced.as_slice()].concat(),
         )
+    }
+
+    /// Takes a pause that another process sent for this engine's own; a target that is known already stays as it is.
+    pub(super) fn take_over(&self, target: Address, sent: Sent) {
+        self.lock().entry(target).or_insert(TargetState::Sent(sent));
+    }
+
+    /// Whether a pause with this nonce is this engine's.
+    pub(super) fn knows_nonce(&self, nonce: u64) -> bool {
+        self.lock().values().filter_map(TargetState::sent).any(|sent| sent.nonce == nonce)
     }
 
     pub(super) fn rpcs(&self) -> &[Arc<dyn Rpc>] {
@@ -328,6 +414,28 @@ impl PauseEngine {
         Ok(())
     }
 
+    /// Claims a target once nobody else is sending for it: an attack that raises its fees while its first version is
+    /// being answered must be outbid too.
+    async fn claim_in_turn(
+        &self,
+        target: Address,
+        attack: &FeeOffer,
+        base_fee_wei: u128,
+    ) -> Result<Claim<'_>, GuardianError> {
+        let wait = async {
+            loop {
+                // Made before the look, so that what is freed in between is not missed.
+                let freed = self.freed.notified();
+                match self.claim(target, attack, base_fee_wei) {
+                    Err(GuardianError::InFlight { .. }) => freed.await,
+                    claimed => return claimed,
+                }
+            }
+        };
+        let turn = timeout(self.settings.send_timeout, wait).await;
+        turn.unwrap_or(Err(GuardianError::InFlight { target }))
+    }
+
     fn claim(
         &self,
         target: Address,
@@ -336,7 +444,7 @@ impl PauseEngine {
     ) -> Result<Claim<'_>, GuardianError> {
         let mut targets = self.lock();
         let previous = match targets.get(&target) {
-            Some(TargetState::Sending) => return Err(GuardianError::InFlight { target }),
+            Some(TargetState::Sending(_)) => return Err(GuardianError::InFlight { target }),
             Some(TargetState::Sent(sent)) if sent.at.elapsed() < self.settings.refire_after => {
                 let is_outbid = attack.max_fee_per_gas_wei >= sent.offer.max_fee_per_gas_wei
                     || tip_to_beat_wei(attack, base_fee_wei) >= sent.offer.max_tip_wei;
@@ -347,7 +455,7 @@ impl PauseEngine {
             }
             _ => None,
         };
-        targets.insert(target, TargetState::Sending);
+        targets.insert(target, TargetState::Sending(previous.clone()));
         Ok(Claim { engine: self, target, previous })
     }
 
@@ -358,7 +466,53 @@ impl PauseEngine {
         gas_limit: u64,
         offer: &FeeOffer,
     ) -> Result<PauseSent, GuardianError> {
-        let call = self.pause_call(request.target, request.evidence);
+        let signed = match self.signed_ahead(request, nonce, offer) {
+            Some(signed) => signed,
+            None => self.sign(request.target, request.evidence, nonce, gas_limit, offer)?,
+        };
+        let accepted_by =
+            self.send(&signed.raw, signed.tx_hash, request.target, request.head).await?;
+        Ok(PauseSent {
+            tx_hash: signed.tx_hash,
+            max_fee_per_gas_wei: signed.offer.max_fee_per_gas_wei,
+            max_tip_wei: signed.offer.max_tip_wei,
+            nonce,
+            raw: signed.raw,
+            evidence: signed.evidence,
+            accepted_by,
+            replaces: None,
+        })
+    }
+
+    /// What was signed ahead and offers enough; none where the request asks for its own gas limit.
+    fn signed_ahead(&self, request: &PauseRequest, nonce: u64, offer: &FeeOffer) -> Option<Signed> {
+        if request.gas_limit.is_some_and(|gas| gas != self.settings.gas_limit) {
+            return None;
+        }
+        let ladder = self.ladder.lock().unwrap_or_else(PoisonError::into_inner);
+        let rung = ladder.pick(request.target, nonce, offer)?;
+        Some(Signed {
+            raw: rung.raw.clone(),
+            tx_hash: rung.tx_hash,
+            evidence: super::reference(
+                self.settings.chain_id,
+                self.settings.guardian,
+                request.target,
+                nonce,
+            ),
+            offer: rung.offer,
+        })
+    }
+
+    fn sign(
+        &self,
+        target: Address,
+        evidence: B256,
+        nonce: u64,
+        gas_limit: u64,
+        offer: &FeeOffer,
+    ) -> Result<Signed, GuardianError> {
+        let call = self.pause_call(target, evidence);
         let unsigned = TxEip1559 {
             chain_id: self.settings.chain_id,
             nonce,
@@ -371,28 +525,42 @@ impl PauseEngine {
             input: call.data,
         };
         let signed = self.key.sign(unsigned).map_err(|reason| GuardianError::Sign { reason })?;
-        let tx_hash = *signed.tx_hash();
-        let raw = Bytes::from(signed.encoded_2718());
-        let accepted_by = self.send(&raw, tx_hash, request.target).await?;
-        Ok(PauseSent {
-            tx_hash,
-            max_fee_per_gas_wei: offer.max_fee_per_gas_wei,
-            max_tip_wei: offer.max_tip_wei,
-            nonce,
-            raw,
-            accepted_by,
-            replaces: None,
+        Ok(Signed {
+            raw: Bytes::from(signed.encoded_2718()),
+            tx_hash: *signed.tx_hash(),
+            evidence,
+            offer: *offer,
         })
     }
 
-    /// Hands the bytes to every node in a task of its own: the first acceptance ends the waiting, not the sending.
+    /// Signs every step of the ladder for a target and nonce. Takes a while; for a thread that may.
+    pub(super) fn sign_steps(
+        &self,
+        target: Address,
+        nonce: u64,
+    ) -> Result<Vec<Rung>, GuardianError> {
+        let settings = &self.settings;
+        let evidence = super::reference(settings.chain_id, settings.guardian, target, nonce);
+        ladder::steps(&settings.budget, settings.gas_limit)
+            .iter()
+            .map(|offer| {
+                let signed = self.sign(target, evidence, nonce, settings.gas_limit, offer)?;
+                Ok(Rung { offer: signed.offer, tx_hash: signed.tx_hash, raw: signed.raw })
+            })
+            .collect()
+    }
+
+    /// Hands the bytes to every path in a task of its own: the first node that accepts ends the waiting, not the
+    /// sending. A relay takes what it does not check, so its word counts only where no node gives one.
     async fn send(
         &self,
         raw: &Bytes,
         tx_hash: B256,
         target: Address,
+        head: u64,
     ) -> Result<String, GuardianError> {
-        let (answers, mut answered) = mpsc::channel(self.rpcs.len());
+        let (answers, mut answered) =
+            mpsc::channel(self.rpcs.len().saturating_add(self.relays.len()).max(1));
         for rpc in &self.rpcs {
             let (rpc, answers, params) = (Arc::clone(rpc), answers.clone(), json!([raw]));
             let within = self.settings.send_timeout;
@@ -408,42 +576,43 @@ impl PauseEngine {
                         Err(_) => Err(format!("no answer within {} ms", within.as_millis())),
                     };
                 // Nobody listens any more once another node has accepted.
-                drop(answers.try_send((rpc.label().to_owned(), answer)));
+                drop(answers.try_send(Answer {
+                    path: rpc.label().to_owned(),
+                    is_node: true,
+                    answer,
+                }));
             });
         }
+        self.send_to_relays(raw, head.saturating_add(1), Some(&answers));
         drop(answers);
         let mut reasons = Vec::new();
-        while let Some((node, answer)) = answered.recv().await {
+        let mut relayed = None;
+        while let Some(Answer { path, is_node, answer }) = answered.recv().await {
             match answer {
-                Ok(()) => return Ok(node),
-                Err(reason) => reasons.push(format!("{node}: {reason}")),
+                Ok(()) if is_node => return Ok(path),
+                Ok(()) => relayed = relayed.or(Some(path)),
+                Err(reason) => reasons.push(format!("{path}: {reason}")),
             }
         }
-        Err(GuardianError::NotAccepted { target, reasons: reasons.join("; ") })
+        let refused = GuardianError::NotAccepted { target, reasons: reasons.join("; ") };
+        match relayed {
+            Some(relay) if !says_nonce_is_used(&reasons.join("; ")) => Ok(relay),
+            _ => Err(refused),
+        }
     }
 
-    /// Asks every node at once. Two that agree settle it; otherwise the middle of the answers does, so that
-    /// neither a node that lags nor one that lies puts the pause where it cannot be mined.
-    async fn pending_nonce(&self) -> Result<u64, GuardianError> {
-        let params = json!([self.address(), "pending"]);
-        let mut asked: FuturesUnordered<_> = self
-            .rpcs
-            .iter()
-            .map(|rpc| {
-                ask::<U64>(rpc.as_ref(), "eth_getTransactionCount", params.clone(), "a quantity")
-            })
-            .collect();
-        let mut answers = Vec::with_capacity(self.rpcs.len());
-        let mut failure = GuardianError::NoNode { chain: self.settings.chain.clone() };
-        while let Some(answer) = asked.next().await {
-            match answer {
-                Ok(nonce) if answers.contains(&nonce) => return Ok(nonce.saturating_to()),
-                Ok(nonce) => answers.push(nonce),
-                Err(error) => failure = error,
-            }
+    fn send_to_relays(&self, raw: &Bytes, block: u64, answers: Option<&mpsc::Sender<Answer>>) {
+        for relay in &self.relays {
+            let (relay, raw, identity) = (Arc::clone(relay), raw.clone(), self.identity.clone());
+            let (answers, within) = (answers.cloned(), self.settings.send_timeout);
+            tokio::spawn(async move {
+                let answer = relay.send(&raw, block, &identity, within).await;
+                if let Some(answers) = answers {
+                    let path = relay.name().to_owned();
+                    drop(answers.try_send(Answer { path, is_node: false, answer }));
+                }
+            });
         }
-        answers.sort_unstable();
-        answers.get(answers.len() / 2).map(|nonce| nonce.saturating_to()).ok_or(failure)
     }
 
     /// A thread that panicked while it held the lock has left a plain map behind: still good.
@@ -469,8 +638,15 @@ struct Claim<'a> {
     previous: Option<Sent>,
 }
 
+/// What one path said.
+struct Answer {
+    path: String,
+    is_node: bool,
+    answer: Result<(), String>,
+}
+
 impl Claim<'_> {
-    fn keep(mut self, sent: &PauseSent) {
+    fn keep(mut self, sent: &PauseSent, request: &PauseRequest) {
         let mut replaced = Vec::new();
         if let Some(previous) = self.previous.take() {
             replaced = previous.replaced;
@@ -480,9 +656,17 @@ impl Claim<'_> {
             max_fee_per_gas_wei: sent.max_fee_per_gas_wei,
             max_tip_wei: sent.max_tip_wei,
         };
-        let (tx_hash, nonce) = (sent.tx_hash, sent.nonce);
-        self.previous =
-            Some(Sent { at: Instant::now(), tx_hash, replaced, nonce, offer, is_mined: false });
+        self.previous = Some(Sent {
+            at: Instant::now(),
+            tx_hash: sent.tx_hash,
+            replaced,
+            nonce: sent.nonce,
+            offer,
+            raw: sent.raw.clone(),
+            request: request.clone(),
+            head: request.head,
+            is_mined: false,
+        });
     }
 }
 
@@ -493,6 +677,8 @@ impl Drop for Claim<'_> {
             Some(sent) => targets.insert(self.target, TargetState::Sent(sent)),
             None => targets.remove(&self.target),
         };
+        drop(targets);
+        self.engine.freed.notify_waiters();
     }
 }
 
@@ -501,11 +687,22 @@ fn raised(fee_wei: u128) -> u128 {
     fee_wei.saturating_add(fee_wei / 8).saturating_add(1)
 }
 
-/// Whether a node says that the chain is past the nonce; clients differ in case and spacing.
+/// Whether a node says that the chain is past the nonce.
 fn is_nonce_used(sent: &Result<PauseSent, GuardianError>) -> bool {
-    let Err(GuardianError::NotAccepted { reasons, .. }) = sent else { return false };
+    matches!(sent, Err(GuardianError::NotAccepted { reasons, .. }) if says_nonce_is_used(reasons))
+}
+
+/// Clients differ in case and spacing.
+fn says_nonce_is_used(reasons: &str) -> bool {
     let reasons = reasons.to_ascii_lowercase();
     ["nonce too low", "oldnonce"].iter().any(|words| reasons.contains(words))
+}
+
+/// Whether a node has another transaction of this account and nonce, which this one does not outbid.
+fn is_place_taken(sent: &Result<PauseSent, GuardianError>) -> bool {
+    let Err(GuardianError::NotAccepted { reasons, .. }) = sent else { return false };
+    let reasons = reasons.to_ascii_lowercase();
+    ["underpriced", "fee too low", "feetoolow"].iter().any(|words| reasons.contains(words))
 }
 
 /// A node that has the very same transaction already, from another node or an earlier attempt, has accepted it.

@@ -51,7 +51,8 @@ pub enum AttackFate {
 }
 
 impl PauseEngine {
-    /// Waits until the pause is mined, or one that replaced it or that it replaced: the answer says which.
+    /// Waits until the pause is mined, or one that replaced it or that it replaced: the answer says which. Each block
+    /// that leaves it out makes this engine offer more for it.
     ///
     /// # Errors
     /// [`GuardianError::NotMined`] when the chain has passed `until_block` or the time allowed is over;
@@ -62,6 +63,7 @@ impl PauseEngine {
         until_block: u64,
     ) -> Result<Inclusion, GuardianError> {
         let started = Instant::now();
+        let mut last_height = None;
         loop {
             // The height is read before the receipt: otherwise a block that arrives between the two would end the
             // waiting without having been looked into.
@@ -70,6 +72,17 @@ impl PauseEngine {
             if let Ok(Some(receipt)) = &found {
                 self.note_mined(receipt.transaction_hash);
                 return Ok(receipt.into());
+            }
+            if let Ok(height) = height {
+                let is_new = last_height.is_some_and(|last| height > last);
+                last_height = Some(height);
+                // What cannot be raised still waits; whoever fires again learns why.
+                if is_new
+                    && height < until_block
+                    && let Err(error) = self.raise(tx_hash, height).await
+                {
+                    tracing::debug!(%error, %tx_hash, "no higher offer for the pause");
+                }
             }
             let reason = match height {
                 Ok(height) if height >= until_block => format!("not in any block up to {height}"),

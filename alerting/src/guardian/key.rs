@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{Address, B256, keccak256};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use thiserror::Error;
@@ -103,6 +103,25 @@ impl Key {
             .sign_hash_sync(&transaction.signature_hash())
             .map_err(|error| error.to_string())?;
         Ok(transaction.into_signed(signature).into())
+    }
+}
+
+impl Key {
+    /// A key of its own that only tells relays who is asking: it is made from this one, cannot be turned back into
+    /// it, and never signs a transaction.
+    #[must_use]
+    pub fn relay_identity(&self) -> Self {
+        let made = keccak256([self.signer.to_bytes().as_slice(), b"relay identity"].concat());
+        // One in 2^128 is no key; then the pauser itself asks.
+        let signer = PrivateKeySigner::from_bytes(&made).unwrap_or_else(|_| self.signer.clone());
+        Self { signer }
+    }
+
+    /// Signs a text as EIP-191 has it; hexadecimal with `0x`.
+    pub(super) fn sign_message(&self, message: &[u8]) -> Result<String, String> {
+        let signature =
+            self.signer.sign_message_sync(message).map_err(|error| error.to_string())?;
+        Ok(alloy::hex::encode_prefixed(signature.as_bytes()))
     }
 }
 

@@ -1,7 +1,9 @@
-//! The pause: priced, signed, sent to every node at once, and followed until it is mined.
+//! The pause: priced, signed, sent to every node and relay at once, and followed until it is mined.
 //!
 //! ```text
-//! PauseRequest ─> price (pure, within a budget) ─> sign ─> send to all nodes ─> follow ─> Inclusion
+//! PauseRequest ─> price (pure, within a budget) ─> signed ahead, or now ─> send on all paths ─> follow ─> Inclusion
+//!                                                                              ^              │ each block
+//!                                                                              └── raise ─────┘
 //! ```
 //!
 //! The only room that holds a [`Key`], and a key here can do one thing: call `pause` of the guardian contract
@@ -9,13 +11,17 @@
 
 #![warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::float_cmp)]
 
+mod confirm;
 mod contract;
 pub mod deploy;
 mod engine;
 mod follow;
 mod key;
+mod ladder;
+mod nonce;
 mod preflight;
 mod price;
+mod relay;
 mod rpc;
 mod transact;
 
@@ -24,11 +30,14 @@ use std::time::Duration;
 use alloy::primitives::{Address, B256};
 use thiserror::Error;
 
+pub use confirm::{Confirmation, Premises};
 pub use engine::{Call, EngineSettings, PauseEngine, PauseRequest, PauseSent};
 pub use follow::{AttackFate, Inclusion};
 pub use key::{Key, KeyError};
+pub use ladder::reference;
 pub use preflight::{PauseTerms, Preflight, head_time_s, preflight};
 pub use price::{FeeBudget, FeeOffer, PriceError, price};
+pub use relay::{FLASHBOTS_SIGNATURE, Relay, RelayError, RelayMethod, RelaySettings};
 pub use rpc::{Rpc, RpcError};
 pub use transact::{Receipt, Transaction, receipt, transact};
 
@@ -149,6 +158,22 @@ pub enum GuardianError {
         target: Address,
         /// The pause that was sent.
         tx_hash: B256,
+    },
+    /// The nodes do not agree on what the pause was decided on.
+    #[error(
+        "chain {chain}: {agreed} of {configured} nodes confirm what was judged, {needed} must: {reasons}"
+    )]
+    NotConfirmed {
+        /// Name of the chain.
+        chain: String,
+        /// Nodes that agree.
+        agreed: usize,
+        /// Nodes that must.
+        needed: usize,
+        /// Nodes configured.
+        configured: usize,
+        /// What the others say, one reason per node.
+        reasons: String,
     },
     /// No price within the budget is above the attack's.
     #[error(transparent)]

@@ -15,6 +15,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::secret::Secret;
 
+mod paths;
+mod places;
+
 /// The first account of the usual development mnemonic.
 const KEY: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 const GUARDIAN: Address = address!("00000000000000000000000000000000000000aa");
@@ -118,6 +121,7 @@ fn request(target: Address) -> PauseRequest {
         attack_max_fee_per_gas: 100 * GWEI,
         attack_max_priority_fee_per_gas: 50 * GWEI,
         base_fee_wei: 20 * GWEI,
+        head: 100,
         gas_limit: None,
         nonce: None,
     }
@@ -176,16 +180,24 @@ async fn one_pause_per_target_however_often_it_is_asked_for() {
     let request = request(TARGET);
     let (first, second) = tokio::join!(engine.fire(&request), engine.fire(&request));
     let sent = first.unwrap();
-    // The second came while the first was being sent, or just after.
-    assert!(
-        matches!(second, Err(GuardianError::InFlight { .. } | GuardianError::AlreadySent { .. })),
-        "{second:?}"
-    );
-    let third = engine.fire(&request).await.unwrap_err();
-    assert_eq!(third, GuardianError::AlreadySent { target: TARGET, tx_hash: sent.tx_hash });
+    let again = GuardianError::AlreadySent { target: TARGET, tx_hash: sent.tx_hash };
+    assert_eq!(second, Err(again.clone()), "it waited for the first, and found it sent");
+    assert_eq!(engine.fire(&request).await.unwrap_err(), again);
     assert_eq!(node.sent.lock().unwrap().len(), 1);
     engine.release(TARGET);
     engine.fire(&request).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_attack_that_raises_its_fees_while_its_pause_is_being_sent_is_outbid_too() {
+    let node = Node::new(Manner::Accepts);
+    let engine = engine(&[&node]);
+    let raised = PauseRequest { attack_max_fee_per_gas: 600 * GWEI, ..request(TARGET) };
+    let cheap = request(TARGET);
+    let (first, second) = tokio::join!(engine.fire(&cheap), engine.fire(&raised));
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_eq!((second.nonce, second.replaces), (first.nonce, Some(first.tx_hash)));
+    assert!(second.max_fee_per_gas_wei > 600 * GWEI, "{second:?}");
 }
 
 #[tokio::test]

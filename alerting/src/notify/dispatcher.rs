@@ -50,11 +50,17 @@ pub struct Quiet {
     pub fold_within: Duration,
     /// Alerts that a channel gets in a minute; those above are given up. Critical ones always pass.
     pub alerts_per_minute: usize,
+    /// An incident of which nothing more was heard for so long is over.
+    pub over_after: Duration,
 }
 
 impl Default for Quiet {
     fn default() -> Self {
-        Self { fold_within: Duration::from_secs(600), alerts_per_minute: 30 }
+        Self {
+            fold_within: Duration::from_secs(600),
+            alerts_per_minute: 30,
+            over_after: Duration::from_secs(3_600),
+        }
     }
 }
 
@@ -96,7 +102,11 @@ struct Memory {
 
 #[derive(Debug)]
 struct Told {
+    /// The last alert that arrived; what says that the incident is over is made of it.
+    alert: Alert,
     at_ms: u64,
+    /// When the incident was last heard of, told or folded.
+    heard_at_ms: u64,
     severity: Severity,
     /// Alerts folded since.
     folded: u64,
@@ -139,6 +149,32 @@ impl Dispatcher {
     pub async fn deliver(&self, alert: &Alert) -> Vec<Delivery> {
         let wanted = self.routes.iter().filter(|route| alert.severity >= route.floor);
         join_all(wanted.map(|route| self.deliver_to(route, alert))).await
+    }
+
+    /// Says of every incident that was not heard of for [`Quiet::over_after`] that it is over, and forgets it. Gives
+    /// what was said, and how each channel fared with it.
+    pub async fn resolve_quiet(&self, now_ms: u64) -> Vec<(Alert, Vec<Delivery>)> {
+        let over_after_ms = milliseconds(self.quiet.over_after);
+        let mut over: BTreeMap<String, Alert> = BTreeMap::new();
+        // An incident that any channel heard of a moment ago is not over for the others either.
+        let mut alive: Vec<String> = Vec::new();
+        for route in &self.routes {
+            for (incident, told) in &route.lock().incidents {
+                if now_ms.saturating_sub(told.heard_at_ms) < over_after_ms {
+                    alive.push(incident.clone());
+                } else {
+                    over.entry(incident.clone()).or_insert_with(|| told.alert.clone());
+                }
+            }
+        }
+        let mut resolved = Vec::new();
+        for (incident, alert) in over {
+            if !alive.contains(&incident) {
+                let deliveries = self.resolve(&alert).await;
+                resolved.push((alert, deliveries));
+            }
+        }
+        resolved
     }
 
     /// Says to every channel that was told of this alert's incident that it is over, and forgets it.
@@ -225,6 +261,7 @@ impl Route {
             let is_recent = alert.at_ms.saturating_sub(told.at_ms) < window_ms;
             if is_recent && alert.severity <= told.severity && !self.sink.folds_incidents() {
                 told.folded = told.folded.saturating_add(1);
+                told.heard_at_ms = alert.at_ms;
                 return Plan::Fold;
             }
             folded = told.folded;
@@ -246,10 +283,11 @@ impl Route {
 
     /// Only what arrived is remembered: what nobody was told must not silence what follows.
     fn remember(&self, alert: &Alert, quiet: &Quiet) {
-        let window_ms = milliseconds(quiet.fold_within);
+        // Incidents stay known until they are over: what was never told cannot be taken back.
+        let kept_ms = milliseconds(quiet.over_after).max(milliseconds(quiet.fold_within));
         let mut memory = self.lock();
         memory.incidents.retain(|_, told| {
-            told.folded > 0 || alert.at_ms.saturating_sub(told.at_ms) < window_ms
+            alert.at_ms.saturating_sub(told.heard_at_ms) <= kept_ms.saturating_mul(2)
         });
         if memory.incidents.len() >= MAX_INCIDENTS {
             let oldest = memory
@@ -261,7 +299,13 @@ impl Route {
                 memory.incidents.remove(&oldest);
             }
         }
-        let told = Told { at_ms: alert.at_ms, severity: alert.severity, folded: 0 };
+        let told = Told {
+            alert: alert.clone(),
+            at_ms: alert.at_ms,
+            heard_at_ms: alert.at_ms,
+            severity: alert.severity,
+            folded: 0,
+        };
         memory.incidents.insert(alert.incident.clone(), told);
     }
 

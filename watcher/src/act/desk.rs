@@ -20,14 +20,23 @@ use super::{GuardEvent, Judged, Totals};
 /// Who is told of every event, in order.
 type Observer = Box<dyn Fn(GuardEvent) + Send + Sync>;
 
-/// Takes an alert for delivery; gives it back where there is no room.
-type AlertQueue = Box<dyn Fn(Alert) -> Result<(), Box<Alert>> + Send + Sync>;
+/// Takes a notice for delivery; gives it back where there is no room.
+type NoticeQueue = Box<dyn Fn(Notice) -> Result<(), Box<Notice>> + Send + Sync>;
+
+/// What people are told of an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// There is one, or more of it.
+    Raised(Alert),
+    /// It is over; the text says how it ended.
+    Over(Alert),
+}
 
 /// The one place through which judged transactions, actions and alerts leave.
 pub(crate) struct Desk {
     journal: Option<JournalWriter>,
     observer: Observer,
-    alerts: Option<AlertQueue>,
+    alerts: Option<NoticeQueue>,
     clock: Clock,
     totals: Mutex<Totals>,
     /// Chain and head of the last alert about something unknown: one for each head is enough.
@@ -48,7 +57,7 @@ impl Desk {
     pub(crate) fn new(
         journal: Option<JournalWriter>,
         observer: Observer,
-        alerts: Option<AlertQueue>,
+        alerts: Option<NoticeQueue>,
         clock: Clock,
     ) -> Self {
         Self {
@@ -109,8 +118,18 @@ impl Desk {
 
     /// Alerts people.
     pub(crate) fn raise(&self, alert: Alert) {
+        self.notify(Notice::Raised(alert));
+    }
+
+    /// Tells those who heard of an incident that it is over.
+    pub(crate) fn over(&self, alert: Alert) {
+        self.notify(Notice::Over(alert));
+    }
+
+    fn notify(&self, notice: Notice) {
         let Some(queue) = &self.alerts else { return };
-        if let Err(alert) = queue(alert) {
+        if let Err(notice) = queue(notice) {
+            let (Notice::Raised(alert) | Notice::Over(alert)) = *notice;
             let detail = format!("no room for: {}", alert.title);
             self.act(&alert.chain, alert.tx_hash.unwrap_or_default(), "alert_failed", detail, None);
         }
@@ -138,6 +157,23 @@ impl Desk {
                 ),
             };
             self.act(&alert.chain, tx_hash, kind, detail, None);
+        }
+    }
+
+    /// Journals to whom it was said that an incident is over.
+    pub(crate) fn resolved(&self, alert: &Alert, deliveries: &[Delivery]) {
+        for delivery in deliveries {
+            let (kind, detail) = match &delivery.failure {
+                None => ("incident_over", format!("{}: {}", delivery.sink, alert.incident)),
+                Some(failure) => (
+                    "alert_failed",
+                    format!(
+                        "{}: not told that {} is over, given up after {} attempts: {failure}",
+                        delivery.sink, alert.incident, delivery.attempts
+                    ),
+                ),
+            };
+            self.act(&alert.chain, alert.tx_hash.unwrap_or_default(), kind, detail, None);
         }
     }
 
@@ -195,6 +231,12 @@ impl Desk {
     }
 }
 
+/// The incident that a judged transaction belongs to: what one sender does to the same protocols of a chain.
+pub(crate) fn incident(chain: &str, touched: &[String], from: Address) -> String {
+    let whom = if touched.is_empty() { chain.to_owned() } else { touched.join(", ") };
+    format!("{chain}/{whom}/{from}")
+}
+
 fn alert(judged: &Judged, contract: Option<Address>) -> Alert {
     let row = &judged.row;
     let severity = match row.outcome {
@@ -215,7 +257,7 @@ fn alert(judged: &Judged, contract: Option<Address>) -> Alert {
     ];
     lines.extend(judged.reasons.iter().cloned());
     Alert {
-        incident: format!("{}/{}/{}", row.chain, whom, row.from),
+        incident: incident(&row.chain, &judged.touched, row.from),
         severity,
         title: format!("{whom}: {}", row.reason),
         text: lines.join("\n"),

@@ -1,12 +1,12 @@
 //! The hand that pauses: the real one, and one that only shows what it would do.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use alloy::primitives::{Address, B256, U256};
 use futures_util::future::BoxFuture;
 use portcullis_alerting::guardian::{
-    AttackFate, FeeBudget, FeeOffer, GuardianError, Inclusion, PauseEngine, PauseRequest, deploy,
-    price,
+    AttackFate, FeeBudget, FeeOffer, GuardianError, Inclusion, PauseEngine, PauseRequest, Premises,
+    deploy, price,
 };
 
 use crate::simulate::CallOnly;
@@ -24,6 +24,8 @@ pub struct PauseOrder {
     pub attack_max_tip_wei: u128,
     /// Base fee of the next block, wei.
     pub base_fee_wei: u128,
+    /// Head on which it was judged.
+    pub head: u64,
 }
 
 /// What was offered, and under which hash it was sent.
@@ -31,6 +33,8 @@ pub struct PauseOrder {
 pub struct PauseFired {
     /// Hash of the pause; none where nothing was sent.
     pub tx_hash: Option<B256>,
+    /// The evidence that the guardian's event names.
+    pub evidence: B256,
     /// Fee cap offered, wei per gas.
     pub max_fee_per_gas_wei: u128,
     /// Tip offered, wei per gas.
@@ -44,6 +48,16 @@ pub trait PauseHand: Send + Sync + fmt::Debug {
 
     /// The pause of `target` as a call, for simulation.
     fn rehearsal(&self, target: Address, evidence: B256) -> CallOnly;
+
+    /// Has a majority of the configured nodes confirm what the pause is decided on; what was found, for people.
+    ///
+    /// # Errors
+    /// [`GuardianError::NotConfirmed`].
+    fn confirm<'a>(
+        &'a self,
+        premises: &'a Premises,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<String, GuardianError>>;
 
     /// Prices the pause above the attack and sends it.
     ///
@@ -116,6 +130,22 @@ impl PauseHand for EngineHand {
         }
     }
 
+    fn confirm<'a>(
+        &'a self,
+        premises: &'a Premises,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<String, GuardianError>> {
+        Box::pin(async move {
+            let confirmed = self.engine.confirm(premises, within).await?;
+            Ok(format!(
+                "{} of {} nodes: {}",
+                confirmed.by.len(),
+                confirmed.configured,
+                confirmed.by.join(", ")
+            ))
+        })
+    }
+
     fn fire<'a>(
         &'a self,
         order: &'a PauseOrder,
@@ -129,6 +159,7 @@ impl PauseHand for EngineHand {
             attack_max_fee_per_gas: order.attack_max_fee_per_gas_wei,
             attack_max_priority_fee_per_gas: order.attack_max_tip_wei,
             base_fee_wei: order.base_fee_wei,
+            head: order.head,
             gas_limit: None,
             nonce: None,
         };
@@ -136,6 +167,7 @@ impl PauseHand for EngineHand {
             let sent = self.engine.fire(&request).await?;
             Ok(PauseFired {
                 tx_hash: Some(sent.tx_hash),
+                evidence: sent.evidence,
                 max_fee_per_gas_wei: sent.max_fee_per_gas_wei,
                 max_tip_wei: sent.max_tip_wei,
             })
@@ -159,14 +191,17 @@ impl PauseHand for EngineHand {
     }
 
     fn refresh(&self) -> BoxFuture<'_, Result<(), GuardianError>> {
-        Box::pin(async { self.engine.refresh_nonce().await.map(|_| ()) })
+        Box::pin(async { self.engine.refresh().await.map(|_| ()) })
     }
 
     fn preflight<'a>(
         &'a self,
         targets: &'a [Address],
     ) -> BoxFuture<'a, Result<Address, GuardianError>> {
-        Box::pin(async { self.engine.preflight(targets).await.map(|found| found.pauser) })
+        Box::pin(async {
+            self.engine.sign_ahead_for(targets);
+            Ok(self.engine.preflight(targets).await?.pauser)
+        })
     }
 }
 
@@ -199,6 +234,14 @@ impl PauseHand for DryHand {
         }
     }
 
+    fn confirm<'a>(
+        &'a self,
+        _premises: &'a Premises,
+        _within: Duration,
+    ) -> BoxFuture<'a, Result<String, GuardianError>> {
+        Box::pin(async { Ok("nobody is asked in a replay".to_owned()) })
+    }
+
     fn fire<'a>(
         &'a self,
         order: &'a PauseOrder,
@@ -212,6 +255,7 @@ impl PauseHand for DryHand {
             let offer = offer?;
             Ok(PauseFired {
                 tx_hash: None,
+                evidence: order.evidence,
                 max_fee_per_gas_wei: offer.max_fee_per_gas_wei,
                 max_tip_wei: offer.max_tip_wei,
             })

@@ -11,6 +11,6 @@ mod rehearse;
 pub use event::{GuardEvent, Judged, PauseShown, Started, Totals};
 pub use hand::{DryHand, EngineHand, PauseFired, PauseHand, PauseOrder};
 
-pub(crate) use desk::Desk;
-pub(crate) use pursue::{Pursuit, pursue};
-pub(crate) use rehearse::{Rehearsed, rehearse};
+pub(crate) use desk::{Desk, Notice, incident};
+pub(crate) use pursue::{Pursuit, Settled, pursue};
+pub(crate) use rehearse::{Left, Rehearsed, rehearse};

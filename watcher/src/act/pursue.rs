@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use alloy::primitives::{B256, U256};
 use portcullis_alerting::{
-    guardian::{AttackFate, Inclusion},
+    guardian::{AttackFate, GuardianError, Inclusion, Premises},
     notify::{Alert, Severity},
 };
 
 use super::{Desk, GuardEvent, PauseHand, PauseOrder, PauseShown};
+use crate::policy::Ticket;
 
 /// Blocks in which a pause may be mined before it is given up.
 const BLOCKS_ALLOWED: u64 = 5;
@@ -22,6 +23,8 @@ pub(crate) struct Pursuit {
     pub(crate) chain: String,
     /// Name of the protocol.
     pub(crate) protocol: String,
+    /// The incident that people were told of when it was judged.
+    pub(crate) incident: String,
     /// The judged transaction.
     pub(crate) attack: B256,
     /// Head on which it was judged.
@@ -30,41 +33,93 @@ pub(crate) struct Pursuit {
     pub(crate) at_stake_wei: U256,
     /// The pause.
     pub(crate) order: PauseOrder,
+    /// What was judged, for the nodes to confirm.
+    pub(crate) premises: Premises,
+    /// How long they may take for it.
+    pub(crate) confirm_within: Duration,
+    /// The pause in the ledger; none where it raises the offer of one that is under way.
+    pub(crate) ticket: Option<Ticket>,
 }
 
-/// Fires the pause, waits until it is mined, and says what became of the attack.
+/// What became of a pause, for the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// It counts: mined, or shown where nothing is sent.
+    Counts,
+    /// Nothing was sent, or nobody mined it.
+    TakenBack,
+}
+
+/// Has the nodes confirm what was judged, fires the pause, waits until it is mined, and says what became of the
+/// attack. `settle` is called once, as soon as it is known whether the pause counts.
 pub(crate) async fn pursue(
     pursuit: Pursuit,
     hand: Arc<dyn PauseHand>,
     desk: Arc<Desk>,
     ask_every: Duration,
+    settle: impl FnOnce(Settled),
 ) {
-    let Some(pause) = fire(&pursuit, hand.as_ref(), &desk).await else { return };
-    let act = |kind, detail| desk.act(&pursuit.chain, pursuit.attack, kind, detail, Some(pause));
+    let pause = match fire(&pursuit, hand.as_ref(), &desk).await {
+        Fired::Sent(pause) => pause,
+        Fired::Shown => return settle(Settled::Counts),
+        Fired::Not => return settle(Settled::TakenBack),
+    };
+    let act = |kind, detail, pause| {
+        desk.act(&pursuit.chain, pursuit.attack, kind, detail, Some(pause));
+    };
     let mined = match hand.follow(pause, pursuit.block.saturating_add(BLOCKS_ALLOWED)).await {
         Ok(mined) if mined.has_succeeded => mined,
         Ok(mined) => {
+            settle(Settled::Counts);
             let detail = format!("reverted in block {} at {}", mined.block, mined.index);
-            act("pause_failed", detail.clone());
-            desk.raise(alarm(&pursuit, &desk, &detail));
+            act("pause_failed", detail.clone(), mined.tx_hash);
+            desk.raise(pursuit.failed(&desk, &detail));
             return;
         }
         Err(error) => {
-            act("pause_failed", error.to_string());
-            desk.raise(alarm(&pursuit, &desk, &error.to_string()));
+            settle(Settled::TakenBack);
+            act("pause_failed", error.to_string(), pause);
+            desk.raise(pursuit.failed(&desk, &error.to_string()));
             return;
         }
     };
-    act(
-        "pause_mined",
-        format!("block {} at {}, cost {} wei", mined.block, mined.index, mined.cost_wei),
-    );
+    settle(Settled::Counts);
+    let place = format!("block {} at {}, cost {} wei", mined.block, mined.index, mined.cost_wei);
+    act("pause_mined", place.clone(), mined.tx_hash);
+    // An earlier pause of this protocol may have failed; that one is mended.
+    desk.over(pursuit.failed(&desk, "a later pause was mined"));
+    desk.raise(pursuit.paused(&desk, &place));
     let (kind, detail) = fate(&pursuit, hand.as_ref(), &mined, ask_every).await;
-    act(kind, detail);
+    act(kind, detail.clone(), mined.tx_hash);
+    let told = pursuit.ended(&desk, kind, &detail);
+    match kind {
+        "attack_reverted" => desk.over(told),
+        "attack_succeeded" => desk.raise(told),
+        // Nobody knows whether it still comes: the incident stays open until it is quiet for long enough.
+        _ => {}
+    }
 }
 
-async fn fire(pursuit: &Pursuit, hand: &dyn PauseHand, desk: &Desk) -> Option<B256> {
+/// What was fired.
+enum Fired {
+    /// Sent under this hash.
+    Sent(B256),
+    /// Only shown.
+    Shown,
+    /// Nothing.
+    Not,
+}
+
+async fn fire(pursuit: &Pursuit, hand: &dyn PauseHand, desk: &Desk) -> Fired {
     let order = &pursuit.order;
+    let note = |kind, detail, pause| {
+        desk.act(&pursuit.chain, pursuit.attack, kind, detail, pause);
+    };
+    if let Err(error) = hand.confirm(&pursuit.premises, pursuit.confirm_within).await {
+        note("pause_unconfirmed", error.to_string(), None);
+        desk.raise(pursuit.unconfirmed(desk, &error.to_string()));
+        return Fired::Not;
+    }
     match hand.fire(order).await {
         Ok(fired) => {
             desk.tell(GuardEvent::Pause(PauseShown {
@@ -82,21 +137,35 @@ async fn fire(pursuit: &Pursuit, hand: &dyn PauseHand, desk: &Desk) -> Option<B2
             }));
             let kind = if fired.tx_hash.is_some() { "pause_sent" } else { "pause_shown" };
             let detail = format!(
-                "{} ({}): fee cap {} wei over {}, tip {} wei over {}",
+                "{} ({}): fee cap {} wei over {}, tip {} wei over {}, evidence {}",
                 pursuit.protocol,
                 order.target,
                 fired.max_fee_per_gas_wei,
                 order.attack_max_fee_per_gas_wei,
                 fired.max_tip_wei,
-                order.attack_max_tip_wei
+                order.attack_max_tip_wei,
+                fired.evidence
             );
-            desk.act(&pursuit.chain, pursuit.attack, kind, detail, fired.tx_hash);
-            fired.tx_hash
+            note(kind, detail, fired.tx_hash);
+            fired.tx_hash.map_or(Fired::Shown, Fired::Sent)
+        }
+        // The contract is being paused already, for another transaction of the attack: as it should be.
+        Err(
+            error @ (GuardianError::InFlight { .. }
+            | GuardianError::AlreadySent { .. }
+            | GuardianError::AlreadyPaused { .. }),
+        ) => {
+            let standing = match &error {
+                GuardianError::AlreadySent { tx_hash, .. } => Some(*tx_hash),
+                _ => None,
+            };
+            note("pause_stands", error.to_string(), standing);
+            Fired::Not
         }
         Err(error) => {
-            desk.act(&pursuit.chain, pursuit.attack, "pause_failed", error.to_string(), None);
-            desk.raise(alarm(pursuit, desk, &error.to_string()));
-            None
+            note("pause_failed", error.to_string(), None);
+            desk.raise(pursuit.failed(desk, &error.to_string()));
+            Fired::Not
         }
     }
 }
@@ -137,18 +206,61 @@ fn order_word(is_after: bool) -> &'static str {
     if is_after { "after" } else { "before" }
 }
 
-fn alarm(pursuit: &Pursuit, desk: &Desk, detail: &str) -> Alert {
-    Alert {
-        incident: format!("{}/{}/pause", pursuit.chain, pursuit.protocol),
-        severity: Severity::Critical,
-        title: format!("{}: the pause failed", pursuit.protocol),
-        text: format!(
-            "the pause of {} against {} failed: {detail}",
-            pursuit.order.target, pursuit.attack
-        ),
-        chain: pursuit.chain.clone(),
-        tx_hash: Some(pursuit.attack),
-        contract: Some(pursuit.order.target),
-        at_ms: desk.now_ms(),
+impl Pursuit {
+    /// The pause itself went wrong.
+    fn failed(&self, desk: &Desk, detail: &str) -> Alert {
+        let text =
+            format!("the pause of {} against {} failed: {detail}", self.order.target, self.attack);
+        Alert {
+            incident: format!("{}/{}/pause", self.chain, self.protocol),
+            ..self.alert(desk, Severity::Critical, "the pause failed", text)
+        }
+    }
+
+    /// The nodes contradict each other, so nothing was fired.
+    fn unconfirmed(&self, desk: &Desk, detail: &str) -> Alert {
+        let text = format!(
+            "{} was not paused against {}: {detail}; somebody must look at the nodes and at the contract",
+            self.order.target, self.attack
+        );
+        Alert {
+            incident: format!("{}/{}/nodes", self.chain, self.protocol),
+            ..self.alert(desk, Severity::Critical, "not paused, the nodes do not agree", text)
+        }
+    }
+
+    /// It is paused, and only its owner can end that.
+    fn paused(&self, desk: &Desk, place: &str) -> Alert {
+        let text = format!(
+            "{} was paused against {} ({place}); at stake: {} wei; its owner ends the pause",
+            self.order.target, self.attack, self.at_stake_wei
+        );
+        Alert {
+            incident: format!("{}/{}/paused", self.chain, self.protocol),
+            ..self.alert(desk, Severity::High, "paused", text)
+        }
+    }
+
+    /// How the attack ended, for the incident that it was told as.
+    fn ended(&self, desk: &Desk, kind: &str, detail: &str) -> Alert {
+        let words = kind.replace('_', " ");
+        let text = format!("{words} ({}): {detail}", self.attack);
+        Alert {
+            incident: self.incident.clone(),
+            ..self.alert(desk, Severity::Critical, &words, text)
+        }
+    }
+
+    fn alert(&self, desk: &Desk, severity: Severity, title: &str, text: String) -> Alert {
+        Alert {
+            incident: String::new(),
+            severity,
+            title: format!("{}: {title}", self.protocol),
+            text,
+            chain: self.chain.clone(),
+            tx_hash: Some(self.attack),
+            contract: Some(self.order.target),
+            at_ms: desk.now_ms(),
+        }
     }
 }

@@ -81,6 +81,7 @@ impl Chain {
             desk,
             evidence_floor: settings.evidence_floor,
             past: Past::new(reach_blocks),
+            policy: settings.policy,
             metrics,
         }
     }

@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use alloy::primitives::{Address, U256};
@@ -17,10 +17,10 @@ use serde_json::json;
 use super::metrics::{ChainMetrics, SimulationEnd};
 use super::past::Past;
 use crate::{
-    act::{Desk, Judged, PauseHand, PauseOrder, Pursuit, Rehearsed, rehearse},
+    act::{Desk, Judged, Left, PauseHand, PauseOrder, Pursuit, Rehearsed, incident, rehearse},
     facts::{Observation, Protected, dictionary, observe},
     policy::{Case, Ledger, Ruling, Ticket, decide},
-    settings::PauseCall,
+    settings::{PauseCall, PolicySettings, WhenPauseLeaks},
     simulate::{CallOnly, SimError, Simulator, execution::Execution},
     source::{BlockRecord, PendingTransaction, Pool},
     state::StateError,
@@ -53,6 +53,7 @@ pub(super) struct Chain {
     pub(super) evidence_floor: f32,
     /// What rules look back at.
     pub(super) past: Past,
+    pub(super) policy: PolicySettings,
     pub(super) metrics: Arc<ChainMetrics>,
 }
 
@@ -245,8 +246,8 @@ impl Chain {
             let protocol = self.protocol_key(group);
             let standing = ledger.standing(&protocol, mode, now_ms, head);
             let ruling = decide(&case, &standing);
-            let ticket = (ruling.would_decide == Decision::Pause)
-                .then(|| ledger.enter(&protocol, now_ms, head));
+            let is_new = ruling.would_decide == Decision::Pause && !ledger.is_open(&protocol, head);
+            let ticket = is_new.then(|| ledger.enter(&protocol, now_ms, head));
             Due { group: Some(group), mode, ruling, ticket, rehearsed: None }
         };
         observation.touched_groups.iter().map(due).collect()
@@ -288,16 +289,30 @@ impl Chain {
         candidates.extend(
             orders.addresses.iter().filter(|address| !observation.touched.contains(address)),
         );
-        let is_harmless = |execution: &Execution| {
+        let left = |execution: &Execution| {
             let left = observe(execution, &self.protected);
-            !left.truncated && left.losses.spares_what_was_lost_in(&observation.losses)
+            if left.truncated {
+                Left::All
+            } else if left.losses.spares_what_was_lost_in(&observation.losses) {
+                Left::Nothing
+            } else if left.losses.ether_wei < observation.losses.ether_wei {
+                Left::Less(left.losses.ether_wei)
+            } else {
+                Left::All
+            }
         };
-        let rehearsed =
-            rehearse(&self.simulator, &candidates, calls, tx, predecessors, is_harmless);
+        let mut rehearsed = rehearse(&self.simulator, &candidates, calls, tx, predecessors, left);
         if rehearsed.target.is_none() {
             let detail = rehearsed.counterfactual.detail.clone();
-            hold_back(&mut due.ruling, &format!("the pause does not help: {detail}"));
-            self.take_back(due);
+            if self.policy.when_pause_leaks == WhenPauseLeaks::Fire
+                && let Some(dampener) = rehearsed.dampener
+            {
+                rehearsed.target = Some(dampener);
+                due.ruling.reason.push_str(&format!("; no pause stops all of it: {detail}"));
+            } else {
+                hold_back(&mut due.ruling, &format!("the pause does not help: {detail}"));
+                self.take_back(due);
+            }
         }
         due.rehearsed = Some(rehearsed);
     }
@@ -308,7 +323,7 @@ impl Chain {
         execution: &Execution,
         observation: &Observation,
         verdict: &Verdict,
-        dues: Vec<Due>,
+        mut dues: Vec<Due>,
     ) -> Vec<Pursuit> {
         let Some(weightiest) =
             dues.iter().max_by_key(|due| (due.ruling.decision, due.ruling.would_decide, due.mode))
@@ -326,14 +341,10 @@ impl Chain {
         let evidence =
             keeps_evidence.then(|| self.evidence(execution, observation, verdict, counterfactual));
         let pursuits = dues
-            .iter()
+            .iter_mut()
             .filter_map(|due| self.pursuit(&job.tx, execution, observation, due))
             .collect();
-        let touched = observation
-            .touched_groups
-            .iter()
-            .map(|group| self.protected.name(*group).to_owned())
-            .collect();
+        let touched = self.names_of(&observation.touched_groups);
         let judged = Judged {
             row,
             reasons: verdict.reasons.clone(),
@@ -350,7 +361,7 @@ impl Chain {
         tx: &PendingTransaction,
         execution: &Execution,
         observation: &Observation,
-        due: &Due,
+        due: &mut Due,
     ) -> Option<Pursuit> {
         if due.ruling.decision != Decision::Pause || self.hand.is_none() {
             return None;
@@ -359,6 +370,7 @@ impl Chain {
         Some(Pursuit {
             chain: self.name.clone(),
             protocol: self.protected.name(due.group?).to_owned(),
+            incident: incident(&self.name, &self.names_of(&observation.touched_groups), tx.sender),
             attack: tx.hash,
             block: execution.head,
             at_stake_wei: observation.outflow_wei,
@@ -368,7 +380,11 @@ impl Chain {
                 attack_max_fee_per_gas_wei: tx.max_fee_per_gas_wei(),
                 attack_max_tip_wei: tx.max_priority_fee_per_gas_wei(),
                 base_fee_wei: execution.base_fee_wei,
+                head: execution.head,
             },
+            premises: self.premises(target, execution),
+            confirm_within: Duration::from_millis(self.policy.confirm_within_ms),
+            ticket: due.ticket.take(),
         })
     }
 
@@ -460,6 +476,10 @@ impl Chain {
         }
     }
 
+    fn names_of(&self, groups: &[usize]) -> Vec<String> {
+        groups.iter().map(|group| self.protected.name(*group).to_owned()).collect()
+    }
+
     fn protocol_key(&self, group: usize) -> String {
         format!("{}/{}", self.name, self.protected.name(group))
     }
@@ -470,7 +490,7 @@ impl Chain {
     }
 
     /// A thread that panicked while it held the lock left counters behind that are still right.
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -11,11 +11,14 @@
 mod block;
 mod build;
 mod chain;
+mod deliver;
 mod error;
+mod gate;
 mod http;
 mod metrics;
 mod past;
 mod play;
+mod premises;
 mod replay;
 mod resume;
 mod run;
@@ -205,8 +208,8 @@ impl Guard {
             // Nobody may be listening.
             drop(observers.send(Arc::new(event)));
         });
-        let queue = Box::new(move |alert| {
-            queue.try_send(alert).map_err(|full| Box::new(full.into_inner()))
+        let queue = Box::new(move |notice| {
+            queue.try_send(notice).map_err(|full| Box::new(full.into_inner()))
         });
         let desk = Arc::new(Desk::new(journal, observer, Some(queue), Arc::clone(&parts.clock)));
         let judge = Judge::new(Arc::clone(&parts.rules), parts.model.clone());
@@ -223,7 +226,7 @@ impl Guard {
             tape: tape.clone(),
             shipper,
         };
-        let deliver = run::deliver(
+        let deliver = deliver::deliver(
             alerts,
             parts.dispatcher,
             Arc::clone(&desk),

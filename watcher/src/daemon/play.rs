@@ -15,7 +15,8 @@ use super::{
     GuardError,
     block::advance,
     chain::{Chain, Done, Job},
-    run::{carry_out, settle_waiting, tell},
+    gate::carry_out,
+    run::{settle_waiting, tell},
 };
 use crate::{
     act::GuardEvent,

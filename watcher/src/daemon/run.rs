@@ -1,4 +1,4 @@
-//! The loops: one per chain for nodes, one for alerts.
+//! The loop of one chain over its nodes.
 
 use std::{
     collections::VecDeque,
@@ -12,7 +12,7 @@ use std::{
 use alloy::primitives::B256;
 use portcullis_alerting::{
     guardian::GuardianError,
-    notify::{Alert, Dispatcher, Severity},
+    notify::{Alert, Severity},
 };
 use tokio::{
     runtime::Handle,
@@ -24,10 +24,11 @@ use super::{
     GuardError,
     block::{advance, judge_block},
     chain::{Chain, Done, Job},
+    gate::carry_out,
     resume::{self, MadeUp, Resume},
 };
 use crate::{
-    act::{Desk, GuardEvent, Pursuit, pursue},
+    act::GuardEvent,
     settings::ChannelSettings,
     source::{BlockRecord, CoverageMeter, Gap, Offered, Source, SourceEvent, recording::Tape},
     verdict::Unjudged,
@@ -463,34 +464,9 @@ impl Running {
     }
 }
 
-/// Brings alerts to their channels, one after the other; when it is stopped, those that wait and no more.
-pub(super) async fn deliver(
-    mut alerts: mpsc::Receiver<Alert>,
-    dispatcher: Dispatcher,
-    desk: Arc<Desk>,
-    mut stop: watch::Receiver<bool>,
-) {
-    loop {
-        let alert = tokio::select! {
-            biased;
-            alert = alerts.recv() => alert,
-            () = stopped(&mut stop) => None,
-        };
-        let Some(alert) = alert else { break };
-        let deliveries = dispatcher.deliver(&alert).await;
-        desk.delivered(&alert, &deliveries);
-    }
-}
-
 /// Ends when the guard is stopped, also by being dropped.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
-}
-
-pub(super) async fn carry_out(chain: Arc<Chain>, pursuit: Pursuit, ask_every: Duration) {
-    if let Some(hand) = chain.hand.clone() {
-        pursue(pursuit, hand, Arc::clone(&chain.desk), ask_every).await;
-    }
 }
 
 fn too_many_wait(chain: &Chain, job: &Job) {

@@ -8,6 +8,9 @@ use portcullis_alerting::record::Mode;
 
 use super::Standing;
 
+/// Blocks after which a pause that nobody settled is under way no longer.
+const OPEN_BLOCKS: u64 = 10;
+
 /// One day, milliseconds; the budget looks back this far.
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
@@ -32,6 +35,8 @@ pub struct Ledger {
     today: VecDeque<(u64, u64)>,
     /// Last pause by protocol: block and the ticket's number.
     last: BTreeMap<String, (u64, u64)>,
+    /// Pauses under way, by protocol: the ticket's number, and the block after which nobody follows them any more.
+    open: BTreeMap<String, (u64, u64)>,
     tickets: u64,
 }
 
@@ -47,25 +52,43 @@ pub struct Ticket {
 impl Ledger {
     /// An empty ledger.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, today: VecDeque::new(), last: BTreeMap::new(), tickets: 0 }
+        Self {
+            limits,
+            today: VecDeque::new(),
+            last: BTreeMap::new(),
+            open: BTreeMap::new(),
+            tickets: 0,
+        }
     }
 
-    /// The orders in force for a protocol, at a time and on a head.
+    /// Whether a pause of the protocol is under way: sent or being sent, and not in a block yet. Another one is the
+    /// same pause with a higher offer, which costs no more than one.
+    pub fn is_open(&self, protocol: &str, block: u64) -> bool {
+        self.open.get(protocol).is_some_and(|(_, until_block)| block <= *until_block)
+    }
+
+    /// The orders in force for a protocol, at a time and on a head. While a pause is under way neither cool-down nor
+    /// budget keeps it from being offered more for.
     pub fn standing(&mut self, protocol: &str, mode: Mode, now_ms: u64, block: u64) -> Standing {
         while self.today.front().is_some_and(|(at_ms, _)| now_ms.saturating_sub(*at_ms) >= DAY_MS) {
             self.today.pop_front();
         }
         let used = u32::try_from(self.today.len()).unwrap_or(u32::MAX);
+        let is_open = self.is_open(protocol, block);
         let cooling_until_block = self
             .last
             .get(protocol)
             .map(|(paused_at, _)| paused_at.saturating_add(self.limits.cooldown_blocks))
-            .filter(|until| self.limits.cooldown_blocks > 0 && block <= *until);
+            .filter(|until| !is_open && self.limits.cooldown_blocks > 0 && block <= *until);
         Standing {
             mode,
             alert_score: self.limits.alert_score,
             pause_score: self.limits.pause_score,
-            pauses_left: self.limits.max_pauses_per_day.saturating_sub(used),
+            pauses_left: self
+                .limits
+                .max_pauses_per_day
+                .saturating_sub(used)
+                .max(u32::from(is_open)),
             cooling_until_block,
         }
     }
@@ -75,12 +98,25 @@ impl Ledger {
         self.tickets = self.tickets.saturating_add(1);
         let number = self.tickets;
         self.today.push_back((now_ms, number));
+        self.open.insert(protocol.to_owned(), (number, block.saturating_add(OPEN_BLOCKS)));
         let before = self.last.insert(protocol.to_owned(), (block, number));
         Ticket { number, protocol: protocol.to_owned(), before }
     }
 
+    /// A pause that counts is under way no longer.
+    pub fn settle(&mut self, ticket: Ticket) {
+        self.close(&ticket);
+    }
+
+    fn close(&mut self, ticket: &Ticket) {
+        if self.open.get(&ticket.protocol).is_some_and(|(number, _)| *number == ticket.number) {
+            self.open.remove(&ticket.protocol);
+        }
+    }
+
     /// Takes a pause back that will not be fired after all.
     pub fn take_back(&mut self, ticket: Ticket) {
+        self.close(&ticket);
         self.today.retain(|(_, number)| *number != ticket.number);
         if self.last.get(&ticket.protocol).is_some_and(|(_, number)| *number == ticket.number) {
             match ticket.before {
@@ -112,7 +148,8 @@ mod tests {
     #[test]
     fn a_protocol_cools_down_by_itself() {
         let mut ledger = Ledger::new(LIMITS);
-        let _kept = ledger.enter("a", 0, 100);
+        let ticket = ledger.enter("a", 0, 100);
+        ledger.settle(ticket);
         let mut cooling =
             |protocol, block| ledger.standing(protocol, Mode::Armed, 0, block).cooling_until_block;
         assert_eq!(cooling("a", 110), Some(110));
@@ -123,11 +160,26 @@ mod tests {
     #[test]
     fn what_is_taken_back_does_not_count() {
         let mut ledger = Ledger::new(LIMITS);
-        let _kept = ledger.enter("a", 0, 100);
+        let kept = ledger.enter("a", 0, 100);
+        ledger.settle(kept);
         let ticket = ledger.enter("a", 0, 105);
         ledger.take_back(ticket);
         let standing = ledger.standing("a", Mode::Armed, 0, 105);
         assert_eq!((standing.pauses_left, standing.cooling_until_block), (1, Some(110)));
+    }
+
+    #[test]
+    fn a_pause_under_way_may_be_offered_more_for_until_it_is_settled_or_forgotten() {
+        let mut ledger = Ledger::new(Limits { max_pauses_per_day: 1, ..LIMITS });
+        let ticket = ledger.enter("a", 0, 100);
+        let standing = ledger.standing("a", Mode::Armed, 0, 101);
+        assert_eq!((standing.pauses_left, standing.cooling_until_block), (1, None));
+        assert_eq!(ledger.standing("b", Mode::Armed, 0, 101).pauses_left, 0);
+        let late = ledger.standing("a", Mode::Armed, 0, 100 + OPEN_BLOCKS + 1);
+        assert_eq!(late.pauses_left, 0);
+        ledger.settle(ticket);
+        let standing = ledger.standing("a", Mode::Armed, 0, 101);
+        assert_eq!((standing.pauses_left, standing.cooling_until_block), (0, Some(110)));
     }
 
     #[test]

@@ -3,16 +3,20 @@
 use std::sync::atomic::AtomicBool;
 
 use portcullis_alerting::{
-    guardian::{AttackFate, Inclusion},
+    guardian::{AttackFate, Inclusion, Premises},
     journal::Journal,
     record::{Decision, Outcome},
 };
 
 use super::{
-    world::{RULES, World, judged, parts, shipped},
+    world::{ETHER, RULES, World, judged, parts, shipped},
     *,
 };
-use crate::{settings::ChannelSettings, source::SourceEvent};
+use crate::{
+    act::{Notice, PauseOrder},
+    settings::ChannelSettings,
+    source::SourceEvent,
+};
 
 /// A node that tells what it was given, and then nothing, or why it fails.
 #[derive(Debug)]
@@ -53,8 +57,22 @@ impl Source for Script {
 struct WillingHand {
     dry: DryHand,
     has_right: bool,
-    fired: Mutex<Vec<Address>>,
+    fired: Mutex<Vec<PauseOrder>>,
     is_refreshed: AtomicBool,
+    premises: Mutex<Vec<Premises>>,
+    disagrees: bool,
+    mined: Mined,
+}
+
+/// What becomes of a pause that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mined {
+    /// It is in the next block.
+    Next,
+    /// It waits.
+    NotYet,
+    /// Nobody takes it, and that is given up.
+    Never,
 }
 
 type Later<'a, T> = futures_util::future::BoxFuture<'a, Result<T, GuardianError>>;
@@ -68,8 +86,25 @@ impl PauseHand for WillingHand {
         self.dry.rehearsal(target, evidence)
     }
 
-    fn fire<'a>(&'a self, order: &'a crate::act::PauseOrder) -> Later<'a, crate::act::PauseFired> {
-        self.fired.lock().unwrap().push(order.target);
+    fn confirm<'a>(&'a self, premises: &'a Premises, _within: Duration) -> Later<'a, String> {
+        let agrees = !self.disagrees;
+        self.premises.lock().unwrap().push(premises.clone());
+        Box::pin(async move {
+            if agrees {
+                return Ok("1 of 1".to_owned());
+            }
+            Err(GuardianError::NotConfirmed {
+                chain: "test".into(),
+                agreed: 1,
+                needed: 2,
+                configured: 3,
+                reasons: "b: another storage".into(),
+            })
+        })
+    }
+
+    fn fire<'a>(&'a self, order: &'a PauseOrder) -> Later<'a, crate::act::PauseFired> {
+        self.fired.lock().unwrap().push(order.clone());
         Box::pin(async {
             let priced = self.dry.fire(order).await?;
             Ok(crate::act::PauseFired { tx_hash: Some(B256::repeat_byte(1)), ..priced })
@@ -78,6 +113,14 @@ impl PauseHand for WillingHand {
 
     fn follow(&self, tx_hash: B256, _until_block: u64) -> Later<'_, Inclusion> {
         Box::pin(async move {
+            match self.mined {
+                Mined::Next => {}
+                Mined::NotYet => std::future::pending().await,
+                Mined::Never => {
+                    let reason = "not in any block up to 6".into();
+                    return Err(GuardianError::NotMined { tx_hash, reason });
+                }
+            }
             Ok(Inclusion {
                 tx_hash,
                 block: 2,
@@ -110,6 +153,12 @@ impl PauseHand for WillingHand {
     }
 }
 
+impl WillingHand {
+    fn targets(&self) -> Vec<Address> {
+        self.fired.lock().unwrap().iter().map(|order| order.target).collect()
+    }
+}
+
 /// A running chain over a script.
 struct Live {
     hand: Arc<WillingHand>,
@@ -124,9 +173,12 @@ struct Live {
 struct Plan {
     has_right: bool,
     work: usize,
+    /// The nodes do not confirm what is judged.
+    disagrees: bool,
+    mined: Mined,
 }
 
-const PLAN: Plan = Plan { has_right: true, work: 16 };
+const PLAN: Plan = Plan { has_right: true, work: 16, disagrees: false, mined: Mined::Next };
 
 impl Live {
     fn start(
@@ -143,8 +195,11 @@ impl Live {
         let (sender, receiver) = mpsc::unbounded_channel();
         let alerts = Arc::new(Mutex::new(Vec::new()));
         let raised = Arc::clone(&alerts);
-        let queue = Box::new(move |alert: portcullis_alerting::notify::Alert| {
-            raised.lock().unwrap().push(alert.title);
+        let queue = Box::new(move |notice: Notice| {
+            raised.lock().unwrap().push(match notice {
+                Notice::Raised(alert) => alert.title,
+                Notice::Over(alert) => format!("over: {}", alert.incident),
+            });
             Ok(())
         });
         let desk = Desk::new(
@@ -158,6 +213,9 @@ impl Live {
             has_right: plan.has_right,
             fired: Mutex::default(),
             is_refreshed: AtomicBool::new(false),
+            premises: Mutex::default(),
+            disagrees: plan.disagrees,
+            mined: plan.mined,
         });
         let judge = Judge::new(Arc::new(shipped()), None);
         let ledger = Arc::new(Mutex::new(Ledger::new(limits(&settings, &judge))));
@@ -237,7 +295,7 @@ async fn a_pause_is_sent_followed_and_told() {
     assert!(events.iter().any(|event| matches!(event, GuardEvent::PauseReady { .. })));
     assert!(events.iter().any(|event| matches!(event, GuardEvent::Ready { .. })));
     assert_eq!(judged(&events, attack.hash).row.decision, Decision::Pause);
-    assert_eq!(*live.hand.fired.lock().unwrap(), [world.vault]);
+    assert_eq!(live.hand.targets(), [world.vault]);
     assert!(live.hand.is_refreshed.load(Ordering::SeqCst), "the nonce is read ahead at each head");
     let kinds: Vec<_> = actions(&events).into_iter().map(|(kind, _)| kind).collect();
     assert_eq!(kinds, ["pause_sent", "pause_mined", "attack_reverted"]);
@@ -247,11 +305,98 @@ async fn a_pause_is_sent_followed_and_told() {
     );
     assert_eq!(
         *live.alerts.lock().unwrap(),
-        ["vault: hard invariant broken: reentrancy/lost-update-drain"]
+        [
+            "vault: hard invariant broken: reentrancy/lost-update-drain".to_owned(),
+            "over: test/vault/pause".to_owned(),
+            "vault: paused".to_owned(),
+            format!("over: test/vault/{}", world.attacker.address()),
+        ]
     );
+    let premises = live.hand.premises.lock().unwrap().clone();
+    let [premises] = premises.as_slice() else { panic!("confirmed once: {premises:?}") };
+    assert_eq!((premises.block, premises.block_hash), {
+        let head = world.blocks.last().unwrap();
+        (head.number, head.hash)
+    });
+    assert!(premises.codes.iter().any(|(address, _)| *address == world.vault));
+    assert!(premises.codes.iter().any(|(address, _)| *address == world.attack_contract));
+    assert!(premises.slots.iter().any(|(address, ..)| *address == world.vault));
+    assert_eq!(premises.balances, [(world.vault, U256::from(60 * ETHER))]);
     let (rest, ended) = live.stop().await;
     ended.unwrap();
     assert!(matches!(rest.last(), Some(GuardEvent::ChainEnded { failure: None, .. })), "{rest:#?}");
+}
+
+#[tokio::test]
+async fn what_the_nodes_do_not_confirm_is_an_alert_and_no_pause() {
+    let mut world = World::new(true);
+    let attacks = world.raised_attacks(4);
+    let mut script = vec![up()];
+    script.extend(world.blocks.iter().cloned().map(SourceEvent::Head));
+    script.extend(attacks.iter().cloned().map(SourceEvent::Pending));
+    let mut live = Live::start(&world, Plan { disagrees: true, ..PLAN }, script, None);
+    let mut events = Vec::new();
+    // More than a day's budget of them: what was not fired uses none of it up.
+    for _ in &attacks {
+        events.extend(
+            live.until(
+                |event| matches!(event, GuardEvent::Action(row) if row.kind == "pause_unconfirmed"),
+            )
+            .await,
+        );
+    }
+    assert!(live.hand.fired.lock().unwrap().is_empty());
+    assert!(actions(&events).iter().all(|(kind, _)| *kind == "pause_unconfirmed"), "{events:#?}");
+    let title = "vault: not paused, the nodes do not agree".to_owned();
+    assert!(live.alerts.lock().unwrap().contains(&title));
+    let (_, ended) = live.stop().await;
+    ended.unwrap();
+}
+
+#[tokio::test]
+async fn an_attack_that_offers_more_than_before_is_paused_above_it() {
+    let mut world = World::new(true);
+    let attacks = world.raised_attacks(2);
+    let mut script = vec![up()];
+    script.extend(world.blocks.iter().cloned().map(SourceEvent::Head));
+    script.extend(attacks.iter().cloned().map(SourceEvent::Pending));
+    let mut live = Live::start(&world, Plan { mined: Mined::NotYet, ..PLAN }, script, None);
+    let sent =
+        |event: &GuardEvent| matches!(event, GuardEvent::Action(row) if row.kind == "pause_sent");
+    for attack in &attacks {
+        let events = live.until(sent).await;
+        assert_eq!(judged(&events, attack.hash).row.decision, Decision::Pause);
+    }
+    let fees: Vec<_> = live
+        .hand
+        .fired
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|order| order.attack_max_fee_per_gas_wei)
+        .collect();
+    assert_eq!(fees, [60_000_000_000, 70_000_000_000]);
+    live.ended.abort();
+}
+
+#[tokio::test]
+async fn a_pause_that_nobody_mined_uses_up_no_budget() {
+    let mut world = World::new(true);
+    let attacks = world.raised_attacks(4);
+    let mut script = vec![up()];
+    script.extend(world.blocks.iter().cloned().map(SourceEvent::Head));
+    let (first, later) = (attacks[0].clone(), attacks[1..].to_vec());
+    script.push(SourceEvent::Pending(first));
+    script.extend(later.into_iter().map(SourceEvent::Pending));
+    let mut live = Live::start(&world, Plan { mined: Mined::Never, ..PLAN }, script, None);
+    let failed =
+        |event: &GuardEvent| matches!(event, GuardEvent::Action(row) if row.kind == "pause_failed");
+    // More than a day's budget of them.
+    for _ in &attacks {
+        live.until(failed).await;
+    }
+    assert_eq!(live.hand.targets().len(), attacks.len());
+    live.stop().await.1.unwrap();
 }
 
 #[tokio::test]

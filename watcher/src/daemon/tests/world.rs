@@ -49,11 +49,16 @@ pub(super) const FEES: FeeBudget = FeeBudget {
 pub(super) struct Person {
     pub(super) signer: PrivateKeySigner,
     pub(super) nonce: u64,
+    pub(super) fee_gwei: u128,
 }
 
 impl Person {
     pub(super) fn new(seed: &str) -> Self {
-        Self { signer: PrivateKeySigner::from_bytes(&keccak256(seed)).unwrap(), nonce: 0 }
+        Self {
+            signer: PrivateKeySigner::from_bytes(&keccak256(seed)).unwrap(),
+            nonce: 0,
+            fee_gwei: 60,
+        }
     }
 
     pub(super) fn address(&self) -> Address {
@@ -65,8 +70,8 @@ impl Person {
             chain_id: RULES.chain_id,
             nonce: self.nonce,
             gas_limit: 4_000_000,
-            max_fee_per_gas: 60_000_000_000,
-            max_priority_fee_per_gas: 5_000_000_000,
+            max_fee_per_gas: self.fee_gwei * 1_000_000_000,
+            max_priority_fee_per_gas: self.fee_gwei * 1_000_000_000 / 12,
             to,
             value: U256::from(u128::from(ether) * ETHER),
             access_list: Default::default(),
@@ -178,6 +183,17 @@ impl World {
     pub(super) fn attack(&mut self) -> Arc<PendingTransaction> {
         let data = attackCall { vault: self.vault, loops: U256::from(3) }.abi_encode();
         self.attacker.call(self.attack_contract, 10, data)
+    }
+
+    /// The same attack, so many times in one place, each with more offered than the one before.
+    pub(super) fn raised_attacks(&mut self, times: u128) -> Vec<Arc<PendingTransaction>> {
+        let nonce = self.attacker.nonce;
+        let raised = |step| {
+            self.attacker.nonce = nonce;
+            self.attacker.fee_gwei = 60 + 10 * step;
+            self.attack()
+        };
+        (0..times).map(raised).collect()
     }
 
     pub(super) fn withdrawal(&mut self, ether: u64) -> Arc<PendingTransaction> {
