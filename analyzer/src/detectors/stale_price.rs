@@ -47,7 +47,7 @@ detector! {
         severity: Medium,
         confidence: Medium,
         since: "0.1.0",
-        slither: [],
+        slither: ["pyth-unchecked-publishtime"],
         swc: [],
     }
 }

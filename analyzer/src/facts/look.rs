@@ -1,8 +1,8 @@
 //! Answers for those who look rather than judge: bodies, composed or alone, and guards in words.
 
+use super::Facts;
 use super::entry::StateKey;
-use super::summary::{Callee, Guard, Summary};
-use super::{Facts, is_guarded};
+use super::summary::{Callee, Summary};
 use crate::cfg::{Body, Calls, Constant, View, compose};
 use crate::hir::{ContractId, FunctionId};
 
@@ -22,26 +22,21 @@ impl Facts<'_> {
         compose(self.program, &self.bodies, contract, function, calls)
     }
 
-    /// Whether a guard holds strangers back.
-    pub(crate) fn holds(&self, guard: &Guard) -> bool {
-        is_guarded(guard, self.open_variables())
-    }
-
     /// Whether everything that an entry point changes or calls needs a chosen account.
     pub(crate) fn needs_authority(&self, summary: &Summary) -> bool {
         let has_effects = !summary.writes.is_empty()
             || !summary.calls.is_empty()
             || !summary.destructs.is_empty();
         has_effects
-            && summary.writes.iter().all(|write| self.holds(&write.guard))
-            && summary.calls.iter().all(|call| self.holds(&call.guard))
-            && summary.destructs.iter().all(|site| self.holds(&site.guard))
+            && summary.writes.iter().all(|write| self.holds(summary.contract, &write.guard))
+            && summary.calls.iter().all(|call| self.holds(summary.contract, &call.guard))
+            && summary.destructs.iter().all(|site| self.holds(summary.contract, &site.guard))
     }
 
     /// Who chooses the account that is called: `anyone`, `chosen` accounts, or nobody (`fixed`).
-    pub(crate) fn chooser(&self, callee: &Callee) -> &'static str {
+    pub(crate) fn chooser(&self, contract: ContractId, callee: &Callee) -> &'static str {
         match callee {
-            _ if self.is_strangers(callee) => "anyone",
+            _ if self.is_strangers(contract, callee) => "anyone",
             Callee::Fixed => "fixed",
             _ => "chosen",
         }

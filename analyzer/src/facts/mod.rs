@@ -10,6 +10,7 @@ mod hazards;
 mod look;
 mod loops;
 mod makers;
+mod open;
 mod origin;
 mod reentrancy;
 mod summary;
@@ -35,8 +36,9 @@ pub use calls::{CallForm, CallGraph, CallSite, Caller};
 use entry::StateKey;
 pub use hazards::{Hazard, HazardKind};
 pub use loops::{Loop, LoopBound};
+use open::Open;
 pub use reentrancy::{Reentrancy, ReentrancyFace};
-use summary::{Callee, summarise};
+use summary::summarise;
 pub(crate) use summary::{Guard, Summary};
 pub use table::{FUNCTION_FACTS, dictionary};
 
@@ -99,16 +101,15 @@ pub struct Facts<'p> {
     summaries: OnceLock<Vec<Summary>>,
     call_graph: OnceLock<CallGraph>,
     loops: OnceLock<Vec<Loop>>,
-    open_variables: OnceLock<BTreeSet<StateKey>>,
-    open_accounts: OnceLock<BTreeSet<StateKey>>,
-    touched_state: OnceLock<BTreeSet<StateKey>>,
+    open: OnceLock<BTreeMap<ContractId, Open>>,
+    /// For contracts without entry points.
+    nothing_open: Open,
     views: Vec<EntryPoint>,
     reentrancies: OnceLock<Vec<Reentrancy>>,
     late_effects: OnceLock<Vec<Reentrancy>>,
     self_destructs: OnceLock<Vec<SelfDestructSite>>,
     hazards: OnceLock<Vec<Hazard>>,
     called: OnceLock<BTreeSet<FunctionId>>,
-    growing_lists: OnceLock<BTreeSet<StateKey>>,
 }
 
 impl std::fmt::Debug for Facts<'_> {
@@ -159,16 +160,14 @@ impl<'p> Facts<'p> {
             summaries: OnceLock::new(),
             call_graph: OnceLock::new(),
             loops: OnceLock::new(),
-            open_variables: OnceLock::new(),
-            open_accounts: OnceLock::new(),
-            touched_state: OnceLock::new(),
+            open: OnceLock::new(),
+            nothing_open: Open::default(),
             views: view_points(program),
             reentrancies: OnceLock::new(),
             late_effects: OnceLock::new(),
             self_destructs: OnceLock::new(),
             hazards: OnceLock::new(),
             called: OnceLock::new(),
-            growing_lists: OnceLock::new(),
         }
     }
 
@@ -303,63 +302,6 @@ impl<'p> Facts<'p> {
             .collect()
     }
 
-    /// Variables that a stranger can set to a value of their choice.
-    fn open_variables(&self) -> &BTreeSet<StateKey> {
-        self.open_variables.get_or_init(|| opened_by(self.summaries().iter()))
-    }
-
-    /// Variables that a stranger can change in any way.
-    fn touched_state(&self) -> &BTreeSet<StateKey> {
-        self.touched_state.get_or_init(|| {
-            let open = self.open_variables();
-            self.summaries()
-                .iter()
-                .flat_map(|summary| &summary.writes)
-                .filter(|write| !is_guarded(&write.guard, open))
-                .map(|write| write.variable.clone())
-                .collect()
-        })
-    }
-
-    /// Lists that a stranger can make longer, again and again.
-    fn growing_lists(&self) -> &BTreeSet<StateKey> {
-        self.growing_lists.get_or_init(|| {
-            let open = self.open_variables();
-            self.summaries()
-                .iter()
-                .flat_map(|summary| &summary.writes)
-                .filter(|write| write.is_growth && !write.is_one_shot)
-                .filter(|write| !is_guarded(&write.guard, open))
-                .map(|write| write.variable.clone())
-                .collect()
-        })
-    }
-
-    /// Variables in which a stranger can put an account of their choice.
-    fn open_accounts(&self) -> &BTreeSet<StateKey> {
-        self.open_accounts.get_or_init(|| {
-            let open = self.open_variables();
-            self.summaries()
-                .iter()
-                .flat_map(|summary| &summary.writes)
-                .filter(|write| write.is_account && write.is_callers)
-                .filter(|write| !write.is_one_shot || write.is_keyed)
-                .filter(|write| !is_guarded(&write.guard, open))
-                .map(|write| write.variable.clone())
-                .collect()
-        })
-    }
-
-    fn is_strangers(&self, callee: &Callee) -> bool {
-        match callee {
-            Callee::Stranger => true,
-            Callee::Stored(state) => state.iter().any(|key| self.open_accounts().contains(key)),
-            // Whoever can write one list cannot write the other.
-            Callee::Listed(state) => state.iter().all(|key| self.touched_state().contains(key)),
-            Callee::Fixed => false,
-        }
-    }
-
     fn find_self_destructs(&self) -> Vec<SelfDestructSite> {
         let mut found: BTreeMap<Span, SelfDestructSite> = BTreeMap::new();
         for summary in self.summaries() {
@@ -369,7 +311,7 @@ impl<'p> Facts<'p> {
                     entry: summary.function,
                     function: site.function,
                     span: site.span,
-                    guarded: is_guarded(&site.guard, self.open_variables()) || site.is_one_shot,
+                    guarded: self.holds(summary.contract, &site.guard) || site.is_one_shot,
                     beneficiary_tainted: site.is_beneficiary_callers,
                     path: site.path.clone(),
                     contracts: vec![summary.contract],
@@ -393,23 +335,6 @@ impl<'p> Facts<'p> {
             finding.contracts.dedup();
         }
         out
-    }
-}
-
-/// Variables that a stranger can set to a value of their choice through the given entry points.
-fn opened_by<'s>(summaries: impl Iterator<Item = &'s Summary> + Clone) -> BTreeSet<StateKey> {
-    let mut open = BTreeSet::new();
-    loop {
-        let before = open.len();
-        for write in summaries.clone().flat_map(|summary| &summary.writes) {
-            let is_free = write.is_callers && (!write.is_one_shot || write.is_keyed);
-            if is_free && !is_guarded(&write.guard, &open) {
-                open.insert(write.variable.clone());
-            }
-        }
-        if open.len() == before {
-            return open;
-        }
     }
 }
 

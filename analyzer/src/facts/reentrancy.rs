@@ -10,7 +10,7 @@ use super::bits::Bits;
 use super::constants::{Constants, Storage};
 use super::entry::{At, Entry, StateKey, source};
 use super::summary::{Late, Lock, OutCall, Summary, Work};
-use super::{EntryPoint, Facts, is_guarded};
+use super::{EntryPoint, Facts};
 use crate::cfg::*;
 use crate::hir::{ContractId, FunctionId};
 use crate::syntax::Span;
@@ -76,7 +76,7 @@ impl Facts<'_> {
         for summary in self.summaries() {
             for call in &summary.calls {
                 let Some(stale) = call.stale.first() else { continue };
-                if !self.is_strangers(&call.callee) {
+                if !self.is_strangers(summary.contract, &call.callee) {
                     continue;
                 }
                 let mut new = self.describe(summary, call, ReentrancyFace::Same);
@@ -132,7 +132,7 @@ impl Facts<'_> {
             write_span: call.span,
             variable: String::new(),
             locked: call.lock.is_some(),
-            guarded: is_guarded(&call.guard, self.open_variables()),
+            guarded: self.holds(summary.contract, &call.guard),
             sends_value: call.sends_value,
             path: call.path.clone(),
             contracts: vec![summary.contract],
@@ -216,7 +216,7 @@ impl Facts<'_> {
                 let load = entry.loads[bit - source::FIRST_LOAD];
                 entry.accessed(load) != entry.accessed(at)
             }) || spends.iter().any(|place| *place != entry.accessed(at));
-            is_used && !is_guarded(&work.guard(at), self.open_variables())
+            is_used && !self.holds(point.contract, &work.guard(at))
         })
     }
 
@@ -230,7 +230,11 @@ impl Facts<'_> {
         let mut found: BTreeMap<(ReentrancyFace, Span), Reentrancy> = BTreeMap::new();
         let mut views = ViewAnswers::default();
         for summary in self.summaries() {
-            for call in summary.calls.iter().filter(|call| self.is_strangers(&call.callee)) {
+            for call in summary
+                .calls
+                .iter()
+                .filter(|call| self.is_strangers(summary.contract, &call.callee))
+            {
                 let mut add = |face, fill: &dyn Fn(&mut Reentrancy)| {
                     found.entry((face, call.span)).or_insert_with(|| {
                         let mut new = self.describe(summary, call, face);
@@ -238,7 +242,7 @@ impl Facts<'_> {
                         new
                     });
                 };
-                let is_guarded = is_guarded(&call.guard, self.open_variables());
+                let is_guarded = self.holds(summary.contract, &call.guard);
                 if !is_guarded
                     && let Some((view, late)) = self.mixed_view(summary, call, &mut views)
                 {

@@ -120,7 +120,7 @@ impl Facts<'_> {
                     }
                 };
                 let count = |count: usize| Value::Uint(U256::from(count));
-                let open = self.open_variables();
+                let open = &self.open(summary.contract).variables;
                 let name = self.program.function_name(summary.function);
                 let name = name.rsplit('.').next().unwrap_or(&name).to_owned();
                 set(
@@ -143,7 +143,11 @@ impl Facts<'_> {
                 set(
                     "stranger_calls",
                     count(
-                        summary.calls.iter().filter(|call| self.is_strangers(&call.callee)).count(),
+                        summary
+                            .calls
+                            .iter()
+                            .filter(|call| self.is_strangers(summary.contract, &call.callee))
+                            .count(),
                     ),
                 );
                 set(
@@ -158,7 +162,7 @@ impl Facts<'_> {
                 let stale: usize = summary
                     .calls
                     .iter()
-                    .filter(|call| self.is_strangers(&call.callee))
+                    .filter(|call| self.is_strangers(summary.contract, &call.callee))
                     .map(|call| call.stale.len())
                     .sum();
                 set("writes_after_call", count(stale));

@@ -7,6 +7,7 @@ use super::name;
 use super::source::{Place, one_line};
 use super::table::table;
 use crate::facts::Guard;
+use crate::hir::ContractId;
 use crate::syntax::Span;
 
 #[derive(Debug, Serialize)]
@@ -57,20 +58,28 @@ pub(super) fn gather(asked: &Inspected<'_>) -> Guarded {
             let mut effects = Vec::new();
             for write in &summary.writes {
                 let what = facts.state_text(&write.variable);
-                let effect = Effect::new(asked, write.span, "write", what, &write.guard);
+                let effect =
+                    Effect::new(asked, summary.contract, write.span, "write", what, &write.guard);
                 effects.push(Effect { is_one_shot: write.is_one_shot, ..effect });
             }
             for call in &summary.calls {
                 let what = one_line(program.text(call.span), 60);
                 effects.push(Effect {
                     is_locked: Some(call.lock.is_some()),
-                    callee: Some(facts.chooser(&call.callee)),
-                    ..Effect::new(asked, call.span, "call", what, &call.guard)
+                    callee: Some(facts.chooser(summary.contract, &call.callee)),
+                    ..Effect::new(asked, summary.contract, call.span, "call", what, &call.guard)
                 });
             }
             for site in &summary.destructs {
                 let what = one_line(program.text(site.span), 60);
-                let effect = Effect::new(asked, site.span, "selfdestruct", what, &site.guard);
+                let effect = Effect::new(
+                    asked,
+                    summary.contract,
+                    site.span,
+                    "selfdestruct",
+                    what,
+                    &site.guard,
+                );
                 effects.push(Effect { is_one_shot: site.is_one_shot, ..effect });
             }
             effects.sort();
@@ -110,12 +119,13 @@ impl Guarded {
 impl Effect {
     fn new(
         asked: &Inspected<'_>,
+        contract: ContractId,
         span: Span,
         kind: &'static str,
         what: String,
         guard: &Guard,
     ) -> Self {
-        let is_guarded = asked.facts.holds(guard);
+        let is_guarded = asked.facts.holds(contract, guard);
         Self {
             place: Place::of(asked.program, span),
             kind,

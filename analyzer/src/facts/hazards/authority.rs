@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::HazardKind;
 use crate::facts::entry::StateKey;
 use crate::facts::summary::Summary;
-use crate::facts::{Facts, is_guarded, opened_by};
+use crate::facts::{Facts, is_guarded};
 use crate::hir::{ContractId, FunctionId};
 use crate::syntax::Span;
 
@@ -20,9 +20,8 @@ impl Facts<'_> {
         for summary in self.summaries() {
             contracts.entry(summary.contract).or_default().push(summary);
         }
-        for summaries in contracts.values() {
-            // What another contract of the same base leaves open is that contract's.
-            let open = opened_by(summaries.iter().copied());
+        for (contract, summaries) in &contracts {
+            let open = &self.open(*contract).variables;
             let (mut privileged, mut authority) = (BTreeSet::new(), BTreeSet::new());
             let members: BTreeSet<&StateKey> =
                 summaries.iter().flat_map(|summary| &summary.members).collect();
@@ -31,7 +30,7 @@ impl Facts<'_> {
                     // Who is let in by state that anyone can write is let in by nothing; the state is the flaw.
                     if write.guard.is_guarded {
                         authority.extend(&write.guard.rests_on);
-                        if is_guarded(&write.guard, &open) {
+                        if is_guarded(&write.guard, open) {
                             privileged.insert((&write.variable, summary.function));
                         }
                     }
@@ -46,7 +45,7 @@ impl Facts<'_> {
             }
             for summary in summaries.iter().filter(|summary| !summary.is_partial) {
                 for write in &summary.writes {
-                    if write.is_one_shot || write.is_step || is_guarded(&write.guard, &open) {
+                    if write.is_one_shot || write.is_step || is_guarded(&write.guard, open) {
                         continue;
                     }
                     // Whoever comes makes somebody a member, which members else decide about.

@@ -10,13 +10,14 @@ use crate::syntax::Span;
 use crate::syntax::ast::{ContractKind, FunctionKind};
 
 /// A flaw of a declaration: what, in which contract, by which function it is shown, where, and what it is about.
-type Declared = (HazardKind, ContractId, FunctionId, Span, String);
+pub(super) type Declared = (HazardKind, ContractId, FunctionId, Span, String);
 
 impl Facts<'_> {
     pub(super) fn declared_flaws(&self) -> Vec<Declared> {
         let mut out = Vec::new();
         self.never_written(&mut out);
         self.wrong_interfaces(&mut out);
+        self.body_flaws(&mut out);
         out
     }
 

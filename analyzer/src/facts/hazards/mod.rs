@@ -5,6 +5,7 @@
 
 mod arithmetic;
 mod authority;
+mod bodies;
 mod casts;
 mod chance;
 mod claims;
@@ -16,6 +17,7 @@ mod money;
 mod overflow;
 mod prices;
 mod reach;
+mod sets;
 mod shares;
 mod signatures;
 mod signed;
@@ -30,7 +32,7 @@ use ruint::aliases::U256;
 use super::constants::{Known, constant_value};
 use super::entry::{At, Entry, StateKey};
 use super::summary::{Callee, Guard, Summary, Work, site};
-use super::{EntryPoint, Facts, is_guarded};
+use super::{EntryPoint, Facts};
 use crate::cfg::*;
 use crate::hir::{ContractId, FunctionId};
 use crate::syntax::Span;
@@ -127,6 +129,26 @@ pub enum HazardKind {
     CopiedAnswer,
     /// The caller sets the length of a list in storage.
     ChosenLength,
+    /// A local that is read but never set.
+    NeverSet,
+    /// A reference that points nowhere in particular is written through.
+    NowhereReference,
+    /// A call that ends everything where its caller goes on.
+    NoReturn,
+    /// A copy of storage is changed and dropped.
+    LostCopy,
+    /// State is overwritten before anything can have read it.
+    Overwritten,
+    /// Two messages to another chain that may arrive in any order.
+    UnorderedTickets,
+    /// Elements are passed over while others are taken out of the list.
+    SkippedElement,
+    /// How sure a price is was not looked at.
+    UnsurePrice,
+    /// A question about a price that its feed no longer supports.
+    OldPriceQuestion,
+    /// Whether there was a price at all was not looked at.
+    MissingPrice,
     /// The upper part of an amount is cut off.
     CutNumber,
     /// A signature that counts on other chains or for other contracts, too.
@@ -279,7 +301,6 @@ impl Facts<'_> {
     }
 
     fn find_hazards(&self) -> Vec<Hazard> {
-        let open = self.open_variables();
         let mut found: BTreeMap<(HazardKind, Span), Hazard> = BTreeMap::new();
         let mut ether: BTreeMap<ContractId, Vec<&Summary>> = BTreeMap::new();
         for summary in self.summaries() {
@@ -312,17 +333,19 @@ impl Facts<'_> {
         };
         for summary in self.summaries() {
             let siblings = &ether[&summary.contract];
+            let open = self.open(summary.contract);
             for one in &summary.hazards {
-                let is_guarded = one.guard.as_ref().is_some_and(|guard| is_guarded(guard, open));
+                let is_guarded =
+                    one.guard.as_ref().is_some_and(|guard| self.holds(summary.contract, guard));
                 let is_open = match one.needs {
                     Need::GrowingList => {
-                        one.needs_open.iter().any(|key| self.growing_lists().contains(key))
+                        one.needs_open.iter().any(|key| open.growing.contains(key))
                     }
                     Need::Allowances => siblings.iter().any(|other| other.takes_tokens),
                     Need::NoTrade => !self.trades(summary.contract),
                     Need::Nothing => {
                         one.needs_open.is_empty()
-                            || one.needs_open.iter().any(|key| self.open_accounts().contains(key))
+                            || one.needs_open.iter().any(|key| open.accounts.contains(key))
                     }
                 };
                 let has_company = match one.kind {
@@ -472,7 +495,7 @@ impl Facts<'_> {
                 if is_run
                     && write.is_chosen
                     && !write.is_one_shot
-                    && !is_guarded(&write.guard, self.open_variables())
+                    && !self.holds(summary.contract, &write.guard)
                 {
                     add(
                         summary,

@@ -51,6 +51,7 @@ impl Work<'_, '_> {
         self.narrowings(&mut out);
         self.repeated_claims(&mut out);
         self.chosen_lengths(&mut out);
+        self.skipped_elements(&mut out);
         self.griefable_payments(&mut out);
         self.copied_answers(&mut out);
         self.reach(summary, &mut out);

@@ -144,6 +144,7 @@ const TABLE: &[Row] = &[
         &["divide-before-multiply"],
         &[],
     ),
+    row("enumerable-loop-removal", &["enumerable-loop-removal"], &["enumerable-loop-removal"], &[]),
     row("ecrecover", &["ecrecover"], &["ecrecover"], &[]),
     row(
         "encode-packed-collision",
@@ -162,6 +163,9 @@ const TABLE: &[Row] = &[
     row("incorrect-exp", &["incorrect-caret-operator"], &["incorrect-exp"], &[]),
     row("incorrect-shift", &["incorrect-shift-order"], &["incorrect-shift"], &[]),
     row("incorrect-unary", &["dangerous-unary-operator"], &["dangerous-unary-operator"], &[]),
+    row("incorrect-return", &["yul-return"], &[], &[]),
+    row("array-by-reference", &["storage-array-memory-edit"], &[], &[]),
+    row("block-timestamp-deadline", &["block-timestamp-deadline"], &[], &[]),
     row("locked-ether", &["contract-locks-ether"], &["locked-ether"], &[]),
     row("mapping-deletion", &["delete-nested-mapping"], &["mapping-deletion"], &[]),
     row("missing-zero-check", &["state-no-address-check"], &["missing-zero-check"], &[]),
