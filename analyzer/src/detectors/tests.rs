@@ -175,7 +175,9 @@ uniswapV3SwapCallback onFlashLoan decode catch try push ecrecover chainid bytes4
 days weeks hours minutes seconds uint128 uint64 uint32 uint16 uint112 uint160 int24 int128 bytes20 executeOperation
 latestRoundData latestAnswer totalSupply allowance ownerOf getApproved pop slot uint80
 swapExactETHForTokens swapExactTokensForETHSupportingFeeOnTransferTokens swapExactTokensForTokens exactInputSingle
-addLiquidity getAmountsOut getReserves slot0 swap mint burn uint160 uint24 int96 uint96 max";
+addLiquidity getAmountsOut getReserves slot0 swap mint burn uint160 uint24 int96 uint96 max
+tryRead tryReadWithAge getPrice getEmaPrice getPriceUnsafe getPriceNoOlderThan getEmaPriceNoOlderThan
+createRetryableTicket unsafeCreateRetryableTicket int64 int32 bytes1 calldatasize extcodesize";
 
 /// The text with every name of the author's replaced, line by line as it was.
 fn renamed(text: &str) -> String {

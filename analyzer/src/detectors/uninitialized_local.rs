@@ -6,7 +6,8 @@ detector! {
     ///
     /// ## Why it matters
     ///
-    /// It is zero whatever happens. Either the line that sets it is missing, or zero is meant and the reader has to guess.
+    /// It is zero whatever happens. Either the line that sets it is missing, or zero is meant and the reader has to
+    /// guess.
     ///
     /// ## How to fix
     /// Set it, or write zero where zero is meant.
@@ -34,8 +35,8 @@ detector! {
     /// ```
     ///
     /// ## Silent on purpose
-    /// Locals that are set anywhere, in a loop or in assembly, too; bytes, accounts and references, whose empty value is often
-    /// what is wanted; return values.
+    /// Locals that are set anywhere, in a loop or in assembly, too; bytes, accounts and references, whose empty value
+    /// is often what is wanted; return values.
     UninitializedLocal {
         id: "uninitialized-local",
         severity: Low,

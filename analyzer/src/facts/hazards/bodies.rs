@@ -83,10 +83,8 @@ impl Facts<'_> {
             if set.contains(&id) || local.is_param || body.returns.contains(&id) {
                 continue;
             }
-            let is_value = matches!(
-                local.ty,
-                Type::Uint(_) | Type::Int(_) | Type::Bool | Type::Enum(_)
-            );
+            let is_value =
+                matches!(local.ty, Type::Uint(_) | Type::Int(_) | Type::Bool | Type::Enum(_));
             if is_value && read.contains(&id) {
                 out.push((HazardKind::NeverSet, here.contract, here.function, span, name.clone()));
             }
