@@ -212,10 +212,10 @@ impl Facts<'_> {
 }
 
 /// The contracts that each contract's code can run on.
-struct Heirs(BTreeMap<ContractId, Vec<ContractId>>);
+pub(super) struct Heirs(BTreeMap<ContractId, Vec<ContractId>>);
 
 impl Heirs {
-    fn of(program: &Program) -> Self {
+    pub(super) fn of(program: &Program) -> Self {
         let mut heirs: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for id in program.contract_ids() {
             if program.contract(id).kind == ContractKind::Interface {
@@ -233,6 +233,11 @@ impl Heirs {
             }
         }
         Self(heirs)
+    }
+
+    /// The contracts that code of `contract` can run on.
+    pub(super) fn of_contract(&self, contract: ContractId) -> &[ContractId] {
+        self.0.get(&contract).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The functions that run where code of `contract` names `id`, on any contract that has this code.

@@ -7,10 +7,12 @@ mod entry;
 mod flow;
 mod guards;
 mod hazards;
+mod locks;
 mod look;
 mod loops;
 mod makers;
 mod open;
+mod order;
 mod origin;
 mod reentrancy;
 mod summary;
@@ -35,8 +37,10 @@ use crate::syntax::{FileId, Span, deep_map};
 pub use calls::{CallForm, CallGraph, CallSite, Caller};
 use entry::StateKey;
 pub use hazards::{Hazard, HazardKind};
+pub use locks::{LockCover, LockKind};
 pub use loops::{Loop, LoopBound};
 use open::Open;
+pub use order::Order;
 pub use reentrancy::{Reentrancy, ReentrancyFace};
 use summary::summarise;
 pub(crate) use summary::{Guard, Summary};
@@ -104,6 +108,8 @@ pub struct Facts<'p> {
     open: OnceLock<BTreeMap<ContractId, Open>>,
     /// For contracts without entry points.
     nothing_open: Open,
+    locks: OnceLock<Vec<LockCover>>,
+    gates: OnceLock<locks::Gates>,
     views: Vec<EntryPoint>,
     reentrancies: OnceLock<Vec<Reentrancy>>,
     late_effects: OnceLock<Vec<Reentrancy>>,
@@ -162,6 +168,8 @@ impl<'p> Facts<'p> {
             loops: OnceLock::new(),
             open: OnceLock::new(),
             nothing_open: Open::default(),
+            locks: OnceLock::new(),
+            gates: OnceLock::new(),
             views: view_points(program),
             reentrancies: OnceLock::new(),
             late_effects: OnceLock::new(),

@@ -131,7 +131,7 @@ impl Facts<'_> {
             read_span: call.span,
             write_span: call.span,
             variable: String::new(),
-            locked: call.lock.is_some(),
+            locked: self.lock_of(summary.contract, call).is_some(),
             guarded: self.holds(summary.contract, &call.guard),
             sends_value: call.sends_value,
             path: call.path.clone(),
@@ -148,7 +148,7 @@ impl Facts<'_> {
         call: &OutCall,
         keys: &[StateKey],
     ) -> Option<FunctionId> {
-        let lock = call.lock.as_ref()?;
+        let lock = self.lock_of(summary.contract, call)?;
         self.summaries()
             .iter()
             .filter(|other| {
@@ -156,13 +156,22 @@ impl Facts<'_> {
                     && other.function != summary.function
                     && !other.is_partial
                     && keys.iter().any(|key| other.reads.contains(key))
-                    && !is_counted_by(lock, other)
+                    && !self.is_counted_by(&lock, other)
             })
             .find(|other| {
                 let point = EntryPoint { contract: other.contract, function: other.function };
-                self.acts_on(point, lock, keys)
+                self.acts_on(point, &lock, keys)
             })
             .map(|other| other.function)
+    }
+
+    /// Whether an entry point raises the counter that the lock compares, or asks the contract that keeps the lock.
+    fn is_counted_by(&self, lock: &Lock, other: &Summary) -> bool {
+        match lock {
+            Lock::Counter(keys) => other.writes.iter().any(|write| keys.contains(&write.variable)),
+            Lock::Elsewhere(gate) => self.asks_gate(other, *gate),
+            Lock::State(_) => false,
+        }
     }
 
     /// Whether anyone can, while `lock` is held, make the entry point do something by what it reads of `keys`.
@@ -252,7 +261,7 @@ impl Facts<'_> {
                         new.variable.clone_from(&late.variable);
                     });
                 }
-                if call.lock.is_some() || stale.contains(&call.span) {
+                if self.lock_of(summary.contract, call).is_some() || stale.contains(&call.span) {
                     continue;
                 }
                 if let (false, Some((before, after))) = (is_guarded, call.balance) {
@@ -367,15 +376,7 @@ struct ViewAnswer {
 fn storage_of(lock: &Lock) -> Storage {
     match lock {
         Lock::State(storage) => storage.clone(),
-        Lock::Counter(_) => Storage::new(),
-    }
-}
-
-/// Whether an entry point raises the counter that the lock compares.
-fn is_counted_by(lock: &Lock, other: &Summary) -> bool {
-    match lock {
-        Lock::Counter(keys) => other.writes.iter().any(|write| keys.contains(&write.variable)),
-        Lock::State(_) => false,
+        Lock::Counter(_) | Lock::Elsewhere(_) => Storage::new(),
     }
 }
 

@@ -15,6 +15,7 @@ use super::entry::{
 };
 use super::guards::Guards;
 use super::hazards::{Candidate, Ether};
+use super::locks::is_the_same_everywhere;
 use super::loops::LoopHere;
 use super::makers::Constructors;
 use super::origin::Origin;
@@ -80,6 +81,8 @@ pub(crate) struct OutCall {
     pub(crate) guard: Guard,
     /// What keeps the call from being reached again while it runs.
     pub(crate) lock: Option<Lock>,
+    /// Calls that must have succeeded before it, of functions of other contracts, and who chooses those contracts.
+    pub(crate) passed: Vec<(FunctionId, Callee)>,
     pub(crate) is_delegate: bool,
     pub(crate) sends_value: bool,
     /// The declaration of what is called is missing.
@@ -103,6 +106,8 @@ pub(crate) enum Lock {
     State(Storage),
     /// A counter that every protected entry point raises.
     Counter(Vec<StateKey>),
+    /// Another contract, whose function refuses to be called again.
+    Elsewhere(FunctionId),
 }
 
 #[derive(Debug, Clone)]
@@ -144,6 +149,9 @@ pub(crate) struct Summary {
     pub(crate) payouts: Vec<Guard>,
     /// State that the sender is a key of where it says who may go on.
     pub(crate) members: BTreeSet<StateKey>,
+    /// Calls of functions of other contracts without whose success the entry point fails, and who chooses those
+    /// contracts.
+    pub(crate) passes: Vec<(FunctionId, Callee)>,
     pub(crate) hazards: Vec<Candidate>,
     pub(crate) ether: Ether,
     pub(crate) loops: Vec<LoopHere>,
@@ -168,6 +176,7 @@ pub(crate) fn summarise(program: &Program, view: &View, constructors: &Construct
         destructs: Vec::new(),
         payouts: Vec::new(),
         members: BTreeSet::new(),
+        passes: Vec::new(),
         hazards: Vec::new(),
         ether: Ether::default(),
         loops: Vec::new(),
@@ -279,6 +288,7 @@ pub(crate) fn summarise(program: &Program, view: &View, constructors: &Construct
                     let stale = if is_fixed { Vec::new() } else { work.stale(at, call) };
                     let around = if is_fixed { Around::default() } else { work.around(at) };
                     let lock = work.lock(at);
+                    let passed = if is_fixed { Vec::new() } else { work.passed_before(at) };
                     let site = site(program, view, statement);
                     summary.calls.push(OutCall {
                         span: site.span,
@@ -287,6 +297,7 @@ pub(crate) fn summarise(program: &Program, view: &View, constructors: &Construct
                         callee,
                         guard: work.guard(at),
                         lock,
+                        passed,
                         is_delegate: call.kind == CallKind::DelegateCall,
                         sends_value: call.value.is_some(),
                         is_undeclared: matches!(call.kind, CallKind::External { target: None, .. }),
@@ -303,6 +314,9 @@ pub(crate) fn summarise(program: &Program, view: &View, constructors: &Construct
             | StatementKind::Emit { .. }
             | StatementKind::Placeholder => {}
         }
+    }
+    if !work.stops() {
+        summary.passes = work.passed_before(At { block: view.exit, index: 0 });
     }
     summary.loops = work.loops();
     summary.members = work.guards.iter().flat_map(|guards| guards.members.clone()).collect();
@@ -673,23 +687,40 @@ impl<'e, 'a> Work<'e, 'a> {
                 .entry(storage.clone())
                 .or_insert_with_key(|storage| Constants::run(entry, storage.clone()));
             if !run.reaches(at.block) {
-                let is_the_same_everywhere = |place: &AbsolutePlace| {
-                    let is_constant = |operand: &Operand| matches!(operand, Operand::Constant(_));
-                    let has_fixed_root = match &place.root {
-                        AbsoluteRoot::Variable(_) => true,
-                        AbsoluteRoot::Slot(operand, _) => is_constant(operand),
-                    };
-                    has_fixed_root
-                        && place.path.iter().all(|key| match key {
-                            AbsoluteKey::Index(operand) => is_constant(operand),
-                            _ => true,
-                        })
-                };
                 let shared = storage.into_iter().filter(|(place, _)| is_the_same_everywhere(place));
                 return Some(Lock::State(shared.collect()));
             }
         }
         self.counter(at).map(|kept| Lock::Counter(roots(self.entry, kept)))
+    }
+
+    /// Whether some run ends in the middle, with everything done so far.
+    fn stops(&self) -> bool {
+        let graph = &self.entry.view.body.graph;
+        graph
+            .node_indices()
+            .any(|block| matches!(graph[block].end, End::Stop) && self.constants.reaches(block))
+    }
+
+    /// The calls of functions of other contracts that every run must have made, with success, before it comes here.
+    fn passed_before(&self, at: At) -> Vec<(FunctionId, Callee)> {
+        let entry = self.entry;
+        let mut found = Vec::new();
+        for (other, statement) in entry.statements() {
+            let StatementKind::Call(call) = &statement.kind else { continue };
+            let CallKind::External { target: Some(target), is_view: false, .. } = call.kind else {
+                continue;
+            };
+            let is_earlier = if other.block == at.block {
+                other.index < at.index
+            } else {
+                self.is_before(other.block, at.block)
+            };
+            if !call.may_fail && is_earlier {
+                found.push((target, callee(entry, call)));
+            }
+        }
+        found
     }
 
     /// The lock that counts entries: a counter is raised and kept before the call, and after it
@@ -857,7 +888,7 @@ impl<'e, 'a> Work<'e, 'a> {
         seen
     }
 
-    fn successors(&self, block: NodeIndex) -> &[NodeIndex] {
+    pub(super) fn successors(&self, block: NodeIndex) -> &[NodeIndex] {
         &self.ways[block.index()]
     }
 

@@ -923,3 +923,114 @@ fn bodies_without_a_suspect_are_without_a_flaw() {
     // The examples of the detectors are such flaws, and most of a library is none.
     assert!(n_found > 20 && n_left_out > 20, "{n_found} found, {n_left_out} left out");
 }
+
+/// A vault whose calls are locked by a mutex, which has these functions, and a second contract that shares it.
+fn shared_mutex(mutex: &str, members: &str) -> String {
+    let vault = vault(
+        &format!(
+            "{members} modifier l() {{ m.enter(); _; m.leave(); }} function e() external l {{ bal[address(0)] = 1; }} function price() external view returns (uint) {{ return bal[address(0)]; }}"
+        ),
+        "l",
+        PAY,
+    );
+    format!(
+        "contract Mutex {{ {mutex} }} {vault} contract Other {{ Mutex immutable m; uint n; function x() external {{ m.enter(); n = 1; m.leave(); }} function y() external {{ n = 2; }} }}"
+    )
+}
+
+const ENTER: &str = "address holder; function enter() external { require(holder == address(0)); holder = msg.sender; }";
+
+#[test]
+fn a_lock_that_another_contract_keeps_covers_all_that_ask_it() {
+    let text = shared_mutex(
+        &format!(
+            "{ENTER} function leave() external {{ require(msg.sender == holder); holder = address(0); }}"
+        ),
+        "Mutex immutable m;",
+    );
+    assert_eq!(reentrancies(&text), ["V.w: bal[] locked"]);
+    let program = single(&text);
+    let facts = Facts::new(&program);
+    let [cover] = facts.locks() else { panic!("one lock: {:?}", facts.locks()) };
+    let names = |points: &[EntryPoint]| -> Vec<String> {
+        points.iter().map(|point| program.function_name(point.function)).collect()
+    };
+    assert_eq!(cover.kind, LockKind::Elsewhere);
+    assert_eq!(cover.kept_in, ["Mutex.enter"]);
+    assert_eq!(names(&cover.shut), ["V.e", "V.w", "Other.x"]);
+    assert_eq!(names(&cover.open), ["V.price", "V.d"]);
+}
+
+#[test]
+fn a_lock_elsewhere_that_strangers_can_open_is_none() {
+    let own = "require(msg.sender == holder);";
+    let leave = |check: &str| {
+        format!("{ENTER} function leave() external {{ {check} holder = address(0); }}")
+    };
+    let cases = [
+        // Anyone can leave.
+        (leave(""), "Mutex immutable m;".to_owned()),
+        // Anyone can become who may leave.
+        (
+            leave(own) + " function take() external { holder = msg.sender; }",
+            "Mutex immutable m;".to_owned(),
+        ),
+        // Anyone can put another mutex in its place.
+        (leave(own), "Mutex m; function set(Mutex x) external { m = x; }".to_owned()),
+        // It does not refuse.
+        (
+            "address holder; function enter() external { holder = msg.sender; } function leave() external {}"
+                .to_owned(),
+            "Mutex immutable m;".to_owned(),
+        ),
+    ];
+    for (mutex, members) in cases {
+        let found = reentrancies(&shared_mutex(&mutex, &members));
+        assert_eq!(found, ["V.w: bal[]"], "{mutex} {members}");
+    }
+}
+
+#[test]
+fn what_a_lock_leaves_open_is_told() {
+    let text = vault(
+        "bool l; modifier m() { require(!l); l = true; _; l = false; } function a() external m { bal[msg.sender] = 0; } function b() external { bal[msg.sender] = 0; } function shut() external view m2 returns (uint) { return bal[msg.sender]; } modifier m2() { require(!l); _; } function free() external view returns (uint) { return bal[msg.sender]; }",
+        "m",
+        PAY,
+    );
+    let program = single(&text);
+    let facts = Facts::new(&program);
+    let [cover] = facts.locks() else { panic!("one lock: {:?}", facts.locks()) };
+    let names = |points: &[EntryPoint]| -> Vec<String> {
+        points.iter().map(|point| program.function_name(point.function)).collect()
+    };
+    assert_eq!((cover.kind, cover.kept_in.as_slice()), (LockKind::Storage, &["l".to_owned()][..]));
+    assert_eq!(names(&cover.shut), ["V.a", "V.shut", "V.w"]);
+    assert_eq!(names(&cover.open), ["V.b", "V.free", "V.d"]);
+}
+
+#[test]
+fn order_is_told_across_calls() {
+    let text = "contract C { uint x; uint y; uint z; modifier m() { x = 1; _; z = 1; }
+        function f(bool b) external m { if (b) { one(); } two(); for (uint i; i < 3; i++) { y = 5; x = 6; } }
+        function one() internal { y = 2; } function two() internal { y = 3; if (false) { y = 4; } } }";
+    let program = single(text);
+    let facts = Facts::new(&program);
+    let order = facts.order(facts.entry_points()[0]).unwrap();
+    let of = |part: &str| {
+        let start = text.find(part).unwrap() as u32;
+        Span { file: crate::syntax::FileId(0), start, end: start + part.len() as u32 }
+    };
+    let (x, z, y2, y3, y4) = (of("x = 1"), of("z = 1"), of("y = 2"), of("y = 3"), of("y = 4"));
+    // A modifier frames the body, and a call stands for what it runs.
+    assert!(order.always_before(x, y2) && order.always_before(y3, z));
+    assert!(order.always_before(of("two()"), z) && order.always_before(x, of("one()")));
+    assert!(!order.always_before(z, x) && !order.may_follow(z, x));
+    // What one branch alone runs is before nothing always, but may be followed.
+    assert!(!order.always_before(y2, y3) && order.may_follow(y2, y3) && !order.may_follow(y3, y2));
+    // In a loop each follows the other, and the first round decides what is always before.
+    let (y5, x6) = (of("y = 5"), of("x = 6"));
+    assert!(order.may_follow(y5, x6) && order.may_follow(x6, y5) && order.may_follow(y5, y5));
+    assert!(order.always_before(y5, x6) && !order.always_before(x6, y5));
+    // What never runs has no order.
+    assert!(!order.always_before(x, y4) && !order.may_follow(x, y4));
+}

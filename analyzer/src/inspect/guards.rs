@@ -6,7 +6,7 @@ use super::Inspected;
 use super::name;
 use super::source::{Place, one_line};
 use super::table::table;
-use crate::facts::Guard;
+use crate::facts::{EntryPoint, Guard};
 use crate::hir::ContractId;
 use crate::syntax::Span;
 
@@ -43,6 +43,18 @@ struct Effect {
     /// For calls: made under a lock that keeps the call from being reached again while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     is_locked: Option<bool>,
+    /// For calls under a lock: the state, or the function of another contract, that tells it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lock_kept_in: Vec<String>,
+    /// The entry points that the lock keeps out while the call runs, those of other contracts, too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lock_shuts: Vec<String>,
+    /// The entry points and views of the contract that can be entered nevertheless.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lock_leaves_open: Vec<String>,
+    /// The names of those that can change anything.
+    #[serde(skip)]
+    leaves_doors: Vec<String>,
     /// For calls: who chooses what is called.
     #[serde(skip_serializing_if = "Option::is_none")]
     callee: Option<&'static str>,
@@ -64,8 +76,31 @@ pub(super) fn gather(asked: &Inspected<'_>) -> Guarded {
             }
             for call in &summary.calls {
                 let what = one_line(program.text(call.span), 60);
+                let cover = facts.locks().iter().find(|cover| {
+                    cover.contract == summary.contract
+                        && cover.entry == summary.function
+                        && cover.call_span == call.span
+                });
+                let labels = |points: &[EntryPoint]| -> Vec<String> {
+                    let label =
+                        |at: &EntryPoint| name::label(program, Some(at.contract), at.function);
+                    points.iter().map(label).collect()
+                };
+                let open = cover.map(|cover| cover.open.as_slice()).unwrap_or_default();
+                let doors = open
+                    .iter()
+                    .filter(|point| facts.entry_points().contains(point))
+                    .map(|point| {
+                        let name = program.function_name(point.function);
+                        name.rsplit('.').next().unwrap_or(&name).to_owned()
+                    })
+                    .collect();
                 effects.push(Effect {
-                    is_locked: Some(call.lock.is_some()),
+                    is_locked: Some(cover.is_some()),
+                    lock_kept_in: cover.map(|cover| cover.kept_in.clone()).unwrap_or_default(),
+                    lock_shuts: cover.map(|cover| labels(&cover.shut)).unwrap_or_default(),
+                    lock_leaves_open: labels(open),
+                    leaves_doors: doors,
                     callee: Some(facts.chooser(summary.contract, &call.callee)),
                     ..Effect::new(asked, summary.contract, call.span, "call", what, &call.guard)
                 });
@@ -135,6 +170,10 @@ impl Effect {
             is_open: guard.is_guarded && !is_guarded,
             is_one_shot: false,
             is_locked: None,
+            lock_kept_in: Vec::new(),
+            lock_shuts: Vec::new(),
+            lock_leaves_open: Vec::new(),
+            leaves_doors: Vec::new(),
             callee: None,
         }
     }
@@ -149,9 +188,10 @@ impl Effect {
             (false, false) => "anyone".to_owned(),
         };
         let lock = match self.is_locked {
-            None => "-",
-            Some(true) => "locked",
-            Some(false) => "open",
+            None => "-".to_owned(),
+            Some(true) if self.leaves_doors.is_empty() => "locked".to_owned(),
+            Some(true) => format!("locked, but not {}", self.leaves_doors.join(", ")),
+            Some(false) => "open".to_owned(),
         };
         let does = match self.callee {
             Some("anyone") => "call of a stranger".to_owned(),
@@ -159,6 +199,6 @@ impl Effect {
             Some(_) => "call of a fixed contract".to_owned(),
             None => self.kind.to_owned(),
         };
-        [self.place.line.to_string(), does, who, lock.to_owned(), self.what.clone()]
+        [self.place.line.to_string(), does, who, lock, self.what.clone()]
     }
 }

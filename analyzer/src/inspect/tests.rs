@@ -233,10 +233,10 @@ Vault
 fn guards_and_locks() {
     insta::assert_snapshot!(text(Printer::Guards, "Vault"), @r#"
 Vault.withdraw(uint256)  main.sol:15
-  line  does                who     lock    what
-  13    write               anyone  -       locked
-  17    call of a stranger  anyone  locked  msg.sender.call{value: Math.min(amount, 5)}("")
-  19    write               anyone  -       balances
+  line  does                who     lock                                   what
+  13    write               anyone  -                                      locked
+  17    call of a stranger  anyone  locked, but not setOracle, quote, raw  msg.sender.call{value: Math.min(amount, 5)}("")
+  19    write               anyone  -                                      balances
 
 Vault.setOracle(IOracle)  main.sol:21
   line  does   who              lock  what
