@@ -55,6 +55,8 @@ pub(crate) fn start_logging() {
         .with_env_filter(filter)
         .with_ansi(colour)
         .with_writer(std::io::stderr)
+        // A log on a full disk must not end whoever logs: that failure would be printed, and printing it panic.
+        .log_internal_errors(false)
         .init();
 }
 

@@ -118,13 +118,16 @@ impl Player<'_> {
 
     /// What could not be mined before may be now.
     fn advance(&mut self, block: &BlockRecord) {
-        if self.rules.reach_blocks() > 0 {
+        let moved = if self.rules.reach_blocks() > 0 {
             // A block that cannot be run leaves a gap, as it does in the guard.
-            let done = asked::walk(&self.simulator, &self.protected, block, |_, _| {});
-            self.memory.take(Mark::of(block), done.unwrap_or(None));
-        }
+            let moved = asked::advance(&self.simulator, &self.protected, block, |_, _| {});
+            moved.map(|(_, done)| self.memory.take(Mark::of(block), done)).map(drop)
+        } else {
+            self.simulator.state().advance(block).map(drop)
+        };
         // A state that is not exact any more is emptied, and says in each simulation what it misses.
-        if let Err(error) = self.simulator.state().advance(block) {
+        if let Err(error) = moved {
+            self.memory.take(Mark::of(block), None);
             tracing::warn!(block = block.number, %error, "the recorded head was not taken over");
         }
         self.pool.mined(block);

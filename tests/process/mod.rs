@@ -19,16 +19,51 @@ impl GuardProcess {
         Self::start_with(config, key, &[])
     }
 
+    /// Under limits that are set while it runs: a write that meets one fails, as on a full disk, and does not end it.
+    #[allow(dead_code, reason = "each test binary uses its own part of this file")]
+    pub(crate) fn start_under_limits(config: &Path, log: std::fs::File) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_portcullis")]);
+        Self::spawn(command, config, None, &[], log.into())
+    }
+
+    /// Sets the size over which no file of it may grow, bytes; none lifts the limit.
+    #[allow(dead_code, reason = "each test binary uses its own part of this file")]
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        let soft = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        let status = Command::new("prlimit")
+            .args([format!("--pid={}", self.child.id()), format!("--fsize={soft}:")])
+            .status()
+            .expect("prlimit runs");
+        assert!(status.success());
+    }
+
     /// With more arguments to `guard`.
     pub(crate) fn start_with(config: &Path, key: Option<&str>, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        Self::spawn(
+            Command::new(env!("CARGO_BIN_EXE_portcullis")),
+            config,
+            key,
+            arguments,
+            Stdio::inherit(),
+        )
+    }
+
+    fn spawn(
+        mut command: Command,
+        config: &Path,
+        key: Option<&str>,
+        arguments: &[&str],
+        log: Stdio,
+    ) -> Self {
+        let mut child = command
             .args(["guard", "--format", "json", "--config"])
             .arg(config)
             .args(arguments)
             .envs(key.map(|key| ("PORTCULLIS_TEST_KEY", key)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(log)
             .spawn()
             .expect("the guard starts");
         let stdout = child.stdout.take().expect("stdout is piped");
@@ -45,14 +80,24 @@ impl GuardProcess {
 
     /// Waits for an event of this kind; everything on the way is kept in `seen`.
     pub(crate) fn wait_for(&mut self, kind: &str) -> serde_json::Value {
+        self.wait_until(kind, |event| event["event"] == kind)
+    }
+
+    /// Waits for the first event that is wanted; everything on the way is kept in `seen`.
+    pub(crate) fn wait_until(
+        &mut self,
+        what: &str,
+        is_wanted: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
         loop {
-            let line = self.lines.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|error| {
-                panic!("no `{kind}` event: {error}; seen: {:#?}", self.seen)
-            });
+            let line = self
+                .lines
+                .recv_timeout(Duration::from_secs(60))
+                .unwrap_or_else(|error| panic!("no `{what}`: {error}; seen: {:#?}", self.seen));
             let event: serde_json::Value =
                 serde_json::from_str(&line).expect("each line is one JSON object");
             self.seen.push(event.clone());
-            if event["event"] == kind {
+            if is_wanted(&event) {
                 return event;
             }
         }

@@ -525,7 +525,7 @@ async fn slices_of_the_block_under_construction_are_read_once_each() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reorg_empties_the_cache_and_missed_heads_are_filled_in() {
+async fn a_reorg_is_rolled_back_and_missed_heads_are_filled_in() {
     let anvil = Anvil::start(0);
     let mut stream = Stream::open(anvil.port, CHAIN_ID);
     let state = ForkedState::new(RULES, Arc::new(RpcBackend::new([stream.link.clone()])));
@@ -545,7 +545,8 @@ async fn a_reorg_empties_the_cache_and_missed_heads_are_filled_in() {
     stream.mine().await;
     let block = stream.head().await;
     assert_eq!(block.number, 1);
-    assert_eq!(state.advance(&block).unwrap(), AdvanceReport::Emptied(EmptiedBecause::Reorg));
+    let rolled_back = AdvanceReport::RolledBack { blocks: 5, transactions: 0 };
+    assert_eq!(state.advance(&block).unwrap(), rolled_back);
     assert_eq!(state.head().unwrap().hash, block.hash);
 }
 

@@ -165,6 +165,11 @@ impl LocalNode {
         &self.address
     }
 
+    /// The process id; none once it has ended.
+    pub fn process_id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Ends the node at once, as a crash would.
     ///
     /// # Errors

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alloy::primitives::B256;
+
 use super::{
     chain::{Chain, Job},
     resume::{MadeUp, Resume},
@@ -17,14 +19,30 @@ use crate::{
     verdict::Unjudged,
 };
 
-/// Moves the state to a block. Blocks.
-pub(super) fn advance(chain: &Chain, block: &BlockRecord) {
-    chain.remember(block);
+/// Goes back to the head that a block stands on, before anything of it is judged; says and journals so. Blocks.
+pub(super) fn go_back(chain: &Chain, block: &BlockRecord) -> usize {
+    let gone = chain.simulator.state().head().map(|head| (head.number, head.hash));
+    let blocks = chain.simulator.state().stand_below(block);
+    if let Some((number, hash)) = gone.filter(|_| blocks > 0) {
+        let words = format!(
+            "block {} ({}) replaces what stood up to block {number} ({hash}): {blocks} blocks taken back; verdicts \
+             given on them stand on heads that are gone",
+            block.number, block.hash
+        );
+        chain.desk.act(&chain.name, B256::ZERO, "reorg", words, None);
+    }
+    blocks
+}
+
+/// Moves the state to a block, after `went_back` blocks were taken back for it. Blocks.
+pub(super) fn advance(chain: &Chain, block: &BlockRecord, went_back: usize) {
     let began = Instant::now();
-    let advanced = chain.simulator.state().advance(block);
+    let advanced = chain.take_block(block);
     chain.metrics.advance.note(began.elapsed());
     let state = match advanced {
+        Ok(AdvanceReport::Exact { .. }) if went_back > 0 => format!("rolled back {went_back}"),
         Ok(AdvanceReport::Exact { .. }) => "exact".to_owned(),
+        Ok(AdvanceReport::RolledBack { blocks, .. }) => format!("rolled back {blocks}"),
         Ok(AdvanceReport::Known) => "known".to_owned(),
         Ok(AdvanceReport::Emptied(because)) => format!("emptied: {because:?}"),
         Err(error) => format!("emptied: {error}"),

@@ -20,6 +20,7 @@ use super::{
     GuardError, Parts, Started,
     chain::{Chain, Orders, Shared},
     past::Past,
+    priority::Acquaintances,
     resume::Resume,
 };
 use crate::{
@@ -82,6 +83,7 @@ impl Chain {
             evidence_floor: settings.evidence_floor,
             past: Past::new(reach_blocks),
             policy: settings.policy,
+            acquaintances: Acquaintances::default(),
             metrics,
         }
     }

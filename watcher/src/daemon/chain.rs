@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::metrics::{ChainMetrics, SimulationEnd};
 use super::past::Past;
+use super::priority::{Acquaintances, Priority};
 use crate::{
     act::{Desk, Judged, Left, PauseHand, PauseOrder, Pursuit, Rehearsed, incident, rehearse},
     facts::{Observation, Protected, dictionary, observe},
@@ -54,6 +55,8 @@ pub(super) struct Chain {
     /// What rules look back at.
     pub(super) past: Past,
     pub(super) policy: PolicySettings,
+    /// Who comes first when not all can be simulated.
+    pub(super) acquaintances: Acquaintances,
     pub(super) metrics: Arc<ChainMetrics>,
 }
 
@@ -148,6 +151,11 @@ impl Chain {
         })
     }
 
+    /// Whether a transaction finds room where others do not any more.
+    pub(super) fn is_favoured(&self, tx: &PendingTransaction) -> bool {
+        self.acquaintances.priority(tx, &self.protected) < Priority::Other
+    }
+
     /// Publishes that a transaction will not be judged.
     pub(super) fn settle_unjudged(&self, job: &Job, unjudged: Unjudged) {
         let verdict = self.judge.give_up(unjudged);
@@ -192,6 +200,7 @@ impl Chain {
         };
         let began = Instant::now();
         let observation = observe(&execution, &self.protected);
+        self.acquaintances.learn(&execution, &observation, &self.protected);
         let instances = self.answers(&job.tx, &predecessors, &execution, &observation);
         let verdict = self.judge.judge_on(&observation, &instances);
         self.judge_deployments(&execution, &observation);

@@ -19,6 +19,8 @@ mod metrics;
 mod past;
 mod play;
 mod premises;
+mod priority;
+mod queue;
 mod replay;
 mod resume;
 mod run;
@@ -244,7 +246,8 @@ impl Guard {
                 chain.chain_id,
                 chain.nodes.clone(),
                 Arc::clone(&parts.clock),
-            );
+            )
+            .with_block_time(chain.block_time_ms);
             let source = match chain.flow {
                 Flow::Mempool => source,
                 Flow::Blocks => source.without_mempool(),
@@ -279,6 +282,8 @@ impl Guard {
                 chain_of.past.keep_in(&journal.with_extension(name), chain.chain_id)?;
             }
             let chain_of = Arc::new(chain_of);
+            let favouring = Arc::clone(&chain_of);
+            let source = source.favouring(Arc::new(move |tx| favouring.is_favoured(tx)));
             watched.push(Watched {
                 chain: Arc::clone(&chain_of),
                 coverage: coverage.clone(),
@@ -295,6 +300,7 @@ impl Guard {
                 coverage,
                 resume: resume.cloned(),
                 most_waiting: resume::most_waiting(chain.nodes.len(), settings.channels),
+                most_told: resume::most_told(chain.nodes.len()),
                 mined_within: Duration::from_millis(chain.block_time_ms / 2),
             };
             handle.chains.spawn(runner.run(Box::new(source)));

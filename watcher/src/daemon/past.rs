@@ -21,7 +21,7 @@ use crate::{
     },
     simulate::execution::Execution,
     source::{BlockRecord, PendingTransaction},
-    state::StateError,
+    state::{AdvanceReport, StateError},
     verdict::name,
 };
 
@@ -98,37 +98,46 @@ impl Chain {
         instances
     }
 
-    /// Remembers what a block did, before the state moves to it. Blocks.
-    pub(super) fn remember(&self, block: &BlockRecord) {
+    /// Moves the state to a block and remembers what it did. Blocks.
+    ///
+    /// # Errors
+    /// State that the block needs could not be had; the head has moved all the same.
+    pub(super) fn take_block(&self, block: &BlockRecord) -> Result<AdvanceReport, StateError> {
         let rules = self.judge.rules();
         let judges_contracts = rules.is_about(Subject::Contract);
         if rules.reach_blocks() == 0 && !judges_contracts {
-            return;
+            return self.simulator.state().advance(block);
         }
+        // Whether an account is fresh must be asked below the block.
+        let funded = if judges_contracts { self.funded(block) } else { Vec::new() };
         let mut created = Vec::new();
         let each = |execution: &Execution, observation: &Observation| {
             if judges_contracts {
                 created.extend(Creation::all_in(execution, observation, &self.protected));
             }
         };
-        let done = asked::walk(&self.simulator, &self.protected, block, each);
-        let done = done.unwrap_or_else(|error| {
-            tracing::warn!(target: "watcher::daemon", %error, block = block.number, "block not remembered whole");
-            None
-        });
-        let is_whole = done.is_some();
-        let funded = if is_whole && judges_contracts { self.funded(block) } else { Vec::new() };
+        let moved = asked::advance(&self.simulator, &self.protected, block, each);
+        if matches!(moved, Ok((AdvanceReport::Known, _))) {
+            return Ok(AdvanceReport::Known);
+        }
+        let (report, done) = match moved {
+            Ok((report, done)) => (Ok(report), done),
+            Err(error) => (Err(error), None),
+        };
         {
             let mut memory = self.past.memory.write().unwrap_or_else(PoisonError::into_inner);
             memory.reach(rules.reach_blocks());
-            for (account, payer) in funded {
-                memory.fund(account, payer, block.number);
+            if done.is_some() {
+                for (account, payer) in funded {
+                    memory.fund(account, payer, block.number);
+                }
             }
             if memory.take(Mark::of(block), done) {
                 self.write_down(&memory);
             }
         }
         self.judge_created(created, block.number, false);
+        report
     }
 
     /// Judges contracts that a pending transaction creates.

@@ -13,7 +13,7 @@ use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
     GuardError,
-    block::advance,
+    block::{advance, go_back},
     chain::{Chain, Done, Job},
     gate::carry_out,
     run::{settle_waiting, tell},
@@ -49,6 +49,8 @@ impl Player {
                 }
                 SourceEvent::Head(block) => {
                     self.set_clock(block.seen_at_ms);
+                    let below = Arc::clone(&block);
+                    let went_back = self.blocking(move |chain| go_back(chain, &below)).await?;
                     // As live: what the first head holds was mined before anybody listened.
                     if !std::mem::take(&mut is_first) {
                         for (place, tx) in block.transactions.iter().enumerate() {
@@ -59,7 +61,7 @@ impl Player {
                         }
                     }
                     let moved = Arc::clone(&block);
-                    self.blocking(move |chain| advance(chain, &moved)).await?;
+                    self.blocking(move |chain| advance(chain, &moved, went_back)).await?;
                     chain.pool().mined(&block);
                     for job in std::mem::take(&mut waiting) {
                         self.work(job, &mut waiting).await?;

@@ -103,6 +103,23 @@ pub(super) fn words(gap: &Gap, away_ms: Option<u64>, made_up: MadeUp, most_lost:
     words
 }
 
+/// A time without any node in words, as its journal row has it.
+pub(super) fn outage_words(dark_ms: u64, head: u64, most_lost: u64) -> String {
+    format!(
+        "nothing was heard of any node for {}.{} s, after block {head}; blocks mined meanwhile are fetched and judged late; at most \
+         {most_lost} pending transactions that a lost node had told are lost, and what was announced and never mined \
+         meanwhile",
+        dark_ms / 1_000,
+        dark_ms % 1_000 / 100
+    )
+}
+
+/// Pending transactions that nodes may have told and that nobody has taken in yet.
+pub(super) fn most_told(nodes: usize) -> u64 {
+    let told = nodes.saturating_mul(RpcLimits::default().notifications);
+    u64::try_from(told).unwrap_or(u64::MAX)
+}
+
 /// Pending transactions that may wait, in all channels between a chain's nodes and the journal's file.
 pub(super) fn most_waiting(nodes: usize, channels: ChannelSettings) -> u64 {
     let sizes = [

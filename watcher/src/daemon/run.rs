@@ -1,12 +1,12 @@
 //! The loop of one chain over its nodes.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use alloy::primitives::B256;
@@ -22,9 +22,10 @@ use tokio::{
 
 use super::{
     GuardError,
-    block::{advance, judge_block},
+    block::{advance, go_back, judge_block},
     chain::{Chain, Done, Job},
     gate::carry_out,
+    queue::{Intake, WorkQueue},
     resume::{self, MadeUp, Resume},
 };
 use crate::{
@@ -54,6 +55,8 @@ pub(super) struct Runner {
     pub(super) resume: Option<Resume>,
     /// Pending transactions that may wait in all channels together.
     pub(super) most_waiting: u64,
+    /// Those of them that wait between the nodes and the source.
+    pub(super) most_told: u64,
     /// How long what was mined unseen may keep a head waiting.
     pub(super) mined_within: Duration,
 }
@@ -70,7 +73,7 @@ enum Finished {
 struct Running {
     chain: Arc<Chain>,
     ask_every: Duration,
-    work: mpsc::Sender<Job>,
+    work: Intake<Job>,
     /// The loop's own end; with it and those of the workers gone, nothing more can be finished.
     finished: mpsc::Sender<Finished>,
     waiting: VecDeque<Job>,
@@ -84,9 +87,38 @@ struct Running {
     covered: (u64, u64),
     resume: Option<Resume>,
     most_waiting: u64,
+    outage: Outage,
     mined_within: Duration,
     /// What was judged of the blocks that are made up for.
     made_up: MadeUp,
+}
+
+/// Times without any node.
+#[derive(Debug)]
+struct Outage {
+    up: BTreeSet<Arc<str>>,
+    /// When a node told anything for the last time.
+    heard: Instant,
+    /// Since when nothing was heard, once all nodes are gone.
+    dark_since: Option<Instant>,
+    /// Pending transactions that may be lost with them.
+    most_lost: u64,
+}
+
+impl Outage {
+    /// For how long nothing was heard, milliseconds, where a node just came back after all were gone.
+    fn node_up(&mut self, node: &Arc<str>) -> Option<u64> {
+        self.up.insert(Arc::clone(node));
+        let dark = self.dark_since.take()?.elapsed();
+        Some(u64::try_from(dark.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn node_down(&mut self, node: &Arc<str>) {
+        // A node that could not even be reached was not up.
+        if self.up.remove(node) && self.up.is_empty() {
+            self.dark_since = Some(self.heard);
+        }
+    }
 }
 
 /// What must be there before a chain is [`GuardEvent::Ready`].
@@ -114,14 +146,14 @@ impl Runner {
     pub(super) async fn run(mut self, source: Box<dyn Source>) -> Result<(), GuardError> {
         let (mut events, task) = source.start(self.channels.source);
         let mut source = tokio::spawn(task);
-        let (work, queue) = mpsc::channel(self.channels.work.max(1));
+        let queue = Arc::new(WorkQueue::new(self.channels.work));
         let (done, mut finished) = mpsc::channel(self.channels.work.max(1));
         let is_closing = Arc::new(AtomicBool::new(false));
-        let workers = self.spawn_workers(queue, &done, &is_closing);
+        let workers = self.spawn_workers(&queue, &done, &is_closing);
         let mut running = Running {
             chain: Arc::clone(&self.chain),
             ask_every: self.ask_every,
-            work,
+            work: Intake::new(queue),
             finished: done,
             waiting: VecDeque::new(),
             tasks: JoinSet::new(),
@@ -132,6 +164,12 @@ impl Runner {
             covered: (0, 0),
             resume: self.resume.take(),
             most_waiting: self.most_waiting,
+            outage: Outage {
+                up: BTreeSet::new(),
+                heard: Instant::now(),
+                dark_since: None,
+                most_lost: self.most_told,
+            },
             mined_within: self.mined_within,
             made_up: MadeUp::default(),
         };
@@ -172,11 +210,10 @@ impl Runner {
     /// Threads that simulate: misses in the state block, which must not happen on the reactor.
     fn spawn_workers(
         &self,
-        queue: mpsc::Receiver<Job>,
+        queue: &Arc<WorkQueue<Job>>,
         done: &mpsc::Sender<Finished>,
         is_closing: &Arc<AtomicBool>,
     ) -> Vec<JoinHandle<()>> {
-        let queue = Arc::new(Mutex::new(queue));
         let worker = |_| {
             let worker = Worker {
                 chain: Arc::clone(&self.chain),
@@ -184,11 +221,9 @@ impl Runner {
                 done: done.clone(),
                 runtime: Handle::current(),
             };
-            let (queue, is_closing) = (Arc::clone(&queue), Arc::clone(is_closing));
+            let (queue, is_closing) = (Arc::clone(queue), Arc::clone(is_closing));
             spawn_blocking(move || {
-                loop {
-                    let job = queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-                    let Some(job) = job else { break };
+                while let Some(job) = queue.pop() {
                     if is_closing.load(Ordering::SeqCst) {
                         worker.chain.desk.drop_one(&worker.chain.name, "stopped");
                     } else {
@@ -235,6 +270,9 @@ impl Worker {
 impl Running {
     async fn take(&mut self, event: SourceEvent) {
         let chain = Arc::clone(&self.chain);
+        if matches!(event, SourceEvent::Pending(_) | SourceEvent::Head(_)) {
+            self.outage.heard = Instant::now();
+        }
         match event {
             SourceEvent::Pending(tx) if self.is_before_recording() => {
                 let job = Job::taken(tx, chain.desk.now_ms());
@@ -243,9 +281,18 @@ impl Running {
             SourceEvent::Pending(tx) => self.offer(Job::taken(tx, chain.desk.now_ms())).await,
             SourceEvent::Head(block) => self.advance(block).await,
             SourceEvent::Gap(gap) => self.close_gap(&gap),
-            SourceEvent::Up { .. } => {
+            SourceEvent::Up { ref node, .. } => {
+                if let Some(dark_ms) = self.outage.node_up(node) {
+                    let most_lost = self.outage.most_lost;
+                    let words = resume::outage_words(dark_ms, chain.head(), most_lost);
+                    chain.desk.act(&chain.name, B256::ZERO, "gap", words, None);
+                }
                 tell(&chain, event);
                 self.prepare_pause();
+            }
+            SourceEvent::Down { ref node, .. } => {
+                self.outage.node_down(node);
+                tell(&chain, event);
             }
             other => tell(&chain, other),
         }
@@ -274,10 +321,12 @@ impl Running {
             self.judge_now(job).await;
             return;
         }
-        if let Err(refused) = self.work.try_send(job) {
-            let job = refused.into_inner();
-            let reason = "no room in the work queue".to_owned();
+        let priority = self.chain.acquaintances.priority(&job.tx, &self.chain.protected);
+        self.chain.metrics.queued(priority);
+        if let Some((left_out, job)) = self.work.push(priority, job) {
+            let reason = "no room in the work queue, where the more urgent goes first".to_owned();
             self.chain.settle_unjudged(&job, Unjudged::NotJudged { reason });
+            self.chain.metrics.skipped(left_out);
             self.chain.desk.drop_one(&self.chain.name, "work");
         }
     }
@@ -306,6 +355,13 @@ impl Running {
         if let Some(tape) = &self.tape {
             tape.head(&block);
         }
+        let went_back = match &self.tape {
+            Some(_) => {
+                let (chain, block) = (Arc::clone(&self.chain), Arc::clone(&block));
+                spawn_blocking(move || go_back(&chain, &block)).await.ok()
+            }
+            None => None,
+        };
         // Without a head below there is nothing to judge a block on.
         if !is_first && self.tape.is_some() {
             for (place, tx) in block.transactions.iter().enumerate() {
@@ -325,8 +381,9 @@ impl Running {
         let chain = Arc::clone(&self.chain);
         let (resume, within) = (self.resume.clone(), self.mined_within);
         let advanced = spawn_blocking(move || {
+            let went_back = went_back.unwrap_or_else(|| go_back(&chain, &moved));
             let made_up = judge.map(|judge| judge_block(&judge, &moved, resume.as_ref(), within));
-            advance(&chain, &moved);
+            advance(&chain, &moved, went_back);
             made_up.unwrap_or_default()
         });
         match advanced.await {
@@ -444,8 +501,7 @@ impl Running {
 
     async fn end(mut self, mut finished: mpsc::Receiver<Finished>, workers: Vec<JoinHandle<()>>) {
         // Without work the workers end, and with them the last senders of what is finished.
-        let (closed, _) = mpsc::channel(1);
-        self.work = closed;
+        self.work.close();
         let (closed, _) = mpsc::channel(1);
         self.finished = closed;
         while let Some(done) = finished.recv().await {

@@ -61,8 +61,7 @@ impl Trial {
     /// # Errors
     /// State that the block needs is not in the recording.
     pub fn advance(&self, block: &BlockRecord) -> Result<(), StateError> {
-        self.chain.remember(block);
-        self.simulator().state().advance(block)?;
+        self.chain.take_block(block)?;
         self.chain.pool().mined(block);
         Ok(())
     }

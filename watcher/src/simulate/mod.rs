@@ -225,7 +225,75 @@ impl<'a> Bench<'a> {
     }
 
     fn run_signed(&mut self, tx: &PendingTransaction) -> Result<Execution, SimError> {
-        let envelope = Envelope {
+        let cfg = self.cfg.clone();
+        self.run(&cfg, Envelope::of(tx), evm::tx_env(tx))
+    }
+
+    fn run(&mut self, cfg: &CfgEnv, envelope: Envelope, tx: TxEnv) -> Result<Execution, SimError> {
+        record(&mut self.layer, (cfg, &self.block), self.head, self.limits, envelope, tx)
+    }
+}
+
+/// Runs one transaction on a layer, in a block on the head of this height, and writes down what it does.
+fn record(
+    layer: &mut evm::Layer<'_>,
+    (cfg, block): (&CfgEnv, &BlockEnv),
+    head: u64,
+    limits: Limits,
+    envelope: Envelope,
+    tx: TxEnv,
+) -> Result<Execution, SimError> {
+    let tx_hash = envelope.tx_hash;
+    let mut recorder = Recorder::new(limits);
+    let done =
+        evm::run(cfg, block, &mut *layer, tx, &mut recorder).map_err(|error| match error {
+            evm::RunError::Database(source) => SimError::State { tx_hash, source },
+            evm::RunError::Transaction(
+                InvalidTransaction::NonceTooHigh { tx, state }
+                | InvalidTransaction::NonceTooLow { tx, state },
+            ) => SimError::Nonce { tx_hash, expected: state, found: tx },
+            other => SimError::Invalid { tx_hash, reason: other.to_string() },
+        })?;
+
+    let mut touched: Vec<(Address, U256)> = done
+        .state
+        .iter()
+        .filter(|(_, account)| account.is_touched())
+        .map(|(address, account)| (*address, account.info.balance))
+        .collect();
+    touched.sort_unstable_by_key(|(address, _)| *address);
+    let mut balances_before = Vec::with_capacity(touched.len());
+    for (address, _) in &touched {
+        let info = layer.basic(*address).map_err(|source| SimError::State { tx_hash, source })?;
+        balances_before.push((*address, info.map(|info| info.balance).unwrap_or_default()));
+    }
+    let gas_used = done.result.tx_gas_used();
+    let status = status(&done.result);
+    layer.commit(done.state);
+
+    let recorded = recorder.finish();
+    Ok(Execution {
+        envelope,
+        head,
+        base_fee_wei: u128::from(block.basefee),
+        status,
+        gas_used,
+        frames: recorded.frames,
+        logs: recorded.logs,
+        ether: recorded.ether,
+        accesses: recorded.accesses,
+        mapping_slots: recorded.mapping_slots,
+        created: recorded.created,
+        destroyed: recorded.destroyed,
+        balances_before,
+        balances_after: touched,
+        truncated: recorded.truncated,
+    })
+}
+
+impl Envelope {
+    fn of(tx: &PendingTransaction) -> Self {
+        Self {
             tx_hash: tx.hash,
             sender: tx.sender,
             to: tx.to(),
@@ -235,61 +303,7 @@ impl<'a> Bench<'a> {
             gas_limit: tx.gas_limit(),
             max_fee_per_gas: tx.max_fee_per_gas_wei(),
             max_priority_fee_per_gas: tx.max_priority_fee_per_gas_wei(),
-        };
-        let cfg = self.cfg.clone();
-        self.run(&cfg, envelope, evm::tx_env(tx))
-    }
-
-    fn run(&mut self, cfg: &CfgEnv, envelope: Envelope, tx: TxEnv) -> Result<Execution, SimError> {
-        let tx_hash = envelope.tx_hash;
-        let mut recorder = Recorder::new(self.limits);
-        let done =
-            evm::run(cfg, &self.block, &mut self.layer, tx, &mut recorder).map_err(|error| {
-                match error {
-                    evm::RunError::Database(source) => SimError::State { tx_hash, source },
-                    evm::RunError::Transaction(
-                        InvalidTransaction::NonceTooHigh { tx, state }
-                        | InvalidTransaction::NonceTooLow { tx, state },
-                    ) => SimError::Nonce { tx_hash, expected: state, found: tx },
-                    other => SimError::Invalid { tx_hash, reason: other.to_string() },
-                }
-            })?;
-
-        let mut touched: Vec<(Address, U256)> = done
-            .state
-            .iter()
-            .filter(|(_, account)| account.is_touched())
-            .map(|(address, account)| (*address, account.info.balance))
-            .collect();
-        touched.sort_unstable_by_key(|(address, _)| *address);
-        let mut balances_before = Vec::with_capacity(touched.len());
-        for (address, _) in &touched {
-            let info =
-                self.layer.basic(*address).map_err(|source| SimError::State { tx_hash, source })?;
-            balances_before.push((*address, info.map(|info| info.balance).unwrap_or_default()));
         }
-        let gas_used = done.result.tx_gas_used();
-        let status = status(&done.result);
-        self.layer.commit(done.state);
-
-        let recorded = recorder.finish();
-        Ok(Execution {
-            envelope,
-            head: self.head,
-            base_fee_wei: u128::from(self.block.basefee),
-            status,
-            gas_used,
-            frames: recorded.frames,
-            logs: recorded.logs,
-            ether: recorded.ether,
-            accesses: recorded.accesses,
-            mapping_slots: recorded.mapping_slots,
-            created: recorded.created,
-            destroyed: recorded.destroyed,
-            balances_before,
-            balances_after: touched,
-            truncated: recorded.truncated,
-        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy::primitives::B256;
 
-use super::{BlockRecord, node::Recent};
+use super::{BlockRecord, recent::Recent};
 
 /// Hashes remembered for each node.
 const TOLD_LIMIT: usize = 65_536;

@@ -1,14 +1,13 @@
 //! Nodes over WebSocket: connected, checked, subscribed, and connected again whenever they drop.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     fmt,
-    hash::Hash,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use alloy::primitives::{B256, U64};
@@ -19,12 +18,14 @@ use tokio::{
         mpsc::{self, error::TrySendError},
         watch,
     },
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use super::{
-    BlockRecord, Clock, CoverageMeter, Gap, NodeLink, NodeUrl, Refusal, Source, SourceError,
-    SourceEvent, SourceTask,
+    BlockRecord, Clock, CoverageMeter, Gap, NodeLink, NodeUrl, PendingTransaction, Refusal, Source,
+    SourceError, SourceEvent, SourceTask,
+    patience::{Late, Patience, Standings},
+    recent::Recent,
     rpc::{Client, Notifications, RpcError, RpcLimits},
     wire,
 };
@@ -35,6 +36,12 @@ const BACKFILL_LIMIT: usize = 120;
 const SEEN_LIMIT: usize = 65_536;
 /// Hashes that are asked for in one message.
 const FETCH_BATCH: usize = 100;
+
+/// The part of the channel, one in so many, that is kept for favoured transactions.
+const FAVOURED_SHARE: usize = 8;
+
+/// Picks the transactions that find room last.
+pub type Favour = Arc<dyn Fn(&PendingTransaction) -> bool + Send + Sync>;
 
 /// Where a chain's transactions can be seen before they are mined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +92,8 @@ pub struct NodeSource {
     chain_id: u64,
     pending: Announced,
     limits: RpcLimits,
+    patience: Patience,
+    favour: Favour,
     backoff: Backoff,
     clock: Clock,
     nodes: Vec<(NodeSettings, watch::Sender<Option<Client>>, NodeLink)>,
@@ -119,6 +128,8 @@ impl NodeSource {
             chain_id,
             pending: Announced::InPool,
             limits: RpcLimits::default(),
+            patience: Patience::default(),
+            favour: Arc::new(|_| true),
             backoff: Backoff::default(),
             clock,
             nodes,
@@ -132,6 +143,28 @@ impl NodeSource {
     #[must_use]
     pub fn with_limits(mut self, limits: RpcLimits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// With limits and patience that fit the usual time between the chain's blocks, milliseconds.
+    #[must_use]
+    pub fn with_block_time(mut self, block_time_ms: u64) -> Self {
+        self.patience = Patience::of(block_time_ms);
+        self.limits.silence_ms = self.patience.silence_ms(self.limits.silence_ms);
+        self
+    }
+
+    /// With another patience for heads that do not come.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Keeps the last part of the channel for transactions that `favour` picks: a flood of others cannot fill it.
+    #[must_use]
+    pub fn favouring(mut self, favour: Favour) -> Self {
+        self.favour = favour;
         self
     }
 
@@ -207,6 +240,8 @@ impl Source for NodeSource {
                     chain_id: self.chain_id,
                     pending: self.pending,
                     limits: self.limits,
+                    patience: self.patience,
+                    favour: Arc::clone(&self.favour),
                     backoff: self.backoff,
                     clock: Arc::clone(&self.clock),
                     settings,
@@ -227,42 +262,12 @@ impl Source for NodeSource {
 #[derive(Default)]
 struct Shared {
     seen: Mutex<Recent<B256>>,
+    /// Where each node stands.
+    standings: Standings,
     /// Heads told, newest last. Held while heads are told, so that they come in order.
     heads: tokio::sync::Mutex<VecDeque<(u64, B256)>>,
     /// Where a guard before this one was; taken by whoever tells the first head.
     resume_after: Mutex<Option<u64>>,
-}
-
-/// The last so many values of a kind.
-#[derive(Debug, Default)]
-pub(super) struct Recent<T> {
-    set: HashSet<T>,
-    order: VecDeque<T>,
-}
-
-impl<T: Eq + Hash + Copy> Recent<T> {
-    /// False if it was there already.
-    pub(super) fn insert(&mut self, value: T, limit: usize) -> bool {
-        if !self.set.insert(value) {
-            return false;
-        }
-        self.order.push_back(value);
-        if self.order.len() > limit
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.set.remove(&oldest);
-        }
-        true
-    }
-
-    pub(super) fn contains(&self, value: &T) -> bool {
-        self.set.contains(value)
-    }
-
-    fn remove(&mut self, value: &T) {
-        // Its place in the order stays; leaving it there only forgets another value a little earlier.
-        self.set.remove(value);
-    }
 }
 
 struct NodeTask {
@@ -274,6 +279,8 @@ struct NodeTask {
     chain_id: u64,
     pending: Announced,
     limits: RpcLimits,
+    patience: Patience,
+    favour: Favour,
     backoff: Backoff,
     clock: Clock,
     settings: NodeSettings,
@@ -297,6 +304,8 @@ enum Ended {
     Fatal(SourceError),
     /// The node is lost; `was_up` tells whether it had been subscribed to.
     Lost { reason: RpcError, was_up: bool },
+    /// The node answers, but its heads are not to be waited for.
+    Late(Late),
 }
 
 impl NodeTask {
@@ -305,17 +314,20 @@ impl NodeTask {
         loop {
             let ended = self.session().await;
             self.link.send_replace(None);
-            let (reason, was_up) = match ended {
+            self.shared.standings.lost(self.place);
+            let (reason, was_sound) = match ended {
                 Ended::Unheard => return Ok(()),
                 Ended::Fatal(error) => return Err(error),
-                Ended::Lost { reason, was_up } => (reason, was_up),
+                Ended::Lost { reason, was_up } => (reason.to_string(), was_up),
+                // It may be late again as soon as it is back, so it is tried ever more rarely.
+                Ended::Late(late) => (late.to_string(), false),
             };
-            attempt = if was_up { 1 } else { attempt.saturating_add(1) };
+            attempt = if was_sound { 1 } else { attempt.saturating_add(1) };
             let retry_in_ms = self.backoff.after_ms(attempt);
             let down = SourceEvent::Down {
                 node: Arc::clone(&self.settings.name),
                 chain: Arc::clone(&self.chain),
-                reason: reason.to_string(),
+                reason,
                 attempt,
                 retry_in_ms,
             };
@@ -384,6 +396,7 @@ impl NodeTask {
             return Ended::Unheard;
         }
         let Notifications { heads, pending, dropped } = told;
+        let announced = heads.clone();
         let follow_pending = async {
             match self.pending {
                 Announced::InPool => self.follow_pending(client, pending, &dropped).await,
@@ -394,6 +407,44 @@ impl NodeTask {
         tokio::select! {
             ended = self.follow_heads(client, heads) => ended,
             ended = follow_pending => ended,
+            ended = self.watch_heads(client, announced) => ended,
+        }
+    }
+
+    /// Ends as soon as the node's heads come too late to be waited for.
+    async fn watch_heads(&self, client: &Client, heads: watch::Receiver<Option<Value>>) -> Ended {
+        let (standings, patience) = (&self.shared.standings, &self.patience);
+        // What it said the last time that it was asked: an announcement may just be on its way.
+        let mut said = None;
+        loop {
+            sleep(patience.ask_every()).await;
+            let overdue = standings.overdue(self.place, patience, Instant::now());
+            if let Some(late) = standings.behind(self.place, patience, overdue.is_some()) {
+                return Ended::Late(late);
+            }
+            let Some(told) = overdue else {
+                said = None;
+                continue;
+            };
+            let asked = client.request("eth_blockNumber", json!([]));
+            let Ok(answer) = timeout(patience.answer_within(), asked).await else {
+                return Ended::Late(Late::Frozen { after_ms: patience.answer_ms });
+            };
+            // One that is announced and not yet fetched is no fault of the node's.
+            let newest = heads.borrow().as_ref().and_then(|head| head.get("number").cloned());
+            let newest = newest.and_then(|number| quantity(number, "newHeads").ok());
+            let announced = newest.map_or(told, |newest| newest.max(told));
+            match answer.and_then(|answer| quantity(answer, "eth_blockNumber")) {
+                // The chain itself stands still, or we are the ones who are late.
+                Ok(reached) if reached <= announced => {
+                    standings.renew(self.place, Instant::now());
+                }
+                Ok(reached) if said.is_some_and(|said| said > announced) => {
+                    return Ended::Late(Late::Mute { announced, reached });
+                }
+                Ok(reached) => said = Some(reached),
+                Err(reason) => return Ended::Lost { reason, was_up: true },
+            }
         }
     }
 
@@ -445,6 +496,7 @@ impl NodeTask {
     /// Fetches the announced block and those missed below it, and tells them oldest first; false when nobody listens.
     async fn tell_head(&self, client: &Client, announced: Value) -> Result<bool, RpcError> {
         let newest = self.fetch_block(client, announced).await?;
+        self.shared.standings.told(self.place, newest.number, Instant::now());
         let mut told = self.shared.heads.lock().await;
         if told.iter().any(|(_, hash)| *hash == newest.hash) {
             return Ok(true);
@@ -632,7 +684,9 @@ impl NodeTask {
         match wire::transaction(whole, (self.clock)(), &self.settings.name) {
             Ok(tx) => {
                 let hash = tx.hash;
-                if self.events.try_send(SourceEvent::Pending(Arc::new(tx))).is_err() {
+                let is_spare = self.events.capacity() > self.events.max_capacity() / FAVOURED_SHARE;
+                let has_room = is_spare || (self.favour)(&tx);
+                if !has_room || self.events.try_send(SourceEvent::Pending(Arc::new(tx))).is_err() {
                     self.seen(|seen| seen.remove(&hash));
                     self.refuse(Refusal::ChannelFull);
                 }

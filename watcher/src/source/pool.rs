@@ -7,7 +7,7 @@ use std::{
 
 use alloy::primitives::{Address, B256};
 
-use super::{BlockRecord, PendingTransaction, node::Recent};
+use super::{BlockRecord, PendingTransaction, recent::Recent};
 
 /// Transactions of one sender that are kept.
 const PER_SENDER: usize = 64;
@@ -29,6 +29,8 @@ pub struct Pool {
     next: u64,
     limit: usize,
     evicted: u64,
+    /// Of the newest block, wei.
+    base_fee_wei: u128,
     /// What was mined lately: a node may announce it late, and a block that replaces another may hold it again.
     mined: Recent<B256>,
 }
@@ -60,6 +62,7 @@ impl Pool {
             next: 0,
             limit: limit.max(1),
             evicted: 0,
+            base_fee_wei: 0,
             mined: Recent::default(),
         }
     }
@@ -102,7 +105,8 @@ impl Pool {
     /// What `tx` may depend on, in the order in which it must run.
     ///
     /// That is the same sender's transactions with smaller nonces; and where `tx` calls a contract that is itself
-    /// still to be created, by whomever, its creation and what others do with it, best offer first. `next_nonce` is
+    /// still to be created, by whomever, its creation and what others do with it, in the order in which a builder would
+    /// take them: by what is left for it above the base fee. `next_nonce` is
     /// the sender's nonce at the head; what stands below it is mined.
     pub fn predecessors(
         &self,
@@ -124,7 +128,7 @@ impl Pool {
                 .filter(|other| !before.iter().any(|there| there.hash == other.hash))
                 .cloned()
                 .collect();
-            others.sort_by_key(|other| std::cmp::Reverse(fees(other)));
+            others.sort_by_key(|other| std::cmp::Reverse(self.effective_tip_wei(other)));
             others.truncate(OTHERS);
             before.extend(others);
         }
@@ -153,6 +157,7 @@ impl Pool {
 
     /// Lets go of what a block mined, and of what can no longer be mined because its nonce is used.
     pub fn mined(&mut self, block: &BlockRecord) {
+        self.base_fee_wei = block.base_fee_wei.into();
         for tx in &block.transactions {
             self.mined.insert(tx.hash, MINED_LIMIT);
             let Some(waiting) = self.senders.get(&tx.sender) else { continue };
@@ -161,6 +166,12 @@ impl Pool {
                 self.forget(tx.sender, nonce);
             }
         }
+    }
+
+    /// What a transaction leaves for the builder, wei per gas, on top of the newest block.
+    fn effective_tip_wei(&self, tx: &PendingTransaction) -> u128 {
+        let spare = tx.max_fee_per_gas_wei().saturating_sub(self.base_fee_wei);
+        tx.max_priority_fee_per_gas_wei().min(spare)
     }
 
     /// Transactions that wait.
@@ -211,18 +222,50 @@ mod tests {
     }
 
     fn to(to: TxKind, sender: u8, nonce: u64, max_fee_per_gas: u128) -> Arc<PendingTransaction> {
+        with_tip(to, sender, nonce, (max_fee_per_gas, max_fee_per_gas))
+    }
+
+    fn with_tip(
+        to: TxKind,
+        sender: u8,
+        nonce: u64,
+        (max_fee_per_gas, max_priority_fee_per_gas): (u128, u128),
+    ) -> Arc<PendingTransaction> {
         let signer = PrivateKeySigner::from_bytes(&keccak256([sender])).unwrap();
         let tx = TxEip1559 {
             chain_id: 1,
             nonce,
             to,
             max_fee_per_gas,
+            max_priority_fee_per_gas,
             gas_limit: 21_000,
             ..TxEip1559::default()
         };
         let signature = signer.sign_hash_sync(&tx.signature_hash()).unwrap();
         let envelope = TxEnvelope::from(tx.into_signed(signature));
         Arc::new(PendingTransaction::from_envelope(envelope, 0, "test".into()).unwrap())
+    }
+
+    fn block(transactions: Vec<Arc<PendingTransaction>>) -> BlockRecord {
+        BlockRecord {
+            number: 1,
+            hash: B256::ZERO,
+            parent_hash: B256::ZERO,
+            timestamp_s: 0,
+            base_fee_wei: 0,
+            gas_limit: 1,
+            gas_used: 0,
+            coinbase: Address::ZERO,
+            prev_randao: B256::ZERO,
+            receipts_root: None,
+            excess_blob_gas: None,
+            blob_gas_used: None,
+            parent_beacon_block_root: None,
+            withdrawals: vec![],
+            transactions,
+            undecoded: 0,
+            seen_at_ms: 0,
+        }
     }
 
     #[test]
@@ -266,6 +309,24 @@ mod tests {
     }
 
     #[test]
+    fn others_come_in_the_order_of_what_is_left_above_the_base_fee() {
+        let mut pool = Pool::new(10);
+        let deploy = to(TxKind::Create, 1, 0, 5);
+        let weapon = deploy.sender.create(0);
+        let strike = to(TxKind::Call(weapon), 4, 0, 5);
+        // The one that offers most per gas tips least; of the other two, the base fee takes most of one's tip.
+        let proud = with_tip(TxKind::Call(weapon), 2, 0, (100, 1));
+        let capped = with_tip(TxKind::Call(weapon), 3, 0, (12, 9));
+        let generous = with_tip(TxKind::Call(weapon), 5, 0, (50, 8));
+        for tx in [&deploy, &strike, &proud, &capped, &generous] {
+            assert_eq!(pool.insert(Arc::clone(tx)), Offered::New);
+        }
+        pool.mined(&BlockRecord { base_fee_wei: 10, ..block(Vec::new()) });
+        let order: Vec<_> = pool.predecessors(&strike, 0).iter().map(|tx| tx.hash).collect();
+        assert_eq!(order, [&deploy, &generous, &capped, &proud].map(|tx| tx.hash));
+    }
+
+    #[test]
     fn a_better_offer_replaces_and_a_worse_one_does_not() {
         let mut pool = Pool::new(10);
         let (first, better, worse) = (tx(1, 0, 5), tx(1, 0, 6), tx(1, 0, 4));
@@ -285,25 +346,7 @@ mod tests {
             pool.insert(tx(1, nonce, 5));
         }
         // Another transaction with nonce 1 was mined than the one that was seen.
-        let block = BlockRecord {
-            number: 1,
-            hash: B256::ZERO,
-            parent_hash: B256::ZERO,
-            timestamp_s: 0,
-            base_fee_wei: 0,
-            gas_limit: 1,
-            gas_used: 0,
-            coinbase: Address::ZERO,
-            prev_randao: B256::ZERO,
-            receipts_root: None,
-            excess_blob_gas: None,
-            blob_gas_used: None,
-            parent_beacon_block_root: None,
-            withdrawals: vec![],
-            transactions: vec![tx(1, 1, 9)],
-            undecoded: 0,
-            seen_at_ms: 0,
-        };
+        let block = block(vec![tx(1, 1, 9)]);
         pool.mined(&block);
         assert_eq!(pool.len(), 1);
         assert!(pool.get(&tx(1, 2, 5).hash).is_some());

@@ -13,15 +13,20 @@ use alloy::primitives::{Address, B256, Bytes, U256, address};
 use dashmap::DashMap;
 use revm::{
     Context, DatabaseRef, Journal, MainBuilder as _, SystemCallEvm as _,
-    context::{BlockEnv, CfgEnv, TxEnv},
+    context::{BlockEnv, CfgEnv, TxEnv, result::ResultAndState},
     database::{AccountState as LayerState, CacheDB, DbAccount},
     database_interface::DatabaseCommit as _,
+    inspector::NoOpInspector,
     primitives::hardfork::SpecId,
     state::{AccountInfo, Bytecode},
 };
 
-use super::{AccountState, Backend, ChainRules, Head, Item, StateError, evm, receipts::Receipts};
-use crate::source::BlockRecord;
+use super::{
+    AccountState, Backend, ChainRules, Head, Item, StateError, evm,
+    receipts::Receipts,
+    undo::{History, Undo},
+};
+use crate::source::{BlockRecord, PendingTransaction};
 
 /// Slots kept before the cache is emptied at the next head: about 400 MB.
 const SLOT_LIMIT: usize = 4_000_000;
@@ -53,11 +58,14 @@ struct Standing {
     head: Option<Head>,
     /// What is not in the cache does not exist; the backend is not asked.
     is_complete: bool,
+    /// What the blocks below the head changed.
+    history: History,
 }
 
 #[derive(Debug, Default)]
 struct Counters {
     fetches: AtomicU64,
+    rolled_back: AtomicU64,
     emptied_reorg: AtomicU64,
     emptied_mismatch: AtomicU64,
     emptied_not_runnable: AtomicU64,
@@ -65,12 +73,12 @@ struct Counters {
 }
 
 #[derive(Debug, Clone)]
-struct CachedAccount {
+pub(super) struct CachedAccount {
     /// None: there is no such account.
-    info: Option<AccountInfo>,
+    pub(super) info: Option<AccountInfo>,
     /// Slots that are not in the map are zero.
-    is_whole: bool,
-    storage: HashMap<U256, U256>,
+    pub(super) is_whole: bool,
+    pub(super) storage: HashMap<U256, U256>,
 }
 
 /// What happened when a block was taken over.
@@ -79,6 +87,14 @@ struct CachedAccount {
 pub enum AdvanceReport {
     /// Every transaction was run here; gas used and receipts equal the header's: the cache is exact.
     Exact {
+        /// Transactions run.
+        transactions: usize,
+    },
+    /// The block stands on an earlier head: what was taken over since then was taken back, and the block was run
+    /// there, exactly.
+    RolledBack {
+        /// Blocks taken back.
+        blocks: usize,
         /// Transactions run.
         transactions: usize,
     },
@@ -94,7 +110,7 @@ pub enum AdvanceReport {
 pub enum EmptiedBecause {
     /// This is the first head.
     First,
-    /// The block does not stand on the head before it.
+    /// The block does not stand on the head before it, nor on one that could be gone back to.
     Reorg,
     /// Gas used here differs from the header's.
     GasMismatch {
@@ -116,6 +132,8 @@ pub enum EmptiedBecause {
 pub struct StateCounts {
     /// Fetches from the backend.
     pub fetches: u64,
+    /// Reorgs after which the state went back to an earlier head.
+    pub rolled_back: u64,
     /// Caches emptied by a block that does not stand on the head.
     pub emptied_reorg: u64,
     /// Caches emptied because gas used or receipts differed from a header.
@@ -162,7 +180,8 @@ impl ForkedState {
                 .insert(address, CachedAccount { info: Some(info), is_whole: true, storage });
         }
         state.block_hashes.insert(head.number, head.hash);
-        *state.write() = Standing { head: Some(head), is_complete: true };
+        *state.write() =
+            Standing { head: Some(head), is_complete: true, history: History::default() };
         Ok(state)
     }
 
@@ -193,6 +212,7 @@ impl ForkedState {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         StateCounts {
             fetches: load(&self.counters.fetches),
+            rolled_back: load(&self.counters.rolled_back),
             emptied_reorg: load(&self.counters.emptied_reorg),
             emptied_mismatch: load(&self.counters.emptied_mismatch),
             emptied_not_runnable: load(&self.counters.emptied_not_runnable),
@@ -209,7 +229,20 @@ impl ForkedState {
     /// # Errors
     /// State that running the block needs could not be fetched. The cache is empty then, the head has moved.
     pub fn advance(&self, block: &BlockRecord) -> Result<AdvanceReport, StateError> {
+        self.advance_by(block, |run, tx| run.run(tx))
+    }
+
+    /// As [`ForkedState::advance`], with every transaction run by `step`, in order.
+    ///
+    /// # Errors
+    /// As [`ForkedState::advance`].
+    pub(crate) fn advance_by(
+        &self,
+        block: &BlockRecord,
+        step: impl FnMut(&mut BlockRun<'_>, &PendingTransaction) -> Result<(), evm::RunError>,
+    ) -> Result<AdvanceReport, StateError> {
         let _moving = self.hold();
+        let back = self.go_below(block);
         let head = self.head();
         let because = match head {
             None => EmptiedBecause::First,
@@ -217,10 +250,14 @@ impl ForkedState {
             Some(head) if head.hash != block.parent_hash => EmptiedBecause::Reorg,
             Some(_) if block.undecoded > 0 => EmptiedBecause::NotRunnable,
             Some(_) if self.is_full() => EmptiedBecause::Full,
-            Some(_) => match self.run_block(block) {
+            Some(_) => match self.run_block(block, step) {
                 Ok(Ran::Exact(changes)) => {
                     self.take_over(Head::from(block), changes);
-                    return Ok(AdvanceReport::Exact { transactions: block.transactions.len() });
+                    let transactions = block.transactions.len();
+                    return Ok(match back {
+                        0 => AdvanceReport::Exact { transactions },
+                        blocks => AdvanceReport::RolledBack { blocks, transactions },
+                    });
                 }
                 Ok(Ran::Mismatch(because)) => because,
                 Ok(Ran::NotRunnable) => EmptiedBecause::NotRunnable,
@@ -234,7 +271,36 @@ impl ForkedState {
         Ok(AdvanceReport::Emptied(because))
     }
 
-    fn run_block(&self, block: &BlockRecord) -> Result<Ran, StateError> {
+    /// Goes back to the head that `block` stands on, where that is one of the last that were left; says how many blocks
+    /// were taken back. What was judged on them stands on a head that is gone.
+    pub fn stand_below(&self, block: &BlockRecord) -> usize {
+        let _moving = self.hold();
+        self.go_below(block)
+    }
+
+    fn go_below(&self, block: &BlockRecord) -> usize {
+        let is_elsewhere = |head: &Head| head.hash != block.parent_hash && head.hash != block.hash;
+        if !self.head().as_ref().is_some_and(is_elsewhere) {
+            return 0;
+        }
+        let mut standing = self.write();
+        let Some((head, undone)) = standing.history.back_to(block.parent_hash, &self.accounts)
+        else {
+            return 0;
+        };
+        self.block_hashes.retain(|number, _| *number <= head.number);
+        let slots = self.accounts.iter().map(|account| account.storage.len()).sum();
+        self.slots.store(slots, Ordering::Relaxed);
+        self.counters.rolled_back.fetch_add(1, Ordering::Relaxed);
+        standing.head = Some(head);
+        undone
+    }
+
+    fn run_block(
+        &self,
+        block: &BlockRecord,
+        mut step: impl FnMut(&mut BlockRun<'_>, &PendingTransaction) -> Result<(), evm::RunError>,
+    ) -> Result<Ran, StateError> {
         let view = self.view()?;
         let mut layer = CacheDB::new(&view);
         let cfg = evm::cfg(&self.rules, block.number);
@@ -249,18 +315,16 @@ impl ForkedState {
         if spec.is_enabled_in(SpecId::PRAGUE) {
             system_call(&cfg, &env, &mut layer, HISTORY, block.parent_hash.to_vec().into())?;
         }
-        let mut receipts = Receipts::default();
+        let head = view.head().number;
+        let mut run = BlockRun { cfg, env, layer, head, receipts: Receipts::default() };
         for tx in &block.transactions {
-            match evm::run(&cfg, &env, &mut layer, evm::tx_env(tx), revm::inspector::NoOpInspector)
-            {
-                Ok(done) => {
-                    receipts.push(tx, &done.result);
-                    layer.commit(done.state);
-                }
+            match step(&mut run, tx) {
+                Ok(()) => {}
                 Err(evm::RunError::Database(error)) => return Err(error),
                 Err(_) => return Ok(Ran::NotRunnable),
             }
         }
+        let BlockRun { cfg, env, mut layer, receipts, .. } = run;
         if receipts.gas_used() != block.gas_used {
             let computed = receipts.gas_used();
             return Ok(Ran::Mismatch(EmptiedBecause::GasMismatch {
@@ -290,12 +354,17 @@ impl ForkedState {
     /// Puts the writes of a layer into the cache and moves the head.
     pub(super) fn take_over(&self, head: Head, changes: Changes) {
         let mut standing = self.write();
+        let mut undo = standing.head.clone().map(Undo::new);
         for (address, account) in changes.0 {
             let cleared = match account.account_state {
                 LayerState::None => continue,
                 LayerState::NotExisting | LayerState::StorageCleared => true,
                 LayerState::Touched => false,
             };
+            if let Some(undo) = &mut undo {
+                let before = self.accounts.get(&address);
+                undo.keep(address, before.as_deref(), cleared, account.storage.keys());
+            }
             let mut entry =
                 self.accounts.entry(address).or_insert_with(CachedAccount::unknown_slots);
             if cleared {
@@ -309,6 +378,9 @@ impl ForkedState {
             self.slots.fetch_add(entry.storage.len() - before, Ordering::Relaxed);
         }
         self.remember_hash(head.number, head.hash);
+        if let Some(undo) = undo {
+            standing.history.push(undo);
+        }
         standing.head = Some(head);
     }
 
@@ -336,7 +408,9 @@ impl ForkedState {
         self.block_hashes.clear();
         self.slots.store(0, Ordering::Relaxed);
         self.remember_hash(head.number, head.hash);
-        *standing = Standing { head: Some(head), is_complete: false };
+        standing.history.clear();
+        standing.is_complete = false;
+        standing.head = Some(head);
     }
 
     fn is_full(&self) -> bool {
@@ -369,6 +443,40 @@ impl fmt::Debug for ForkedState {
 impl CachedAccount {
     fn unknown_slots() -> Self {
         Self { info: None, is_whole: false, storage: HashMap::new() }
+    }
+}
+
+/// A mined block that is being run on the head below it.
+pub(crate) struct BlockRun<'v> {
+    pub(crate) cfg: CfgEnv,
+    pub(crate) env: BlockEnv,
+    pub(crate) layer: evm::Layer<'v>,
+    /// Height of the head below.
+    pub(crate) head: u64,
+    receipts: Receipts,
+}
+
+impl BlockRun<'_> {
+    /// Runs the next transaction; what it wrote is in the layer afterwards.
+    pub(crate) fn run(&mut self, tx: &PendingTransaction) -> Result<(), evm::RunError> {
+        let done = self.peek(tx)?;
+        self.settle(tx, done);
+        Ok(())
+    }
+
+    /// Runs the next transaction, and leaves the layer as it is.
+    pub(crate) fn peek(
+        &mut self,
+        tx: &PendingTransaction,
+    ) -> Result<ResultAndState, evm::RunError> {
+        let env = evm::tx_env(tx);
+        evm::run(&self.cfg, &self.env, &mut self.layer, env, NoOpInspector)
+    }
+
+    /// Takes over what a transaction did that was run last by [`BlockRun::peek`].
+    pub(crate) fn settle(&mut self, tx: &PendingTransaction, done: ResultAndState) {
+        self.receipts.push(tx, &done.result);
+        self.layer.commit(done.state);
     }
 }
 

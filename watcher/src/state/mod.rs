@@ -10,6 +10,7 @@ mod memory;
 mod receipts;
 mod recorded;
 mod rules;
+mod undo;
 
 #[cfg(test)]
 mod tests;

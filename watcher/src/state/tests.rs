@@ -39,7 +39,7 @@ fn transfer(nonce: u64) -> Arc<PendingTransaction> {
     let tx = TxEip1559 {
         chain_id: 31337,
         nonce,
-        gas_limit: 50_000,
+        gas_limit: 100_000,
         max_fee_per_gas: 5_000_000_000,
         to: TxKind::Call(RECEIVER),
         value: U256::from(5),
@@ -167,6 +167,54 @@ fn what_was_fetched_is_not_fetched_again_and_follows_the_blocks() {
     assert_eq!(view.nonce(who).unwrap(), 1);
     assert_eq!(view.storage(who, U256::from(4)).unwrap(), U256::from(5));
     assert_eq!(node.asked.load(Ordering::Relaxed), asked);
+}
+
+/// Counts in slot 0, and writes the count into the slot of that number.
+const COUNTER: &[u8] = &[0x5f, 0x54, 0x60, 0x01, 0x01, 0x80, 0x80, 0x5f, 0x55, 0x55];
+
+#[test]
+fn a_reorg_is_taken_back_to_the_block_that_both_chains_stand_on() {
+    let code = Bytes::from_static(COUNTER);
+    let accounts = [
+        (signer().address(), rich()),
+        (RECEIVER, AccountState { code, ..AccountState::default() }),
+    ];
+    let chain = || ForkedState::in_memory(RULES, accounts.clone()).unwrap();
+    let (state, orphaned, standing) = (chain(), chain(), chain());
+    let (common, _) = orphaned.mine(&[transfer(0)]).unwrap();
+    let (left, _) = orphaned.mine(&[transfer(1), transfer(2)]).unwrap();
+    let (leaf, _) = orphaned.mine(&[transfer(3)]).unwrap();
+    standing.advance(&common).unwrap();
+    let (taken, _) = standing.mine(&[transfer(1)]).unwrap();
+    let (newest, _) = standing.mine(&[transfer(2)]).unwrap();
+
+    let exact = |transactions| AdvanceReport::Exact { transactions };
+    let reports = [&common, &left, &leaf].map(|block| state.advance(block).unwrap());
+    assert_eq!(reports, [exact(1), exact(2), exact(1)]);
+    let slot = |state: &ForkedState, slot: u64| {
+        state.view().unwrap().storage(RECEIVER, U256::from(slot)).unwrap()
+    };
+    assert_eq!([0, 4].map(|number| slot(&state, number)), [U256::from(4); 2]);
+
+    let back = AdvanceReport::RolledBack { blocks: 2, transactions: 1 };
+    assert_eq!(state.advance(&taken).unwrap(), back);
+    assert_eq!(state.advance(&newest).unwrap(), exact(1));
+    for number in 0..6 {
+        assert_eq!(slot(&state, number), slot(&standing, number), "slot {number}");
+    }
+    let holdings = |state: &ForkedState| {
+        let view = state.view().unwrap();
+        [RECEIVER, signer().address()].map(|who| view.balance_wei(who).unwrap())
+    };
+    assert_eq!(holdings(&state), holdings(&standing));
+    assert_eq!((state.counts().rolled_back, state.counts().emptied_reorg), (1, 0));
+    assert_eq!(state.counts().slots, standing.counts().slots);
+
+    // And once more: the first chain wins after all.
+    let back = AdvanceReport::RolledBack { blocks: 2, transactions: 2 };
+    assert_eq!(state.advance(&left).unwrap(), back);
+    assert_eq!(state.advance(&leaf).unwrap(), exact(1));
+    assert_eq!(holdings(&state), holdings(&orphaned));
 }
 
 #[test]

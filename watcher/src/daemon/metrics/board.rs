@@ -13,7 +13,11 @@ use portcullis_alerting::record::Mode;
 use serde_json::json;
 
 use super::{Simulated, text::Exposition};
-use crate::{act::Desk, daemon::chain::Chain, source::CoverageMeter};
+use crate::{
+    act::Desk,
+    daemon::{chain::Chain, priority::Priority},
+    source::CoverageMeter,
+};
 
 /// A head that is later than this many usual block times makes a chain not ready.
 const LATE_BLOCKS: u64 = 10;
@@ -104,6 +108,25 @@ impl Board {
             "Pending transactions that were announced by hash and fetched.",
             "",
             &|watched| one(&watched.fetched),
+        );
+        let by_priority = |counts: &[AtomicU64; Priority::ALL.len()]| {
+            let of = |priority: Priority| {
+                let count = counts[priority.place()].load(Ordering::Relaxed);
+                (priority.word().to_owned(), count)
+            };
+            Priority::ALL.map(of).to_vec()
+        };
+        counter(
+            "portcullis_queued_total",
+            "Transactions offered to the simulation, by what could be told of them without it.",
+            "priority",
+            &|watched| by_priority(&watched.chain.metrics.queued),
+        );
+        counter(
+            "portcullis_skipped_total",
+            "Of them, those that were left out for want of time.",
+            "priority",
+            &|watched| by_priority(&watched.chain.metrics.skipped),
         );
         counter(
             "portcullis_simulated_total",
@@ -309,7 +332,8 @@ impl Board {
             "Heads that do not stand on the one before.",
         );
         for (chain, counts) in &counts {
-            text.sample("portcullis_reorgs_total", &[("chain", chain)], counts.emptied_reorg);
+            let reorgs = counts.emptied_reorg + counts.rolled_back;
+            text.sample("portcullis_reorgs_total", &[("chain", chain)], reorgs);
         }
         text.family("portcullis_state_accounts", "gauge", "Accounts in the state cache.");
         for (chain, counts) in &counts {

@@ -19,6 +19,7 @@ pub(super) use self::{
     board::{Board, Watched},
     text::Histogram,
 };
+use super::priority::Priority;
 use crate::{
     act::{GuardEvent, Judged},
     source::Refusal,
@@ -40,6 +41,9 @@ pub(super) struct ChainMetrics {
     /// Taking a block over.
     pub(super) advance: Histogram,
     simulated: Simulated,
+    /// By priority: taken into the work queue, and left out of it.
+    queued: [AtomicU64; Priority::ALL.len()],
+    skipped: [AtomicU64; Priority::ALL.len()],
     counted: Mutex<Counted>,
 }
 
@@ -84,6 +88,14 @@ impl ChainMetrics {
             SimulationEnd::Failed => &self.simulated.failed,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn queued(&self, priority: Priority) {
+        self.queued[priority.place()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn skipped(&self, priority: Priority) {
+        self.skipped[priority.place()].fetch_add(1, Ordering::Relaxed);
     }
 
     /// A node told something that was not used; `count` is how often for this reason so far.

@@ -239,6 +239,7 @@ impl Live {
             coverage: None,
             resume: None,
             most_waiting: 0,
+            most_told: 7,
             mined_within: Duration::from_secs(60),
         };
         let ended = tokio::spawn(runner.run(Box::new(Script { events, failure })));

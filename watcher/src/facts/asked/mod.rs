@@ -19,7 +19,7 @@ use portcullis_rules::{
 use crate::{
     simulate::{Around, Plan, Simulator, execution::Execution},
     source::{BlockRecord, PendingTransaction},
-    state::StateError,
+    state::{AdvanceReport, StateError},
 };
 
 use super::{Observation, Protected, observe};
@@ -50,25 +50,26 @@ pub struct Judged<'a> {
     pub observation: &'a Observation,
 }
 
-/// Runs a block's transactions on the head, which must be the block below, and says what each did to protected
-/// protocols; `each` sees those that touch one, or create a contract. `None` where the block cannot be run here.
+/// Moves the state to a block, and says what each of its transactions did to protected protocols; `each` sees those that
+/// touch one, or create a contract. What was done is none where the state did not move exactly.
 ///
 /// # Errors
 /// State that the block needs could not be had.
-pub fn walk(
+pub fn advance(
     simulator: &Simulator,
     protected: &Protected,
     block: &BlockRecord,
     mut each: impl FnMut(&Execution, &Observation),
-) -> Result<Option<Vec<Contribution>>, StateError> {
+) -> Result<(AdvanceReport, Option<Vec<Contribution>>), StateError> {
     let mut done = Vec::new();
     let concerns = |address: &Address| protected.group(address).is_some();
-    let is_whole = simulator.walk(block, concerns, |tx, execution| {
+    let report = simulator.advance(block, concerns, |tx, execution| {
         let observation = observe(&execution, protected);
         each(&execution, &observation);
         done.extend(Contribution::of(tx.hash, tx.sender, &observation, protected));
     })?;
-    Ok(is_whole.then_some(done))
+    let is_whole = matches!(report, AdvanceReport::Exact { .. } | AdvanceReport::RolledBack { .. });
+    Ok((report, is_whole.then_some(done)))
 }
 
 /// Answers what `rules` ask about each protected contract that the transaction touches; empty where they ask nothing
