@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use alloy::primitives::Bytes;
 use anyhow::{Context, ensure};
 use portcullis_range::story::{Story, StoryOptions};
+use portcullis_rules::{RuleSet, Subject};
 use portcullis_watcher::daemon::{DryHand, Parts, Trial};
+use portcullis_watcher::facts::asked::{self, Judged, Memory, Sources};
 use portcullis_watcher::facts::observe;
 use portcullis_watcher::settings::GuardSettings;
 use portcullis_watcher::source::recording::Recording;
@@ -19,6 +21,7 @@ use portcullis_watcher::source::{PendingTransaction, SourceEvent, decode_raw};
 use serde::Serialize;
 
 use crate::guard::{self, SHOWN_PAUSE_GAS};
+use crate::rules::many;
 use crate::simulate::names;
 use crate::terminal;
 
@@ -28,6 +31,8 @@ const RECORDING: &str = include_str!("../fixtures/recordings/vault-attack.jsonl"
 const FORMAT_VERSION: u32 = 1;
 /// Transactions over this gas do not count into the 99th percentile.
 const P99_GAS: u64 = 1_000_000;
+/// Numbers of rules that are measured side by side.
+const MANY: [usize; 2] = [200, 1_000];
 /// Threads of the throughput figure.
 const THREADS: usize = 2;
 
@@ -77,6 +82,8 @@ struct Report {
     facts_rules_model_us_protected: Option<f64>,
     /// The same where none is touched and the model is not asked; median.
     facts_rules_model_us_unrelated: Option<f64>,
+    /// So many rules, shipped and derived ones, with what they ask answered: beside the simulation's own time.
+    rules: Vec<RuleTimes>,
     /// From encoded bytes to the published decision; transactions under a million gas.
     verdict_p50_us: f64,
     verdict_p99_us: f64,
@@ -84,6 +91,20 @@ struct Report {
     throughput_tps: f64,
     throughput_threads: usize,
     notes: Vec<String>,
+}
+
+/// What a number of rules takes; medians over transactions.
+#[derive(Debug, Serialize)]
+struct RuleTimes {
+    rules: usize,
+    /// Where something protected is touched.
+    protected_us: Option<f64>,
+    /// For a swap that touches a protected contract; null where there is none.
+    protected_swap_us: Option<f64>,
+    /// Where nothing protected is touched.
+    unrelated_us: Option<f64>,
+    /// The simulation of the transactions of the first figure.
+    simulate_us_protected: Option<f64>,
 }
 
 /// One kind of transaction.
@@ -108,6 +129,8 @@ struct Sample {
     simulate_us: f64,
     decode_us: f64,
     judge_us: f64,
+    /// For each number in [`MANY`].
+    rules_us: Vec<f64>,
     /// From the simulation to the publication, without decoding.
     work_us: f64,
     /// Every single run, decoding included.
@@ -135,12 +158,13 @@ fn measure(recording: &Recording, runs: u32) -> anyhow::Result<Report> {
     let mut samples = Vec::new();
     let mut skipped = 0;
     let measured = trial()?;
+    let many = MANY.map(many::rules);
     for step in recording.steps() {
         match step {
             SourceEvent::Head(block) => measured.advance(block)?,
             SourceEvent::Pending(tx) => {
                 measured.offer(Arc::clone(tx));
-                match sample(&measured, tx, runs)? {
+                match sample(&measured, &many, tx, runs)? {
                     Some(sample) => samples.push(sample),
                     None => skipped += 1,
                 }
@@ -156,6 +180,7 @@ fn measure(recording: &Recording, runs: u32) -> anyhow::Result<Report> {
 /// None for a transaction that cannot be mined on its head.
 fn sample(
     trial: &Trial,
+    many: &[RuleSet],
     tx: &Arc<PendingTransaction>,
     runs: u32,
 ) -> anyhow::Result<Option<Sample>> {
@@ -170,6 +195,19 @@ fn sample(
     };
     let mut times: [Vec<f64>; 5] = Default::default();
     let mut verdicts_us = Vec::with_capacity(runs as usize);
+    let mut rules_us = vec![Vec::with_capacity(runs as usize); many.len()];
+    let memory = Memory::new(0);
+    let ask = |rules: &RuleSet| {
+        let sources = Sources { simulator, protected: trial.protected(), memory: &memory };
+        let judged = Judged {
+            tx,
+            predecessors: &predecessors,
+            execution: &execution,
+            observation: &observation,
+        };
+        let instances = asked::instances(rules, sources, judged);
+        rules.evaluate_on(Subject::Transaction, &observation.facts, &instances)
+    };
     // Each figure is taken in every round, so that a machine that is busy for a while is so for all of them.
     for _ in 0..runs {
         let [bare_us, simulate_us, decode_us, judge_us, work_us] = &mut times;
@@ -180,6 +218,9 @@ fn sample(
         let decode = time(|| decode_raw(&raw));
         judge_us
             .push(time(|| trial.asks().judge(&observe(black_box(&execution), trial.protected()))));
+        for (rules, times) in many.iter().zip(&mut rules_us) {
+            times.push(time(|| ask(black_box(rules))));
+        }
         let again = Arc::clone(tx);
         let work = time(|| trial.judge(again));
         decode_us.push(decode);
@@ -195,6 +236,7 @@ fn sample(
         simulate_us,
         decode_us,
         judge_us,
+        rules_us: rules_us.into_iter().map(median).collect(),
         work_us,
         verdicts_us,
     }))
@@ -291,6 +333,7 @@ impl Report {
             decode_and_recover_us: median(samples.iter().map(|sample| sample.decode_us).collect()),
             facts_rules_model_us_protected: of(true, |sample| sample.judge_us),
             facts_rules_model_us_unrelated: of(false, |sample| sample.judge_us),
+            rules: rule_times(samples),
             verdict_p50_us: quantile(&verdicts, 0.5),
             verdict_p99_us: quantile(&verdicts, 0.99),
             throughput_tps,
@@ -335,6 +378,17 @@ impl Report {
         line("decoding and sender recovery", us(Some(self.decode_and_recover_us)));
         line("facts, rules and model, protected", us(self.facts_rules_model_us_protected));
         line("facts, rules and model, unrelated", us(self.facts_rules_model_us_unrelated));
+        for times in &self.rules {
+            line(
+                &format!("{} rules, protected or unrelated", times.rules),
+                format!(
+                    "{} or {}; the simulation {}",
+                    us(times.protected_us),
+                    us(times.unrelated_us),
+                    us(times.simulate_us_protected)
+                ),
+            );
+        }
         line("verdict, half of all within", us(Some(self.verdict_p50_us)));
         line("verdict, 99 % of all within", us(Some(self.verdict_p99_us)));
         line(
@@ -346,6 +400,22 @@ impl Report {
         }
         text
     }
+}
+
+fn rule_times(samples: &[Sample]) -> Vec<RuleTimes> {
+    let of = |is_wanted: &dyn Fn(&Sample) -> bool, value: &dyn Fn(&Sample) -> f64| {
+        let values: Vec<f64> =
+            samples.iter().filter(|sample| is_wanted(sample)).map(value).collect();
+        (!values.is_empty()).then(|| median(values))
+    };
+    let times = |(place, rules): (usize, &usize)| RuleTimes {
+        rules: *rules,
+        protected_us: of(&|sample| sample.touches_protected, &|sample| sample.rules_us[place]),
+        protected_swap_us: of(&is_protected_swap, &|sample| sample.rules_us[place]),
+        unrelated_us: of(&|sample| !sample.touches_protected, &|sample| sample.rules_us[place]),
+        simulate_us_protected: of(&|sample| sample.touches_protected, &|sample| sample.simulate_us),
+    };
+    MANY.iter().enumerate().map(times).collect()
 }
 
 fn kinds(samples: &[Sample]) -> Vec<Kind> {
@@ -479,5 +549,7 @@ mod tests {
             assert!(kinds.contains(&kind), "{kinds:?}");
         }
         assert!(report["transactions"].as_u64().unwrap() > 40, "{report:#}");
+        assert_eq!(report["rules"][1]["rules"], 1_000);
+        assert!(report["rules"][0]["protected_us"].as_f64().unwrap() > 0.0, "{report:#}");
     }
 }

@@ -27,6 +27,8 @@ mod journal;
 #[cfg(feature = "guard")]
 mod models;
 #[cfg(feature = "guard")]
+mod node;
+#[cfg(feature = "guard")]
 mod notify;
 mod platform;
 mod rules;

@@ -315,6 +315,210 @@ mod over_recordings {
         assert!(text.contains("3 (75.0 %); 1 without stored facts"), "{text}");
     }
 
+    /// Four withdrawals by one account in four blocks, and one by another; the pack is about the sum of the first.
+    #[test]
+    fn windows_are_counted_over_a_journal() {
+        use portcullis_alerting::journal::Journal;
+        use portcullis_alerting::record::{Decision, Evidence, Mode, Outcome, VerdictRow};
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let journal = Journal::open(&path).unwrap();
+        let vault = format!("0x{}", "77".repeat(20));
+        for number in 0..6_u8 {
+            let tx_hash = [number + 1; 32].into();
+            let row = VerdictRow {
+                chain: "toy".to_owned(),
+                chain_id: 31_337,
+                block: if number == 0 { 50 } else { 100 + u64::from(number) },
+                tx_hash,
+                from: [if number == 3 { 2 } else { 1 }; 20].into(),
+                to: Some([9; 20].into()),
+                seen_at_ms: 1_700_000_000_000 + u64::from(number) * 12_000,
+                latency_us: 1,
+                outcome: Outcome::Clear,
+                decision: Decision::None,
+                would_decide: Decision::None,
+                mode: Mode::Observe,
+                score: None,
+                reason: "r".to_owned(),
+                is_mined: false,
+            };
+            journal.append_verdict(&row).unwrap();
+            // The first row touches nothing: it only says from when on the journal knows.
+            if number == 0 {
+                continue;
+            }
+            let facts = serde_json::json!({ "touches_protected": true, "outflow_wei": eth(10) });
+            let evidence = Evidence {
+                tx_hash,
+                facts: serde_json::from_value(facts).unwrap(),
+                features: Vec::new(),
+                schema_hash: String::new(),
+                rules: Vec::new(),
+                model: None,
+                call_tree: serde_json::json!([
+                    { "depth": 0, "kind": "call", "acts_on": format!("0x{}", "09".repeat(20)), "protected": null },
+                    { "depth": 1, "kind": "call", "acts_on": vault, "protected": "vault" },
+                ]),
+                counterfactual: None,
+            };
+            journal.append_evidence(&evidence).unwrap();
+        }
+        drop(journal);
+        let found = |question: &str, condition: &str| {
+            let text = HEAD
+                .replace("    when: touches_protected && outflow_wei >= eth(90)\n", &format!(
+                    "    with: {{ taken: {question} }}\n    when: touches_protected && {condition}\n"
+                ))
+                .replace("    tests:\n", "");
+            let pack = folder.path().join("mine.yaml");
+            std::fs::write(&pack, text).unwrap();
+            let report = backtest(&[pack.to_str().unwrap(), "--from", path.to_str().unwrap()], 0);
+            let rule = &report["rules"][0];
+            (rule["fired"].as_u64().unwrap(), rule["unknown"].as_u64().unwrap())
+        };
+        let sum = |per: &str, blocks: u16| {
+            format!("{{ sum: outflow_wei, per: {per}, over: blocks({blocks}) }}")
+        };
+        // Sender 1 takes 10, 20, 20 (another one in between), 30, 40.
+        assert_eq!(found(&sum("sender", 5), "taken >= eth(30)"), (2, 0));
+        assert_eq!(found(&sum("protocol", 5), "taken >= eth(30)"), (3, 0));
+        // Both called the same contract first, so they are one actor.
+        assert_eq!(found(&sum("actor", 5), "taken >= eth(50)"), (1, 0));
+        assert_eq!(found(&sum("sender", 2), "taken >= eth(30)"), (0, 0));
+        // What lies before the journal is not known: a floor settles what it can.
+        assert_eq!(found(&sum("sender", 500), "taken < eth(35)"), (0, 4));
+        assert_eq!(
+            found("{ count: outflow_wei, per: protocol, over: blocks(3) }", "taken == 3"),
+            (3, 0)
+        );
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_backtest_over_past_blocks_of_a_node_finds_the_attack_in_its_block() {
+        use portcullis_range::node::{LocalNode, find_anvil};
+        use portcullis_range::story::{Role, Story, StoryOptions};
+
+        let anvil = find_anvil(None, Path::new(env!("CARGO_MANIFEST_DIR")))
+            .expect("anvil is set up: `bash .ci/setup`");
+        let node = LocalNode::start(&anvil, 31_337, 1).await.unwrap();
+        let story = Story::tell(&StoryOptions::default());
+        node.set_up(&story).await.unwrap();
+        let mut attack = None;
+        let mut sent = 0;
+        for step in story.steps.iter().filter(|step| step.role != Role::Setup) {
+            // A few of the others, and the attack.
+            if step.role != Role::Attack && sent >= 6 {
+                continue;
+            }
+            node.send(&step.raw).await.unwrap();
+            let receipt = node.mined(&step.label, step.hash).await.unwrap();
+            sent += 1;
+            if step.role == Role::Attack {
+                assert!(receipt.succeeded);
+                attack = Some((step.hash, receipt.block));
+                break;
+            }
+        }
+        let (attack, height) = attack.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("portcullis.toml");
+        let text = format!(
+            "version = 1\n[[chains]]\nname = 'local'\nchain_id = 31337\nblock_time_ms = 1000\nnodes = ['{}']\n\
+             [[protected]]\nname = 'vault'\nchain = 'local'\naddresses = ['{}']\n",
+            node.address(),
+            story.vault
+        );
+        std::fs::write(&config, text).unwrap();
+        let config = config.to_str().unwrap();
+        let all = ["reentrancy", "--config", config, "--from", "1.."];
+        let report = backtest(&all, 0);
+        assert_eq!((&report["kind"], &report["fired"]), (&"blocks".into(), &1.into()), "{report}");
+        assert_eq!(report["judged"], report["transactions"], "{report}");
+        assert!(report["transactions"].as_u64().unwrap() > sent, "those that set it up too");
+        assert_eq!(report["firings"][0]["tx_hash"], attack.to_string());
+        assert_eq!(report["firings"][0]["outflow_wei"], "90000000000000000000");
+        backtest(&[&all[..], &["--max-alerts-per-day", "0"]].concat(), 1);
+        // The blocks before the attack hold none.
+        let before = format!("1..{}", height - 1);
+        let report = backtest(&["reentrancy", "--config", config, "--from", &before], 0);
+        assert_eq!(report["fired"], 0, "{report}");
+
+        let refused = |from: &str, chain: &[&str], expected: &str| {
+            let mut all =
+                vec!["rules", "backtest", "reentrancy", "--config", config, "--from", from];
+            all.extend(chain);
+            let output = portcullis(&all);
+            check_code(&output, 2);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(said.contains(expected), "{from}: {said}");
+        };
+        refused("0..5", &[], "begin with 1");
+        refused("5..1", &[], "comes before the first");
+        refused("1..4000000", &[], "the newest block of node `local/0` is");
+        refused("1..", &["--chain", "main"], "no chain `main` is configured");
+        drop(node);
+        refused("1..", &[], "no node of chain `local` answers");
+    }
+
+    /// Rules derived from the sources of the range's sound protocols say nothing of anything that happens to them.
+    #[cfg(feature = "audit")]
+    #[test]
+    fn derived_rules_are_silent_over_the_protocols_of_the_range() {
+        use std::sync::Arc;
+
+        use portcullis_range::{Cast, show};
+        use portcullis_rules::{AnswerOutcome, Pack, RuleSet, Subject};
+        use portcullis_watcher::facts::dictionary;
+
+        let folder = tempfile::tempdir().unwrap();
+        let (mut rules, mut seen) = (0, 0);
+        for (protocol, file, contract) in [
+            ("lending", "Lending.sol", "Lending"),
+            ("pair", "Pair.sol", "Pair"),
+            ("bridge-signer", "Bridge.sol", "Bridge"),
+            ("treasury", "Treasury.sol", "Treasury"),
+            ("staking", "Staking.sol", "Staking"),
+            ("router", "Router.sol", "Router"),
+            ("share-vault", "ShareVault.sol", "ShareVault"),
+        ] {
+            let cast = Cast { protocol: protocol.to_owned(), is_flawed: false, seed: 3 };
+            let nothing = Arc::new(RuleSet::default());
+            let touched = show(&cast, &nothing).unwrap();
+            let touched = touched.iter().flat_map(|one| &one.observation.touched).next().unwrap();
+            let (path, address) = (folder.path().join(protocol), touched.to_string());
+            let path = path.with_extension("yaml");
+            let sources = format!("models/range/contracts/{file}");
+            let derive = [
+                "rules",
+                "derive",
+                &sources,
+                "--contract",
+                contract,
+                "--address",
+                &address,
+                "--output",
+                path.to_str().unwrap(),
+            ];
+            check_code(&portcullis(&derive), 0);
+            let pack = Pack::open(&path, &[dictionary()]).unwrap();
+            rules += pack.rules().len();
+            let set = Arc::new(RuleSet::new(vec![pack]).unwrap());
+            for one in show(&cast, &set).unwrap() {
+                seen += 1;
+                let answers =
+                    set.evaluate_on(Subject::Transaction, &one.observation.facts, &one.instances);
+                let fired: Vec<_> = answers
+                    .iter()
+                    .filter(|answer| matches!(answer.outcome, AnswerOutcome::Fires { .. }))
+                    .collect();
+                assert!(fired.is_empty(), "{protocol}: `{}`: {fired:?}", one.family);
+            }
+        }
+        assert!(rules >= 5 && seen >= 160, "{rules} rules over {seen} transactions");
+    }
+
     fn eth(amount: u64) -> String {
         format!("{amount}000000000000000000")
     }
@@ -442,4 +646,112 @@ fn the_first_rule_of_the_guide_works_word_for_word() {
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     let promised = block("```text\n");
     assert!(said.contains(promised.trim_end()), "{said}\n{promised}");
+}
+
+/// Packs that are as dear as the bounds allow, or dearer, read under limits of processor time and memory that the
+/// system enforces.
+#[cfg(all(feature = "guard", unix))]
+#[test]
+fn a_hostile_pack_is_refused_or_bounded_in_time_and_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let head = |name: &str| format!("pack: {name}\nversion: 1.0.0\nengine: 1\nauthor: a\nrules:\n");
+    let rules = |count: usize, when: &str| {
+        (0..count).fold(String::new(), |text, number| {
+            text + &format!(
+                "  - {{ id: r-{number}, subject: transaction, severity: low, maturity: stable, class: c, why: w, \
+                 when: '{when}', message: m }}\n"
+            )
+        })
+    };
+    let nested = |open: &str, middle: &str, close: &str, depth: usize| {
+        format!("{}{middle}{}", open.repeat(depth), close.repeat(depth))
+    };
+    let list: Vec<String> = (0..60_000).map(|number| format!("\"{number}\"")).collect();
+    let laughs = (1..12).fold("a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned(), |text, level| {
+        text + &format!(
+            "a{level}: &a{level} [{}]\n",
+            vec![format!("*a{}", level - 1); 9].join(", ")
+        )
+    });
+    let dear = "(frames * depth + outflow_wei) % (above(value_wei, 3) + 1) > 7 && ".repeat(11);
+    for (name, body, is_sound) in [
+        ("brackets", rules(2_000, &nested("(", "frames > 1", ")", 15)), Some(true)),
+        ("too-deep", rules(1, &nested("(", "frames > 1", ")", 2_000)), Some(false)),
+        (
+            "choices",
+            rules(900, &nested("(touches_protected ? ", "true", " : frames > 1)", 8)),
+            None,
+        ),
+        ("negations", rules(2_000, &format!("{}touches_protected", "!".repeat(400))), None),
+        ("expensive", rules(700, &format!("{dear} frames > 1")), None),
+        ("too-many", rules(2_001, "frames > 1"), Some(false)),
+        ("long-list", format!("lists: {{ big: [{}] }}\n", list.join(", ")), None),
+        ("laughs", laughs, Some(false)),
+    ] {
+        let path = folder.path().join(name).with_extension("yaml");
+        std::fs::write(&path, head(name) + &body).unwrap();
+        // Half a minute of processor time in a build without optimisation, 1.5 GB of address space.
+        let output = Command::new("sh")
+            .args(["-c", "ulimit -t 30 && ulimit -v 1500000 && exec \"$0\" rules check \"$1\""])
+            .arg(env!("CARGO_BIN_EXE_portcullis"))
+            .arg(&path)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said: String = said.chars().take(300).collect();
+        match (output.status.code(), is_sound) {
+            (Some(0), Some(true) | None) | (Some(1), Some(false) | None) => {}
+            (code, _) => panic!("{name}: {code:?}, {said}"),
+        }
+    }
+}
+
+/// Does what `docs/tutorial.md` tells a newcomer to do, in its order, and compares everything that is printed.
+#[cfg(all(feature = "guard", unix))]
+#[test]
+fn the_tutorial_works_word_for_word() {
+    let text = std::fs::read_to_string("docs/tutorial.md").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let recording = "vault-attack.jsonl";
+    std::fs::copy(format!("fixtures/recordings/{recording}"), folder.path().join(recording))
+        .unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_portcullis")).parent().unwrap();
+    let (mut files, mut commands) = (0, 0);
+    let mut before = "";
+    for (place, block) in text.split("```").enumerate() {
+        if place % 2 == 0 {
+            before = block;
+            continue;
+        }
+        let (language, body) = block.split_once('\n').unwrap();
+        if language != "console" {
+            let said = before.trim_end().lines().last().unwrap();
+            let name = said.strip_prefix("Save this as `").and_then(|rest| rest.strip_suffix("`:"));
+            std::fs::write(folder.path().join(name.expect(said)), body).unwrap();
+            files += 1;
+            continue;
+        }
+        let mut lines = body.lines().peekable();
+        while let Some(line) = lines.next() {
+            let command = line.strip_prefix("$ ").expect(line);
+            let mut expected = String::new();
+            while let Some(line) = lines.next_if(|line| !line.starts_with("$ ")) {
+                expected += line;
+                expected.push('\n');
+            }
+            let output = Command::new("sh")
+                .args(["-c", "PATH=\"$0:$PATH\"; eval \"$1\""])
+                .args([program.to_str().unwrap(), command])
+                .current_dir(folder.path())
+                .output()
+                .unwrap();
+            let printed = String::from_utf8_lossy(&output.stdout).into_owned()
+                + &String::from_utf8_lossy(&output.stderr);
+            assert_eq!(printed, expected, "{command}");
+            let code = i32::from(command.ends_with("# exits with 1"));
+            assert_eq!(output.status.code(), Some(code), "{command}");
+            commands += 1;
+        }
+    }
+    assert_eq!((files, commands), (3, 7), "all of it was run");
 }

@@ -12,6 +12,7 @@ mod condition;
 mod error;
 mod facts;
 mod list;
+mod live;
 mod message;
 mod pack;
 pub mod packs;
@@ -24,6 +25,7 @@ pub mod testing;
 
 pub use error::{PackError, RuleError};
 pub use facts::{Dictionary, FactRef, FactSpec, FactTable, FactType, Subject, Value};
+pub use live::{Exchange, LiveRules};
 pub use pack::{
     CodeRef, ENGINE, EvidenceKind, Expectation, MAX_PACK_BYTES, Maturity, Pack, RangeRef,
     RecordingRef, Rule, RuleTest, Severity, TestInput, pack_schema,

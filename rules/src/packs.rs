@@ -68,6 +68,7 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         ("preparation", include_str!("../packs/preparation.yaml")),
         ("price-manipulation", include_str!("../packs/price-manipulation.yaml")),
         ("reentrancy", include_str!("../packs/reentrancy.yaml")),
+        ("signatures", include_str!("../packs/signatures.yaml")),
         ("slow-drain", include_str!("../packs/slow-drain.yaml")),
         ("takeover", include_str!("../packs/takeover.yaml")),
     ]

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use alloy::primitives::Address;
 use anyhow::Context;
 use portcullis_alerting::journal::JournalHealth;
+use portcullis_rules::{Maturity, Rule, RuleSet};
 use portcullis_watcher::daemon::{self, DryHand, Guard, GuardEvent, Replay};
-use portcullis_watcher::settings::GuardSettings;
+use portcullis_watcher::settings::{GuardSettings, Listed};
 use portcullis_watcher::source::recording::{Pace, Recording};
 
 pub(crate) use stream::{Show, StreamView, ether};
@@ -208,8 +210,38 @@ fn check(path: &Path) -> anyhow::Result<ExitCode> {
         ));
     }
     text.push_str(&format!("  {} rules, {model}\n", parts.rules.len()));
+    for note in blind_rules(&parts.settings, &parts.rules) {
+        text.push_str(&format!("  note: {note}\n"));
+    }
     terminal::print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Rules that can never tell, because what they read is nowhere listed; one sentence for each list.
+fn blind_rules(settings: &GuardSettings, rules: &RuleSet) -> Vec<String> {
+    let is_listed = |of: fn(&Listed) -> &Vec<Address>| {
+        settings.protected.iter().any(|protected| !of(&protected.listed).is_empty())
+    };
+    let lists: [(&str, &[&str], bool); 3] = [
+        ("oracles", &["oracle_writes", "oracle_moved_before_entry"], is_listed(|l| &l.oracles)),
+        ("related", &["related_writes"], is_listed(|l| &l.related)),
+        ("tokens", &["listed_token_outflow_max_bps"], is_listed(|l| &l.tokens)),
+    ];
+    let note = |(list, facts, is_listed): &(&str, &[&str], bool)| {
+        let reads = |rule: &Rule| rule.reads().any(|fact| facts.contains(&fact.name));
+        let blind: Vec<&str> = rules
+            .rules()
+            .filter(|(_, rule)| rule.maturity() != Maturity::Retired && reads(rule))
+            .map(|(_, rule)| rule.id())
+            .collect();
+        (!is_listed && !blind.is_empty()).then(|| {
+            format!(
+                "no protocol lists `{list}`, so these rules cannot tell and never fire: {}",
+                blind.join(", ")
+            )
+        })
+    };
+    lists.iter().filter_map(note).collect()
 }
 
 /// Settings and parts from the configuration at `path`.
@@ -230,6 +262,9 @@ pub(crate) fn load_text(text: &str, path: &Path) -> anyhow::Result<(GuardSetting
 
 fn prepare(config: &Config, path: &Path) -> anyhow::Result<(GuardSettings, daemon::Parts)> {
     let Parts { settings, rules, model, key, dispatcher } = parts::gather(config, path)?;
+    for note in blind_rules(&settings, &rules) {
+        tracing::info!(%note, "a rule cannot tell");
+    }
     let parts = daemon::Parts { rules, model, key, dispatcher, clock: Arc::new(platform::now_ms) };
     Ok((settings, parts))
 }

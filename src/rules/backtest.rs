@@ -1,7 +1,7 @@
 //! `portcullis rules backtest`: how often a pack would have fired, on what, and whether a pause would have helped.
 //!
 //! Nothing is sent and nobody is told. A recording is replayed through the guard; a journal holds the facts of the
-//! transactions that touched something protected, and those are judged again.
+//! transactions that touched something protected, and those are judged again; past blocks of a node are run again.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -30,6 +30,8 @@ use portcullis_watcher::settings::{
 use portcullis_watcher::source::recording::{Entry, Pace, Recording};
 use serde::Serialize;
 
+use super::blocks::{self, Heights};
+use super::windows::Windows;
 use super::{FOUND, Format, recorded};
 use crate::{platform, terminal};
 
@@ -53,9 +55,15 @@ pub(super) struct BacktestArgs {
     /// The rule pack (YAML), or the name of a pack that ships
     #[arg(value_name = "PACK")]
     pub pack: PathBuf,
-    /// A recording (JSON Lines) or a journal (SQLite)
-    #[arg(long, value_name = "FILE")]
+    /// A recording (JSON Lines), a journal (SQLite), or past blocks of a configured node, as in 100..250 or 100..
+    #[arg(long, value_name = "FILE|BLOCKS")]
     pub from: PathBuf,
+    /// With blocks: the configuration that names the node and what is protected
+    #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
+    pub config: PathBuf,
+    /// With blocks: the chain, where more than one is configured
+    #[arg(long, value_name = "NAME")]
+    pub chain: Option<String>,
     /// Exit with 1 if the rules fire on more transactions than this within any 24 hours
     #[arg(long, value_name = "N")]
     pub max_alerts_per_day: Option<usize>,
@@ -68,20 +76,38 @@ pub(super) struct BacktestArgs {
 }
 
 /// One transaction as the rules were asked about it.
-struct Asked {
-    tx_hash: B256,
-    to: Option<Address>,
-    seen_at_ms: u64,
+pub(super) struct Asked {
+    pub(super) tx_hash: B256,
+    pub(super) to: Option<Address>,
+    pub(super) seen_at_ms: u64,
     /// None where its facts are not known.
-    facts: Option<FactTable>,
+    pub(super) facts: Option<FactTable>,
     /// What the rules ask about the contracts that it touches; empty where nobody answered.
-    instances: Vec<Instance>,
+    pub(super) instances: Vec<Instance>,
     /// How long before it was mined it was seen, blocks and milliseconds.
-    ahead: Option<(u64, u64)>,
-    label: Option<String>,
-    would_pause: Option<bool>,
-    outflow_wei: Option<U256>,
-    counterfactual: Option<Counterfactual>,
+    pub(super) ahead: Option<(u64, u64)>,
+    pub(super) label: Option<String>,
+    pub(super) would_pause: Option<bool>,
+    pub(super) outflow_wei: Option<U256>,
+    pub(super) counterfactual: Option<Counterfactual>,
+}
+
+impl Asked {
+    /// One of which no more is known.
+    pub(super) fn unjudged(tx_hash: B256, to: Option<Address>, seen_at_ms: u64) -> Self {
+        Self {
+            tx_hash,
+            to,
+            seen_at_ms,
+            facts: None,
+            instances: Vec::new(),
+            ahead: None,
+            label: None,
+            would_pause: None,
+            outflow_wei: None,
+            counterfactual: None,
+        }
+    }
 }
 
 /// What a backtest found.
@@ -90,7 +116,7 @@ struct Report {
     version: u32,
     pack: String,
     source: String,
-    /// `recording` or `journal`.
+    /// `recording`, `journal` or `blocks`.
     kind: &'static str,
     /// Transactions in the source.
     transactions: usize,
@@ -148,8 +174,12 @@ pub(super) fn run(args: &BacktestArgs, pack: Pack) -> anyhow::Result<ExitCode> {
     }
     let name = pack.name().to_owned();
     let rules = Arc::new(RuleSet::new(vec![pack])?);
-    let (kind, (asked, cut)) = if is_sqlite(&args.from)? {
-        ("journal", of_journal(&args.from, args.limit)?)
+    let heights = args.from.to_str().and_then(Heights::parse).filter(|_| !args.from.exists());
+    let (kind, (asked, cut)) = if let Some(heights) = heights {
+        let asked = blocks::judge(heights, &args.config, args.chain.as_deref(), &rules)?;
+        ("blocks", (asked, false))
+    } else if is_sqlite(&args.from)? {
+        ("journal", of_journal(&args.from, args.limit, &rules)?)
     } else {
         ("recording", (of_recording(&args.from, &rules)?, false))
     };
@@ -180,7 +210,7 @@ fn is_sqlite(path: &Path) -> anyhow::Result<bool> {
     Ok(start == SQLITE)
 }
 
-fn of_journal(path: &Path, limit: u32) -> anyhow::Result<(Vec<Asked>, bool)> {
+fn of_journal(path: &Path, limit: u32, rules: &RuleSet) -> anyhow::Result<(Vec<Asked>, bool)> {
     let journal = Journal::open_read_only(path)?;
     let filter = VerdictFilter { limit: Some(limit.saturating_add(1)), ..Default::default() };
     let mut rows = journal.verdicts(&filter)?;
@@ -188,20 +218,19 @@ fn of_journal(path: &Path, limit: u32) -> anyhow::Result<(Vec<Asked>, bool)> {
     rows.truncate(limit as usize);
     rows.reverse();
     let mut asked = Vec::with_capacity(rows.len());
+    let mut windows = Windows::default();
     for row in rows {
-        let evidence = journal.evidence(row.tx_hash)?.pop();
-        asked.push(Asked {
-            tx_hash: row.tx_hash,
-            to: row.to,
-            seen_at_ms: row.seen_at_ms,
-            facts: evidence.as_ref().map(stored_facts),
-            instances: Vec::new(),
-            ahead: None,
-            label: None,
-            would_pause: None,
-            outflow_wei: None,
-            counterfactual: evidence.and_then(|evidence| evidence.counterfactual),
-        });
+        let mut one = Asked::unjudged(row.tx_hash, row.to, row.seen_at_ms);
+        match journal.evidence(row.tx_hash)?.pop() {
+            None => windows.pass(&row),
+            Some(evidence) => {
+                let facts = stored_facts(&evidence);
+                one.instances = windows.take(rules, &row, &evidence, &facts);
+                one.facts = Some(facts);
+                one.counterfactual = evidence.counterfactual;
+            }
+        }
+        asked.push(one);
     }
     Ok((asked, cut))
 }

@@ -2,13 +2,19 @@
 
 #[cfg(feature = "guard")]
 mod backtest;
+#[cfg(feature = "guard")]
+mod blocks;
 #[cfg(feature = "audit")]
 mod code;
 #[cfg(all(feature = "audit", feature = "guard"))]
 mod derive;
 #[cfg(feature = "guard")]
+pub(crate) mod many;
+#[cfg(feature = "guard")]
 mod recorded;
 mod template;
+#[cfg(feature = "guard")]
+mod windows;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -5,17 +5,21 @@ use std::sync::Arc;
 
 use alloy::primitives::{Address, B256};
 use anyhow::{Context, bail};
+use portcullis_rules::RuleSet;
+use portcullis_rules::question::Instance;
 use portcullis_watcher::daemon::Parts;
-use portcullis_watcher::settings::{ChainSettings, GuardSettings};
+use portcullis_watcher::facts::asked::{self, Judged, Memory, Sources};
+use portcullis_watcher::facts::{Observation, Protected, observe};
+use portcullis_watcher::settings::ChainSettings;
 use portcullis_watcher::simulate::execution::Execution;
 use portcullis_watcher::simulate::{SimError, Simulator};
 use portcullis_watcher::source::recording::Recording;
 use portcullis_watcher::source::{
-    NodeLink, NodeSource, PendingTransaction, Pool, Source as _, SourceEvent, decode_raw, lookup,
+    NodeLink, PendingTransaction, Pool, SourceEvent, decode_raw, lookup,
 };
-use portcullis_watcher::state::{ChainRules, ForkedState, RpcBackend};
+use portcullis_watcher::state::{ForkedState, RpcBackend};
 
-use crate::guard;
+use crate::{guard, node};
 
 /// Pending transactions of a recording that are remembered.
 const POOL_LIMIT: usize = 20_000;
@@ -30,9 +34,10 @@ pub(super) enum Wanted {
 /// A transaction that was run.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// Name of its chain.
-    pub chain: String,
     pub execution: Execution,
+    pub observation: Observation,
+    /// What the rules ask about the contracts that it touches. Nothing before it is known, so windows are floors.
+    pub instances: Vec<Instance>,
     /// Contracts that are known by name.
     pub contracts: Vec<(Address, String)>,
 }
@@ -61,11 +66,40 @@ impl Wanted {
     }
 }
 
+/// What a transaction is looked at with.
+#[derive(Debug, Clone)]
+pub(super) struct Eye {
+    pub(super) protected: Protected,
+    pub(super) rules: Arc<RuleSet>,
+}
+
+impl Eye {
+    /// Runs `tx` and answers what the rules ask of it.
+    fn look(
+        &self,
+        simulator: &Simulator,
+        tx: &PendingTransaction,
+        predecessors: &[Arc<PendingTransaction>],
+    ) -> Result<Found, SimError> {
+        let execution = simulator.simulate(tx, predecessors)?;
+        let observation = observe(&execution, &self.protected);
+        let memory = Memory::new(self.rules.reach_blocks());
+        let sources = Sources { simulator, protected: &self.protected, memory: &memory };
+        let judged = Judged { tx, predecessors, execution: &execution, observation: &observation };
+        let instances = asked::instances(&self.rules, sources, judged);
+        Ok(Found { execution, observation, instances, contracts: Vec::new() })
+    }
+}
+
 /// Finds it among a recording's pending transactions and runs it on the state that it met; a signed one is run on
 /// the recording's end.
-pub(super) fn in_recording(wanted: &Wanted, path: &Path) -> anyhow::Result<Found> {
-    let recording = Recording::open(path)?;
-    let state = ForkedState::from_recording(&recording)?;
+pub(super) fn in_recording(
+    wanted: &Wanted,
+    recording: &Recording,
+    path: &Path,
+    eye: &Eye,
+) -> anyhow::Result<Found> {
+    let state = ForkedState::from_recording(recording)?;
     state.advance(&recording.first_block())?;
     let simulator = Simulator::new(Arc::clone(&state));
     let mut pool = Pool::new(POOL_LIMIT);
@@ -89,121 +123,51 @@ pub(super) fn in_recording(wanted: &Wanted, path: &Path) -> anyhow::Result<Found
         if let Some(tx) = &tx
             && (failure.is_none() || matches!(step, SourceEvent::Head(_)))
         {
-            match simulate(&simulator, tx, &pool) {
-                Ok(execution) => return Ok(found(&recording, execution)),
+            match simulate(&simulator, tx, &pool, eye) {
+                Ok(found) => return Ok(named(recording, found)),
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
     }
     match (wanted, failure) {
         (_, Some(error)) => Err(error.into()),
-        (Wanted::Signed(tx), None) => Ok(found(&recording, simulate(&simulator, tx, &pool)?)),
+        (Wanted::Signed(tx), None) => Ok(named(recording, simulate(&simulator, tx, &pool, eye)?)),
         (Wanted::Hash(hash), None) => {
             bail!("{}: no pending transaction {hash} is in the recording", path.display())
         }
     }
 }
 
-fn found(recording: &Recording, execution: Execution) -> Found {
-    let header = recording.header();
-    Found {
-        chain: header.chain.name.clone(),
-        execution,
-        contracts: header
-            .contracts
-            .iter()
-            .map(|(address, contract)| (*address, contract.name.clone()))
-            .collect(),
-    }
+fn named(recording: &Recording, found: Found) -> Found {
+    let contracts = recording.header().contracts.iter();
+    let contracts =
+        contracts.map(|(address, contract)| (*address, contract.name.clone())).collect();
+    Found { contracts, ..found }
 }
 
 fn simulate(
     simulator: &Simulator,
     tx: &PendingTransaction,
     pool: &Pool,
-) -> Result<Execution, SimError> {
+    eye: &Eye,
+) -> Result<Found, SimError> {
     let nonce = simulator.state().view().and_then(|view| view.nonce(tx.sender));
     let nonce = nonce.map_err(|source| SimError::State { tx_hash: tx.hash, source })?;
-    simulator.simulate(tx, &pool.predecessors(tx, nonce))
+    eye.look(simulator, tx, &pool.predecessors(tx, nonce))
 }
 
 /// Asks the first node that answers, and runs the transaction on its head; one that is mined on the block below.
 pub(super) fn at_node(
     wanted: &Wanted,
-    settings: &GuardSettings,
-    parts: &Parts,
-    chain: Option<&str>,
-) -> anyhow::Result<Found> {
-    let chain = choose(settings, chain)?;
-    let execution = guard::runtime()?.block_on(ask(wanted, chain, parts))?;
-    Ok(Found { chain: chain.name.to_string(), execution, contracts: Vec::new() })
-}
-
-fn choose<'a>(
-    settings: &'a GuardSettings,
-    name: Option<&str>,
-) -> anyhow::Result<&'a ChainSettings> {
-    let known = || {
-        let names: Vec<_> = settings.chains.iter().map(|chain| &*chain.name).collect();
-        names.join(", ")
-    };
-    match (name, settings.chains.as_slice()) {
-        (Some(name), chains) => chains
-            .iter()
-            .find(|chain| *chain.name == *name)
-            .with_context(|| format!("no chain `{name}` is configured; there are: {}", known())),
-        (None, [chain]) => Ok(chain),
-        (None, _) => bail!("`--chain` must name one of: {}", known()),
-    }
-}
-
-async fn ask(wanted: &Wanted, chain: &ChainSettings, parts: &Parts) -> anyhow::Result<Execution> {
-    let clock = Arc::clone(&parts.clock);
-    let nodes = chain.nodes.clone();
-    let source = NodeSource::new(Arc::clone(&chain.name), chain.chain_id, nodes, clock);
-    let source = source.without_mempool();
-    let links = source.links();
-    let (mut events, task) = Box::new(source).start(64);
-    let work = async {
-        let link = up(&mut events, &links, chain).await?;
-        // Whoever lets go of the events ends the connection, so they are kept and read.
-        let drain = async { while events.recv().await.is_some() {} };
-        tokio::select! {
-            () = drain => bail!("node `{}` was lost", link.node()),
-            done = on_node(wanted, chain, link, links.clone(), (parts.clock)()) => done,
-        }
-    };
-    tokio::select! {
-        done = work => done,
-        ended = task => {
-            ended?;
-            bail!("the connection ended")
-        }
-    }
-}
-
-/// The first node that answers.
-async fn up<'a>(
-    events: &mut tokio::sync::mpsc::Receiver<SourceEvent>,
-    links: &'a [NodeLink],
     chain: &ChainSettings,
-) -> anyhow::Result<&'a NodeLink> {
-    let mut reasons = Vec::new();
-    while let Some(event) = events.recv().await {
-        match event {
-            SourceEvent::Up { node, .. } => {
-                return links.iter().find(|link| *link.node() == node).context("a known node");
-            }
-            SourceEvent::Down { node, reason, .. } => {
-                reasons.push(format!("{node}: {reason}"));
-                if reasons.len() >= chain.nodes.len() {
-                    break;
-                }
-            }
-            _ => {}
-        }
-    }
-    bail!("no node of chain `{}` answers: {}", chain.name, reasons.join("; "))
+    parts: &Parts,
+    eye: &Eye,
+) -> anyhow::Result<Found> {
+    let now_ms = (parts.clock)();
+    let work = async |link: &NodeLink, links: Vec<NodeLink>| {
+        on_node(wanted, chain, link, links, now_ms, eye.clone()).await
+    };
+    guard::runtime()?.block_on(node::with_node(chain, parts, work))
 }
 
 async fn on_node(
@@ -212,7 +176,8 @@ async fn on_node(
     link: &NodeLink,
     links: Vec<NodeLink>,
     now_ms: u64,
-) -> anyhow::Result<Execution> {
+    eye: Eye,
+) -> anyhow::Result<Found> {
     let (tx, height) = match wanted {
         Wanted::Signed(tx) => (Arc::clone(tx), None),
         Wanted::Hash(hash) => {
@@ -229,16 +194,11 @@ async fn on_node(
         }
         None => Vec::new(),
     };
-    let rules = ChainRules {
-        chain_id: chain.chain_id,
-        hardforks: chain.hardforks,
-        block_time_s: chain.block_time_ms.div_ceil(1_000).max(1),
-    };
-    let state = ForkedState::new(rules, Arc::new(RpcBackend::new(links)));
+    let state = ForkedState::new(node::chain_rules(chain), Arc::new(RpcBackend::new(links)));
     // State that is missing is fetched while the thread waits, which the threads of the connection must not.
     let run = tokio::task::spawn_blocking(move || {
         state.advance(&head)?;
-        anyhow::Ok(Simulator::new(state).simulate(&tx, &predecessors)?)
+        anyhow::Ok(eye.look(&Simulator::new(state), &tx, &predecessors)?)
     });
     run.await?
 }

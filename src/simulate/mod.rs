@@ -6,17 +6,21 @@ mod tree;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use portcullis_rules::{AnswerOutcome, Value as Fact};
 use portcullis_watcher::daemon::Parts;
-use portcullis_watcher::facts::{Observation, Protected, dictionary, observe};
+use portcullis_watcher::facts::{Observation, Protected, dictionary};
 use portcullis_watcher::settings::GuardSettings;
 use portcullis_watcher::simulate::execution::{Execution, Status};
+use portcullis_watcher::source::recording::Recording;
 use portcullis_watcher::verdict::{Judge, Verdict};
 use serde_json::{Map, Value, json};
 
 use crate::guard::{self, ether};
+use crate::node;
 use crate::terminal::{self, Paint};
+use find::Eye;
 use names::Names;
 use tree::Tree;
 
@@ -62,17 +66,36 @@ enum Format {
 pub(crate) fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
     let (settings, parts) = guard::load(&args.config)?;
     let wanted = find::Wanted::parse(&args.transaction)?;
-    let found = match &args.replay {
-        Some(recording) => find::in_recording(&wanted, recording)?,
-        None => find::at_node(&wanted, &settings, &parts, args.chain.as_deref())?,
+    let eye = |chain: &str| Eye {
+        protected: protected(&settings, chain),
+        rules: Arc::clone(&parts.rules),
     };
-    let judged = Judged::new(found, &settings, &parts);
+    let (chain, found) = match &args.replay {
+        Some(path) => {
+            let recording = Recording::open(path)?;
+            let chain = recording.header().chain.name.clone();
+            let found = find::in_recording(&wanted, &recording, path, &eye(&chain))?;
+            (chain, found)
+        }
+        None => {
+            let chain = node::choose(&settings, args.chain.as_deref())?;
+            (chain.name.to_string(), find::at_node(&wanted, chain, &parts, &eye(&chain.name))?)
+        }
+    };
+    let judged = Judged::new(&chain, found, &settings, &parts);
     let text = match args.format {
         Format::Terminal => judged.draw(Paint { on: terminal::stdout_has_colour() }, args.storage),
         Format::Json => serde_json::to_string_pretty(&judged.json())? + "\n",
     };
     terminal::print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is protected on a chain, with what is listed around it.
+fn protected(settings: &GuardSettings, chain: &str) -> Protected {
+    let protocols = || settings.protected.iter().filter(|protected| *protected.chain == *chain);
+    let groups = protocols().map(|protocol| (protocol.name.clone(), protocol.addresses.clone()));
+    Protected::new(groups).listing(protocols().map(|protocol| &protocol.listed))
 }
 
 /// One transaction, run and judged.
@@ -85,15 +108,14 @@ struct Judged {
 }
 
 impl Judged {
-    fn new(found: find::Found, settings: &GuardSettings, parts: &Parts) -> Self {
-        let find::Found { chain, execution, contracts } = found;
-        let protocols: Vec<_> =
-            settings.protected.iter().filter(|protected| *protected.chain == *chain).collect();
+    fn new(chain: &str, found: find::Found, settings: &GuardSettings, parts: &Parts) -> Self {
+        let find::Found { execution, observation, instances, contracts } = found;
+        let protocols = settings.protected.iter().filter(|protected| *protected.chain == *chain);
         let mut names = Names::default();
         for (address, name) in contracts {
             names.add(address, &name);
         }
-        for protocol in &protocols {
+        for protocol in protocols {
             for address in &protocol.addresses {
                 names.add(*address, &protocol.name);
             }
@@ -105,14 +127,9 @@ impl Judged {
             names.add(guardian, "guardian");
         }
         names.add(execution.envelope.sender, "sender");
-        let protected = Protected::new(
-            protocols.iter().map(|protocol| (protocol.name.clone(), protocol.addresses.clone())),
-        )
-        .listing(protocols.iter().map(|protocol| &protocol.listed));
-        let observation = observe(&execution, &protected);
-        let judge = Judge::new(std::sync::Arc::clone(&parts.rules), parts.model.clone());
-        let verdict = judge.judge(&observation);
-        Self { execution, names, protected, observation, verdict }
+        let judge = Judge::new(Arc::clone(&parts.rules), parts.model.clone());
+        let verdict = judge.judge_on(&observation, &instances);
+        Self { execution, names, protected: protected(settings, chain), observation, verdict }
     }
 
     fn tree(&self, with_storage: bool) -> Tree<'_> {

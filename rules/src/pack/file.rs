@@ -8,7 +8,7 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Subject;
-use crate::question::Per;
+use crate::question::{Per, SignatureFault};
 
 /// A rule pack: one file.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -99,7 +99,8 @@ pub(super) struct ListFileName {
     pub(super) file: String,
 }
 
-/// One question: exactly one of `sum`, `count`, `max`, `read`, `entered`, `stale`, `changed`, `paid_outside_of`.
+/// One question: exactly one of `sum`, `count`, `max`, `read`, `called`, `entered`, `stale`, `changed`,
+/// `paid_outside_of`, `signatures`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Question")]
@@ -121,6 +122,10 @@ pub(super) struct QuestionFile {
     pub(super) of: Option<String>,
     /// Unit of what is read: `wei`, `bps`, `blocks` or `count`.
     pub(super) unit: Option<String>,
+    /// Signatures or selectors: how often they were entered, wherever.
+    pub(super) called: Option<Vec<String>>,
+    /// How often the contract believed a signature of nobody, or one that it had believed before in the transaction.
+    pub(super) signatures: Option<SignatureFault>,
     /// Signatures or selectors: how often they were entered while the contract was still running.
     pub(super) entered: Option<Vec<String>>,
     /// With `entered`: only while one of these was running.

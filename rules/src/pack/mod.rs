@@ -52,7 +52,7 @@ pub struct Rule {
 }
 
 /// What the author wrote.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct RuleText {
     id: String,
     subject: Subject,
@@ -285,6 +285,11 @@ impl Rule {
     /// Whether it is asked about this contract.
     pub fn is_about(&self, contract: &[u8; 20]) -> bool {
         self.at.is_empty() || self.at.binary_search(contract).is_ok()
+    }
+
+    /// Whether the author wrote the same, its tests apart.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        self.file == other.file && self.questions == other.questions && self.at == other.at
     }
 
     pub(crate) fn condition(&self) -> &Condition {

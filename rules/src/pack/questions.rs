@@ -8,7 +8,8 @@ use crate::condition::{closest, read_address};
 use crate::facts::{AskedSpec, Dictionary, FactType, Subject};
 use crate::list::Lists;
 use crate::question::{
-    Fold, Moment, Question, Window, read_changed, read_functions, read_holder, read_view,
+    Fold, Moment, Question, SignatureFault, Window, read_changed, read_functions, read_holder,
+    read_view,
 };
 
 /// Questions of one rule.
@@ -96,6 +97,8 @@ impl Asked {
             read,
             of,
             unit,
+            called,
+            signatures,
             entered,
             inside,
             stale,
@@ -104,11 +107,12 @@ impl Asked {
             paid_outside_of,
         } = file;
         let kinds = [sum, count, max, read, changed].into_iter().filter(|kind| kind.is_some());
-        let more = [entered, stale, paid_outside_of].into_iter().filter(|kind| kind.is_some());
-        if kinds.count() + more.count() != 1 {
+        let more =
+            [called, entered, stale, paid_outside_of].into_iter().filter(|kind| kind.is_some());
+        if kinds.count() + more.count() + usize::from(signatures.is_some()) != 1 {
             return Err(
-                "ask one of `sum`, `count`, `max`, `read`, `entered`, `stale`, `changed`, \
-                        `paid_outside_of`"
+                "ask one of `sum`, `count`, `max`, `read`, `called`, `entered`, `stale`, `changed`, \
+                 `paid_outside_of`, `signatures`"
                     .to_owned(),
             );
         }
@@ -159,7 +163,19 @@ impl Asked {
                 );
             }
         } else {
-            let (question, doc) = if let Some(functions) = entered {
+            let (question, doc) = if let Some(functions) = called {
+                let functions = read_functions(functions)?;
+                if functions.is_empty() {
+                    return Err("name at least one function".to_owned());
+                }
+                (Question::Called(functions), "Calls of these functions.")
+            } else if let Some(fault) = signatures {
+                let doc = match fault {
+                    SignatureFault::Nobody => "Signatures of nobody that were believed.",
+                    SignatureFault::Repeated => "Signatures that were believed more than once.",
+                };
+                (Question::Signatures(*fault), doc)
+            } else if let Some(functions) = entered {
                 let functions = read_functions(functions)?;
                 if functions.is_empty() {
                     return Err("name at least one function".to_owned());

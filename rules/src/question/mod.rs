@@ -31,6 +31,10 @@ pub enum Question {
         /// Selectors of what was running; empty for anything.
         inside: Vec<[u8; 4]>,
     },
+    /// How often one of these functions was entered on the contract, wherever. Selectors.
+    Called(Vec<[u8; 4]>),
+    /// How often the contract believed a signature that it should not.
+    Signatures(SignatureFault),
     /// How often one of these views was asked in the middle of a call of the contract that changed, afterwards, what
     /// the view had read. Selectors; empty for any view.
     Stale(Vec<[u8; 4]>),
@@ -43,6 +47,28 @@ pub enum Question {
     },
     /// How often ether or tokens left the contract while none of these functions was running on it. Selectors.
     PaidOutside(Vec<[u8; 4]>),
+}
+
+/// What is wrong with a signature that `ecrecover` was asked about, in a call that stayed.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum SignatureFault {
+    /// It is nobody's: `ecrecover` found no signer.
+    Nobody,
+    /// The same signer's signature of the same digest was believed in an earlier call of the same transaction.
+    Repeated,
 }
 
 /// A fact over the last blocks.

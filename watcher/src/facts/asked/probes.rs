@@ -1,11 +1,11 @@
 //! Questions about one execution that name functions or slots of a contract.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, U256};
 use portcullis_rules::{
     Value,
-    question::{Holder, Place, Question},
+    question::{Holder, Place, Question, SignatureFault},
 };
 
 use crate::{
@@ -22,6 +22,19 @@ pub(super) struct Probes<'a> {
     view: View<'a>,
 }
 
+/// The precompiled contract that recovers a signer.
+const ECRECOVER: Address = {
+    let mut bytes = [0; 20];
+    bytes[19] = 1;
+    Address::new(bytes)
+};
+
+/// Who signed, as `ecrecover` answers: nothing at all where nobody did.
+fn signer(output: &[u8]) -> Option<Address> {
+    let signer = Address::from_slice(output.get(12..32)?);
+    (!signer.is_zero()).then_some(signer)
+}
+
 /// Outer entries looked at for each inner one; see the same bound among the facts of re-entry.
 const OUTERS_LIMIT: usize = 64;
 
@@ -33,6 +46,8 @@ impl<'a> Probes<'a> {
     /// How often what is asked for happened on `contract`.
     pub(super) fn answer(&self, question: &Question, contract: Address) -> Value {
         let count = match question {
+            Question::Called(functions) => self.called(contract, functions),
+            Question::Signatures(fault) => self.signatures(contract, *fault),
             Question::Entered { functions, inside } => self.entered(contract, functions, inside),
             Question::Stale(views) => self.stale(contract, views),
             Question::Changed { place, holders } => self.changed(contract, *place, holders),
@@ -68,6 +83,36 @@ impl<'a> Probes<'a> {
             || self
                 .selector(entry)
                 .is_some_and(|selector| functions.binary_search(&selector).is_ok())
+    }
+
+    fn called(&self, contract: Address, functions: &[[u8; 4]]) -> usize {
+        self.entries(contract)
+            .filter(|entry| self.view.execution.frames.get(*entry).is_some_and(|frame| frame.kept))
+            .filter(|entry| self.is_one_of(*entry, functions))
+            .count()
+    }
+
+    /// Asked of `ecrecover` by the contract, or by code that runs on its storage, in calls that stayed.
+    fn signatures(&self, contract: Address, fault: SignatureFault) -> usize {
+        let asked =
+            self.view.execution.frames.iter().filter(|frame| {
+                frame.code_at == ECRECOVER && frame.caller == contract && frame.kept
+            });
+        match fault {
+            SignatureFault::Nobody => asked.filter(|frame| signer(&frame.output).is_none()).count(),
+            SignatureFault::Repeated => {
+                // The first call in which each was believed; once more in the same call is no second use.
+                let mut first: BTreeMap<(&[u8], Address), Option<usize>> = BTreeMap::new();
+                asked
+                    .filter(|frame| {
+                        let Some(signer) = signer(&frame.output) else { return false };
+                        let digest = frame.input.get(..32).unwrap_or_default();
+                        let entry = frame.parent.and_then(|parent| self.view.entry(parent));
+                        *first.entry((digest, signer)).or_insert(entry) != entry
+                    })
+                    .count()
+            }
+        }
     }
 
     fn entered(&self, contract: Address, functions: &[[u8; 4]], inside: &[[u8; 4]]) -> usize {
@@ -215,5 +260,95 @@ impl<'a> Probes<'a> {
             .filter(|log| !is_inside(log.frame))
             .count();
         ether.saturating_add(tokens)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::{Address, Bytes};
+    use portcullis_rules::{
+        Value,
+        question::{Question, SignatureFault},
+    };
+
+    use super::{ECRECOVER, Probes};
+    use crate::{
+        facts::{
+            Protected,
+            staging::{Stage, account},
+        },
+        simulate::execution::Execution,
+    };
+
+    const VAULT: u8 = 3;
+
+    /// Calls of the vault one after the other; each asks for the signer of each digest, which is zero for nobody.
+    fn claims(calls: &[&[(u8, u8)]], is_kept: bool) -> Execution {
+        let mut stage = Stage::new(account(1), account(2), 0);
+        for call in calls {
+            stage.call(account(VAULT), 0);
+            for _ in *call {
+                stage.call(ECRECOVER, 0).leave(true);
+            }
+            stage.leave(is_kept);
+        }
+        let mut execution = stage.finish(&[]);
+        let told = calls.iter().flat_map(|call| call.iter());
+        let asked = execution.frames.iter_mut().filter(|frame| frame.code_at == ECRECOVER);
+        for (frame, (digest, signer)) in asked.zip(told) {
+            frame.input = Bytes::from(vec![*digest; 128]);
+            frame.output = match signer {
+                0 => Bytes::new(),
+                signer => account(*signer).into_word().to_vec().into(),
+            };
+        }
+        execution
+    }
+
+    fn seen(execution: &Execution, fault: SignatureFault) -> u64 {
+        let protected = Protected::new([("vault".to_owned(), vec![account(VAULT)])]);
+        let probes = Probes::new(execution, &protected);
+        match probes.answer(&Question::Signatures(fault), account(VAULT)) {
+            Value::Uint(count) => count.to(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_signature_of_nobody_counts_where_the_contract_went_on() {
+        let nobody =
+            |calls: &[&[(u8, u8)]], is_kept| seen(&claims(calls, is_kept), SignatureFault::Nobody);
+        assert_eq!(nobody(&[&[(1, 0)]], true), 1);
+        assert_eq!(nobody(&[&[(1, 0)]], false), 0, "it was refused");
+        assert_eq!(nobody(&[&[(1, 7)]], true), 0);
+    }
+
+    #[test]
+    fn a_signature_is_repeated_in_another_call_and_not_in_the_same() {
+        let repeated = |calls: &[&[(u8, u8)]]| seen(&claims(calls, true), SignatureFault::Repeated);
+        assert_eq!(repeated(&[&[(1, 7)], &[(1, 7)], &[(1, 7)]]), 2);
+        assert_eq!(repeated(&[&[(1, 7), (1, 7)]]), 0, "two looks at one signature");
+        assert_eq!(repeated(&[&[(1, 7)], &[(2, 7)], &[(1, 8)]]), 0, "others");
+        assert_eq!(repeated(&[&[(1, 0)], &[(1, 0)]]), 0, "nobody's is another question");
+        let refused = seen(&claims(&[&[(1, 7)], &[(1, 7)]], false), SignatureFault::Repeated);
+        assert_eq!(refused, 0);
+    }
+
+    #[test]
+    fn a_call_of_a_function_counts_unless_it_was_taken_back() {
+        let called = |is_kept| {
+            let mut execution = claims(&[&[], &[]], is_kept);
+            for frame in execution.frames.iter_mut().filter(|frame| frame.depth == 1) {
+                frame.input = Bytes::from_static(&[1, 2, 3, 4, 5]);
+            }
+            let protected = Protected::new([("vault".to_owned(), vec![account(VAULT)])]);
+            let question = |selector| Question::Called(vec![selector]);
+            let probes = Probes::new(&execution, &protected);
+            let of = |selector, address: Address| probes.answer(&question(selector), address);
+            [of([1, 2, 3, 4], account(VAULT)), of([1, 2, 3, 9], account(VAULT))]
+        };
+        let count = |count: u8| Value::Uint(alloy::primitives::U256::from(count));
+        assert_eq!(called(true), [count(2), count(0)]);
+        assert_eq!(called(false), [count(0), count(0)]);
     }
 }
