@@ -14,7 +14,7 @@ use portcullis_watcher::settings::{ChainSettings, GuardSettings};
 use portcullis_watcher::simulate::execution::{Execution, Status};
 use portcullis_watcher::simulate::{CallOnly, Simulator};
 use portcullis_watcher::source::{BlockRecord, NodeLink, PendingTransaction, lookup};
-use portcullis_watcher::state::{ForkedState, RpcBackend};
+use portcullis_watcher::state::{AdvanceReport, ForkedState, RpcBackend, StateError};
 
 use super::backtest::Asked;
 use crate::{guard, node, terminal};
@@ -89,20 +89,18 @@ async fn run(
     }
     ensure!(last - first < MAX_BLOCKS, "at most {MAX_BLOCKS} blocks are judged at once");
     let below = lookup::block(link, Some(first - 1), now_ms).await?;
-    let state = ForkedState::new(node::chain_rules(chain), Arc::new(RpcBackend::new(links)));
-    let simulator = Simulator::new(state);
+    let states = States::new(chain, &links, past.looks_behind());
     let mut said = Instant::now();
-    let head = simulator.clone();
+    let begin = states.clone();
     // State that is missing is fetched while the thread waits, which the threads of the connection must not.
-    tokio::task::spawn_blocking(move || head.state().advance(&below)).await??;
+    tokio::task::spawn_blocking(move || begin.advance(&below)).await??;
     for height in first..=last {
         let block = lookup::block(link, Some(height), now_ms)
             .await
             .with_context(|| format!("block {height}"))?;
-        let simulator = simulator.clone();
+        let states = states.clone();
         past = tokio::task::spawn_blocking(move || {
-            past.take(&simulator, &block)?;
-            simulator.state().advance(&block)?;
+            past.take(&states, &block)?;
             anyhow::Ok(past)
         })
         .await?
@@ -113,6 +111,32 @@ async fn run(
         }
     }
     Ok(past.asked)
+}
+
+/// The state on which blocks are run, and the one below the block that is judged, where anything is asked of it.
+#[derive(Debug, Clone)]
+struct States {
+    ahead: Simulator,
+    behind: Option<Simulator>,
+}
+
+impl States {
+    fn new(chain: &ChainSettings, links: &[NodeLink], looks_behind: bool) -> Self {
+        let simulator = || {
+            let backend = Arc::new(RpcBackend::new(links.to_vec()));
+            Simulator::new(ForkedState::new(node::chain_rules(chain), backend))
+        };
+        Self { ahead: simulator(), behind: looks_behind.then(simulator) }
+    }
+
+    fn advance(&self, block: &BlockRecord) -> Result<(), StateError> {
+        self.ahead.state().advance(block)?;
+        self.advance_behind(block)
+    }
+
+    fn advance_behind(&self, block: &BlockRecord) -> Result<(), StateError> {
+        self.behind.as_ref().map_or(Ok(()), |behind| behind.state().advance(block).map(drop))
+    }
 }
 
 /// What was judged so far, and what it is judged with.
@@ -152,13 +176,22 @@ impl Past {
         }
     }
 
-    /// Judges a block's transactions on the head, which is the block below. What cannot be run is counted as not
-    /// judged.
-    fn take(&mut self, simulator: &Simulator, block: &BlockRecord) -> anyhow::Result<()> {
+    /// Whether anything is asked of the state below a block.
+    fn looks_behind(&self) -> bool {
+        !self.rules.questions().is_empty() || self.pauses.iter().any(|calls| !calls.is_empty())
+    }
+
+    /// Judges a block's transactions on the head, which is the block below, and moves to the block. What could not be
+    /// run exactly is counted as not judged.
+    fn take(&mut self, states: &States, block: &BlockRecord) -> anyhow::Result<()> {
         let mut executions = Vec::with_capacity(block.transactions.len());
         // A rule may be about any transaction, so none is passed over.
-        let is_whole =
-            simulator.walk(block, |_| true, |_, execution| executions.push(execution))?;
+        let moved =
+            states.ahead.advance(block, |_| true, |_, execution| executions.push(execution))?;
+        let is_whole = matches!(moved, AdvanceReport::Exact { .. });
+        if !is_whole {
+            executions.clear();
+        }
         let mut done = Vec::new();
         let mut executions = executions.into_iter();
         for (place, tx) in block.transactions.iter().enumerate() {
@@ -167,8 +200,14 @@ impl Past {
                 Some(execution) if execution.envelope.tx_hash == tx.hash => {
                     let observation = observe(&execution, &self.protected);
                     let own = Contribution::of(tx.hash, tx.sender, &observation, &self.protected);
-                    let asked =
-                        self.ask(simulator, block, tx, predecessors, &execution, observation);
+                    let asked = self.ask(
+                        states.behind.as_ref(),
+                        block,
+                        tx,
+                        predecessors,
+                        &execution,
+                        observation,
+                    );
                     if let Some(own) = own {
                         self.memory.expect(own.clone());
                         done.push(own);
@@ -180,26 +219,30 @@ impl Past {
             self.asked.push(asked);
         }
         self.memory.take(Mark::of(block), is_whole.then_some(done));
+        states.advance_behind(block)?;
         Ok(())
     }
 
     fn ask(
         &self,
-        simulator: &Simulator,
+        behind: Option<&Simulator>,
         block: &BlockRecord,
         tx: &PendingTransaction,
         predecessors: &[Arc<PendingTransaction>],
         execution: &Execution,
         observation: Observation,
     ) -> Asked {
-        let sources = Sources { simulator, protected: &self.protected, memory: &self.memory };
         let judged = Judged { tx, predecessors, execution, observation: &observation };
-        let instances = asked::instances(&self.rules, sources, judged);
+        let instances = behind.map_or_else(Vec::new, |simulator| {
+            let sources = Sources { simulator, protected: &self.protected, memory: &self.memory };
+            asked::instances(&self.rules, sources, judged)
+        });
         let answers = self.rules.evaluate_on(Subject::Transaction, &observation.facts, &instances);
         let fires =
             answers.iter().any(|answer| matches!(answer.outcome, AnswerOutcome::Fires { .. }));
-        let counterfactual =
-            if fires { self.pause(simulator, tx, predecessors, &observation) } else { None };
+        let counterfactual = behind
+            .filter(|_| fires)
+            .and_then(|simulator| self.pause(simulator, tx, predecessors, &observation));
         Asked {
             instances,
             outflow_wei: Some(observation.outflow_wei),
