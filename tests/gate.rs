@@ -63,7 +63,7 @@ async fn run(mode: &str, options: &StoryOptions) -> Run {
     let text = format!(
         "version = 1\nmode = '{mode}'\n[[chains]]\nname = 'local'\nchain_id = {CHAIN_ID}\n\
          block_time_ms = {}\nnodes = ['{}']\n[[protected]]\nname = 'vault'\nchain = 'local'\naddresses = ['{}']\n\
-         [guardian]\naddress = '{}'\nkey = {{ env = 'PORTCULLIS_TEST_KEY' }}\n[model]\nruntime = '{}'\n",
+         [guardian]\naddress = '{}'\nkey = {{ env = 'PORTCULLIS_TEST_KEY' }}\n[policy]\narm_override = 'a test'\n[model]\nruntime = '{}'\n",
         BLOCK_TIME_S * 1000,
         node.address(),
         story.vault,

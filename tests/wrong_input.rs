@@ -134,7 +134,7 @@ async fn a_key_without_the_pauser_role() {
     node.set_up(&story).await.unwrap();
     let extra = format!(
         "[[protected]]\nname = 'vault'\nchain = 'local'\naddresses = ['{}']\nmode = 'armed'\n\
-         [guardian]\naddress = '{}'\nkey = {{ env = 'PORTCULLIS_TEST_KEY' }}\n",
+         [guardian]\naddress = '{}'\nkey = {{ env = 'PORTCULLIS_TEST_KEY' }}\n[policy]\narm_override = 'a test'\n",
         story.vault, story.guardian
     );
     let config = configuration(folder.path(), node.address(), &extra);

@@ -65,8 +65,8 @@ fn find_problem(config: &Config) -> Option<(String, String)> {
             return Some((field.to_owned(), "expected a probability from 0 to 1".to_owned()));
         }
     }
-    if config.policy.confirm_within_ms == 0 {
-        return Some(("policy.confirm_within_ms".to_owned(), "expected more than 0".to_owned()));
+    if let Some(problem) = config.policy.problem(&config.protected) {
+        return Some(problem);
     }
     if let Some(server) = &config.journal.clickhouse
         && let Some((field, problem)) = clickhouse_problem(server)
@@ -135,6 +135,9 @@ fn chain_problem(chain: &Chain) -> Option<(&'static str, String)> {
         if node.is_keyed_literal() {
             return Some(("nodes", keyed("node address")));
         }
+    }
+    if chain.relays.iter().any(|relay| relay.url.is_keyed_literal()) {
+        return Some(("relays", keyed("relay address")));
     }
     None
 }

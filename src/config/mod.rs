@@ -7,7 +7,9 @@ mod check;
 mod notify;
 mod policy;
 mod presets;
+mod relay;
 mod secret;
+mod time;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,7 +22,9 @@ use serde::Deserialize;
 pub(crate) use notify::Notify;
 pub(crate) use policy::Policy;
 pub(crate) use presets::Preset;
+pub(crate) use relay::Relay;
 pub(crate) use secret::{Secret, SecretOr};
+pub(crate) use time::Moment;
 
 /// The version of the format that this program reads.
 pub(crate) const VERSION: u32 = 1;
@@ -134,6 +138,9 @@ pub(crate) struct Chain {
     /// Limits on what a pause may cost.
     #[serde(default)]
     pub fees: Fees,
+    /// Relays, builders and sequencers that pauses are sent to besides the nodes.
+    #[serde(default)]
+    pub relays: Vec<Relay>,
 }
 
 impl Chain {

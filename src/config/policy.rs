@@ -1,8 +1,11 @@
 //! `[policy]`: when a verdict becomes an alert or a pause.
 
+use alloy::primitives::Address;
 use portcullis_watcher::settings;
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use super::{Moment, Protected};
 
 /// When a verdict becomes an alert or a pause.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -21,6 +24,73 @@ pub(crate) struct Policy {
     pub confirm_within_ms: u64,
     /// What is done where no pause stops the whole attack.
     pub when_pause_leaks: WhenPauseLeaks,
+    /// Days in a row on which the chain was judged and nothing would have been paused; `armed` runs as `alert` until
+    /// the journal holds so many. 0 honours it at once.
+    pub arm_after_clean_days: u32,
+    /// Why `armed` is honoured without them; journalled at each start.
+    pub arm_override: Option<String>,
+    /// Senders whose transactions pause nothing for a while, and alert only where they would have paused.
+    pub allow: Vec<Allow>,
+    /// Times of planned operations: alerts are given, nothing is paused.
+    pub quiet: Vec<Quiet>,
+}
+
+/// A sender whose transactions pause nothing for a while.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Allow {
+    /// The account that sends them.
+    #[schemars(with = "String")]
+    pub sender: Address,
+    /// Name of a protected entry; default: all.
+    pub protected: Option<String>,
+    /// When it ends.
+    pub until: Moment,
+    /// Why; told with each verdict that it changes.
+    pub reason: String,
+}
+
+/// A time of planned operations.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Quiet {
+    /// Name of a protected entry; default: all.
+    pub protected: Option<String>,
+    /// When it begins.
+    pub from: Moment,
+    /// When it ends.
+    pub until: Moment,
+    /// Why; told with each verdict that it changes.
+    pub reason: String,
+}
+
+impl Policy {
+    /// The first value that cannot be: its key and what is wrong.
+    pub(super) fn problem(&self, protected: &[Protected]) -> Option<(String, String)> {
+        let problem = |key: &str, words: &str| Some((format!("policy.{key}"), words.to_owned()));
+        if self.confirm_within_ms == 0 {
+            return problem("confirm_within_ms", "expected more than 0");
+        }
+        if self.arm_override.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
+            return problem("arm_override", "expected a reason");
+        }
+        let names = (self.allow.iter().enumerate())
+            .map(|(i, allow)| (format!("allow[{i}].protected"), &allow.protected))
+            .chain(
+                (self.quiet.iter().enumerate())
+                    .map(|(i, quiet)| (format!("quiet[{i}].protected"), &quiet.protected)),
+            );
+        for (key, name) in names {
+            if let Some(name) = name
+                && protected.iter().all(|entry| entry.name != *name)
+            {
+                return problem(&key, &format!("no protected entry is named `{name}`"));
+            }
+        }
+        let backwards = self.quiet.iter().position(|quiet| quiet.until <= quiet.from);
+        backwards
+            .and_then(|i| problem(&format!("quiet[{i}].until"), "expected a time after `from`"))
+    }
 }
 
 /// What is done where no pause stops the whole attack.
@@ -44,6 +114,10 @@ impl Default for Policy {
             cooldown_blocks: settings.cooldown_blocks,
             confirm_within_ms: settings.confirm_within_ms,
             when_pause_leaks: WhenPauseLeaks::default(),
+            arm_after_clean_days: settings.arm_after_clean_days,
+            arm_override: None,
+            allow: Vec::new(),
+            quiet: Vec::new(),
         }
     }
 }
@@ -60,6 +134,28 @@ impl From<&Policy> for settings::PolicySettings {
                 WhenPauseLeaks::Alert => settings::WhenPauseLeaks::Alert,
                 WhenPauseLeaks::Fire => settings::WhenPauseLeaks::Fire,
             },
+            arm_after_clean_days: policy.arm_after_clean_days,
+            arm_override: policy.arm_override.clone(),
+            allow: policy
+                .allow
+                .iter()
+                .map(|allow| settings::Allowed {
+                    sender: allow.sender,
+                    protected: allow.protected.clone(),
+                    until_ms: allow.until.at_ms,
+                    reason: allow.reason.clone(),
+                })
+                .collect(),
+            quiet: policy
+                .quiet
+                .iter()
+                .map(|quiet| settings::QuietWindow {
+                    protected: quiet.protected.clone(),
+                    from_ms: quiet.from.at_ms,
+                    until_ms: quiet.until.at_ms,
+                    reason: quiet.reason.clone(),
+                })
+                .collect(),
         }
     }
 }

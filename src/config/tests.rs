@@ -185,3 +185,43 @@ fn a_line_that_cannot_be_read_shows_its_key_only() {
     assert!(message.contains("line 8") && message.contains("key = ****"), "{message}");
     assert!(!message.contains("hunter2"), "{message}");
 }
+
+#[test]
+fn planned_operations_and_arming_that_cannot_be_are_refused() {
+    let protected = "[[protected]]\nname = 'vault'\nchain = 'local'\naddresses = ['0x00000000000000000000000000000000000000aa']\n";
+    let sender = "sender = '0x00000000000000000000000000000000000000bb'";
+    let until = "until = 2027-01-31T18:00:00Z\nreason = 'upgrade'";
+    for (policy, words) in [
+        (
+            format!("[[policy.allow]]\n{sender}\nprotected = 'valut'\n{until}\n"),
+            "policy.allow[0].protected: no protected entry is named `valut`",
+        ),
+        (
+            format!("[[policy.quiet]]\nfrom = '2027-02-01'\n{until}\n"),
+            "policy.quiet[0].until: expected a time after `from`",
+        ),
+        (
+            format!("[[policy.allow]]\n{sender}\nuntil = 'soon'\nreason = 'upgrade'\n"),
+            "expected a moment in UTC",
+        ),
+        (format!("[[policy.allow]]\n{sender}\nreason = 'upgrade'\n"), "until"),
+        ("[policy]\narm_override = ' '\n".to_owned(), "policy.arm_override: expected a reason"),
+        ("[policy]\nconfirm_within_ms = 0\n".to_owned(), "policy.confirm_within_ms"),
+    ] {
+        let message = refusal(&format!("version = 1\n{CHAIN}{protected}{policy}"));
+        assert!(message.contains(words), "`{words}` is missing in: {message}");
+    }
+}
+
+#[test]
+fn a_relay_without_a_method_or_with_its_token_in_the_file_is_refused() {
+    for (relay, words) in [
+        ("name = 'r'\nurl = 'https://relay.example'", "method"),
+        ("name = 'r'\nurl = 'https://relay.example/v1/s3cret'\nmethod = 'bundle'", "relays"),
+        ("name = 'r'\nurl = 'https://relay.example'\nmethod = 'pigeon'", "pigeon"),
+    ] {
+        let message = refusal(&format!("version = 1\n{CHAIN}[[chains.relays]]\n{relay}\n"));
+        assert!(message.contains(words), "`{words}` is missing in: {message}");
+        assert!(!message.contains("s3cret"), "{message}");
+    }
+}

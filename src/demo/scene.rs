@@ -126,7 +126,7 @@ impl Scene {
             ));
         }
         text.push_str(&format!(
-            "\n[guardian]\naddress = '{}'\nkey = {{ file = 'pauser.key' }}\n\n[model]\ndisabled = {without_model}\n\n\
+            "\n[guardian]\naddress = '{}'\nkey = {{ file = 'pauser.key' }}\n\n[policy]\narm_override = 'a scene of its own'\n\n[model]\ndisabled = {without_model}\n\n\
              [rules]\nshipped = {}\n",
             self.guardian, !without_rules
         ));

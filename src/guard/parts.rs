@@ -153,6 +153,12 @@ pub(crate) fn chain(chain: &config::Chain, base: &Path) -> anyhow::Result<ChainS
             config::Flow::Blocks => Flow::Blocks,
             config::Flow::Flashblocks => Flow::Flashblocks,
         },
+        relays: chain
+            .relays
+            .iter()
+            .map(|relay| relay.settings(base))
+            .collect::<anyhow::Result<_>>()
+            .with_context(|| format!("chain `{}`: relays", chain.name))?,
         fees: FeeBudget {
             max_fee_per_gas_wei: u128::from(chain.fees.max_fee_gwei) * GWEI,
             max_tip_wei: u128::from(chain.fees.max_tip_gwei) * GWEI,

@@ -72,13 +72,17 @@ impl StreamView {
             GuardEvent::Pause(pause) => self.pause(pause),
             // The pause itself was just printed, with more than this row says.
             GuardEvent::Action(row)
-                if matches!(row.kind.as_str(), "pause_shown" | "pause_sent") =>
+                if matches!(row.kind.as_str(), "pause_shown" | "pause_sent" | "pause_raised") =>
             {
                 String::new()
             }
             GuardEvent::Action(row) => {
                 let text = format!("{}: {}", row.kind.replace('_', " "), row.detail);
-                let is_bad = row.kind.contains("failed") || row.kind == "attack_succeeded";
+                let is_bad = row.kind.contains("failed")
+                    || matches!(
+                        row.kind.as_str(),
+                        "attack_succeeded" | "pause_not_mined" | "arm_held"
+                    );
                 let text = if is_bad { self.paint.red(&text) } else { self.paint.bold(&text) };
                 format!("    {text}\n")
             }

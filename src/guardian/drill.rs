@@ -210,7 +210,9 @@ impl Heard {
             GuardEvent::Action(row) => match row.kind.as_str() {
                 "pause_mined" => self.mined_at_ms = self.mined_at_ms.or(Some(now_ms)),
                 "attack_reverted" => self.blocked_at_ms = self.blocked_at_ms.or(Some(now_ms)),
-                "pause_failed" => self.trouble.push(row.detail.clone()),
+                "pause_failed" | "pause_not_mined" | "pause_unconfirmed" => {
+                    self.trouble.push(row.detail.clone())
+                }
                 _ => {}
             },
             _ => {}

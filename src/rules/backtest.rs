@@ -347,6 +347,7 @@ fn decisions(recording: &Arc<Recording>, rules: &Arc<RuleSet>) -> anyhow::Result
             hardforks: recording.hardforks(),
             flow: Flow::Mempool,
             fees: FeeBudget { max_fee_per_gas_wei: 0, max_tip_wei: 0, max_cost_wei: 0 },
+            relays: Vec::new(),
         }],
         protected: recorded::protected(recording)
             .into_iter()

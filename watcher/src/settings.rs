@@ -4,7 +4,9 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use alloy::primitives::{Address, Bytes};
 use portcullis_alerting::{
-    guardian::FeeBudget, journal::clickhouse::ClickHouseSettings, record::Mode,
+    guardian::{FeeBudget, RelaySettings},
+    journal::clickhouse::ClickHouseSettings,
+    record::Mode,
 };
 
 use crate::{source::NodeSettings, state::HardforkSchedule};
@@ -62,6 +64,8 @@ pub struct ChainSettings {
     pub flow: Flow,
     /// What one pause may cost.
     pub fees: FeeBudget,
+    /// Ways to a block beside its nodes.
+    pub relays: Vec<RelaySettings>,
 }
 
 /// Where transactions come from.
@@ -114,7 +118,7 @@ pub struct PauseCall {
 }
 
 /// When a verdict becomes an alert or a pause.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PolicySettings {
     /// Model probability from which a transaction is worth an alert, 0 to 1.
     pub alert_score: f32,
@@ -128,6 +132,41 @@ pub struct PolicySettings {
     pub confirm_within_ms: u64,
     /// What is done where no pause stops the whole attack.
     pub when_pause_leaks: WhenPauseLeaks,
+    /// Days in a row, judged and without anything that would have been paused, that the journal must hold before
+    /// `armed` is honoured; zero honours it at once.
+    pub arm_after_clean_days: u32,
+    /// Why `armed` is honoured without them; journalled at each start.
+    pub arm_override: Option<String>,
+    /// Whose transactions pause nothing for a while.
+    pub allow: Vec<Allowed>,
+    /// When nothing is paused.
+    pub quiet: Vec<QuietWindow>,
+}
+
+/// Somebody whose transactions pause nothing and alert only where they would have paused, until it is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowed {
+    /// The account that sends them.
+    pub sender: Address,
+    /// Name of the protocol; none means all.
+    pub protected: Option<String>,
+    /// When it is over, milliseconds since the Unix epoch.
+    pub until_ms: u64,
+    /// Why; told with each verdict that it changes.
+    pub reason: String,
+}
+
+/// A time of planned operations, in which alerts are given and nothing is paused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuietWindow {
+    /// Name of the protocol; none means all.
+    pub protected: Option<String>,
+    /// First millisecond since the Unix epoch.
+    pub from_ms: u64,
+    /// First millisecond after it.
+    pub until_ms: u64,
+    /// Why; told with each verdict that it changes.
+    pub reason: String,
 }
 
 /// What is done where no pause stops the whole attack.
@@ -160,6 +199,10 @@ impl Default for PolicySettings {
             cooldown_blocks: 50,
             confirm_within_ms: 1_000,
             when_pause_leaks: WhenPauseLeaks::default(),
+            arm_after_clean_days: 7,
+            arm_override: None,
+            allow: Vec::new(),
+            quiet: Vec::new(),
         }
     }
 }

@@ -8,6 +8,7 @@
 pub mod clickhouse;
 mod schema;
 mod spool;
+mod standing;
 mod stats;
 mod writer;
 

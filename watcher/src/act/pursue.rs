@@ -37,7 +37,9 @@ pub(crate) struct Pursuit {
     pub(crate) premises: Premises,
     /// How long they may take for it.
     pub(crate) confirm_within: Duration,
-    /// The pause in the ledger; none where it raises the offer of one that is under way.
+    /// It raises the offer of a pause that is under way.
+    pub(crate) is_raise: bool,
+    /// The pause in the ledger; none where it is a raise.
     pub(crate) ticket: Option<Ticket>,
 }
 
@@ -78,7 +80,7 @@ pub(crate) async fn pursue(
         }
         Err(error) => {
             settle(Settled::TakenBack);
-            act("pause_failed", error.to_string(), pause);
+            act("pause_not_mined", error.to_string(), pause);
             desk.raise(pursuit.failed(&desk, &error.to_string()));
             return;
         }
@@ -135,7 +137,11 @@ async fn fire(pursuit: &Pursuit, hand: &dyn PauseHand, desk: &Desk) -> Fired {
                 at_stake_wei: pursuit.at_stake_wei,
                 pause_hash: fired.tx_hash,
             }));
-            let kind = if fired.tx_hash.is_some() { "pause_sent" } else { "pause_shown" };
+            let kind = match fired.tx_hash {
+                Some(_) if pursuit.is_raise => "pause_raised",
+                Some(_) => "pause_sent",
+                None => "pause_shown",
+            };
             let detail = format!(
                 "{} ({}): fee cap {} wei over {}, tip {} wei over {}, evidence {}",
                 pursuit.protocol,

@@ -10,7 +10,7 @@ use std::{
 
 use alloy::primitives::Address;
 use portcullis_alerting::{
-    guardian::{EngineSettings, Key, PauseEngine, Rpc},
+    guardian::{EngineSettings, Key, PauseEngine, Relay, Rpc},
     journal::{Journal, JournalError, JournalWriter, WriterLimits, clickhouse::Shipper},
     record::Mode,
 };
@@ -82,7 +82,7 @@ impl Chain {
             desk,
             evidence_floor: settings.evidence_floor,
             past: Past::new(reach_blocks),
-            policy: settings.policy,
+            policy: settings.policy.clone(),
             acquaintances: Acquaintances::default(),
             metrics,
         }
@@ -165,7 +165,7 @@ pub(super) fn start_shipper(settings: &GuardSettings) -> Result<Option<Shipper>,
 }
 
 pub(super) fn limits(settings: &GuardSettings, judge: &Judge) -> Limits {
-    let policy = settings.policy;
+    let policy = &settings.policy;
     Limits {
         alert_score: policy.alert_score,
         // Without a model there is no score to compare with, so any number does.
@@ -246,5 +246,12 @@ pub(super) fn engine_hand(
     let engine = PauseEngine::new(key.clone(), engine, rpcs).map_err(|source| {
         GuardError::Pause { chain: chain.name.to_string(), source: Box::new(source) }
     })?;
-    Ok(Some(Arc::new(EngineHand::new(Arc::new(engine)))))
+    let relays = chain
+        .relays
+        .iter()
+        .cloned()
+        .map(Relay::new)
+        .collect::<Result<_, _>>()
+        .map_err(|source| GuardError::Relay { chain: chain.name.to_string(), source })?;
+    Ok(Some(Arc::new(EngineHand::new(Arc::new(engine.with_relays(relays))))))
 }

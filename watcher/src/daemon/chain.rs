@@ -20,7 +20,7 @@ use super::priority::{Acquaintances, Priority};
 use crate::{
     act::{Desk, Judged, Left, PauseHand, PauseOrder, Pursuit, Rehearsed, incident, rehearse},
     facts::{Observation, Protected, dictionary, observe},
-    policy::{Case, Ledger, Ruling, Ticket, decide},
+    policy::{Case, Ledger, Ruling, Standing, Ticket, decide},
     settings::{PauseCall, PolicySettings, WhenPauseLeaks},
     simulate::{CallOnly, SimError, Simulator, execution::Execution},
     source::{BlockRecord, PendingTransaction, Pool},
@@ -204,7 +204,7 @@ impl Chain {
         let instances = self.answers(&job.tx, &predecessors, &execution, &observation);
         let verdict = self.judge.judge_on(&observation, &instances);
         self.judge_deployments(&execution, &observation);
-        let mut dues = self.decide(&verdict, &observation, execution.head);
+        let mut dues = self.decide(&job.tx, &verdict, &observation, execution.head);
         self.metrics.judge.note(began.elapsed());
         for due in &mut dues {
             self.rehearse(due, &job.tx, &predecessors, &observation);
@@ -232,7 +232,13 @@ impl Chain {
 
     /// One ruling for each protocol that is touched, or one for the chain where none is. Pauses are entered in the
     /// ledger at once, so that two transactions judged at the same time cannot both use the last of a budget.
-    fn decide(&self, verdict: &Verdict, observation: &Observation, head: u64) -> Vec<Due> {
+    fn decide(
+        &self,
+        tx: &PendingTransaction,
+        verdict: &Verdict,
+        observation: &Observation,
+        head: u64,
+    ) -> Vec<Due> {
         let case = Case::from(verdict);
         let now_ms = self.desk.now_ms();
         let mut ledger = self.ledger();
@@ -253,7 +259,10 @@ impl Chain {
         let due = |&group: &usize| {
             let mode = self.orders.get(group).map_or(self.mode, |orders| orders.mode);
             let protocol = self.protocol_key(group);
-            let standing = ledger.standing(&protocol, mode, now_ms, head);
+            let standing = Standing {
+                eased: self.eased(tx.sender, self.protected.name(group), now_ms),
+                ..ledger.standing(&protocol, mode, now_ms, head)
+            };
             let ruling = decide(&case, &standing);
             let is_new = ruling.would_decide == Decision::Pause && !ledger.is_open(&protocol, head);
             let ticket = is_new.then(|| ledger.enter(&protocol, now_ms, head));
@@ -393,6 +402,7 @@ impl Chain {
             },
             premises: self.premises(target, execution),
             confirm_within: Duration::from_millis(self.policy.confirm_within_ms),
+            is_raise: due.ticket.is_none(),
             ticket: due.ticket.take(),
         })
     }

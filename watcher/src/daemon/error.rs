@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 
 use alloy::primitives::Address;
-use portcullis_alerting::{guardian::GuardianError, journal::JournalError};
+use portcullis_alerting::{
+    guardian::{GuardianError, RelayError},
+    journal::JournalError,
+};
 
 use crate::{
     facts::asked::MemoryFileError,
@@ -78,6 +81,14 @@ pub enum GuardError {
         chain: String,
         /// Why not.
         source: Box<GuardianError>,
+    },
+    /// A relay that pauses cannot be sent to.
+    #[error("chain `{chain}`: {source}")]
+    Relay {
+        /// Name of the chain.
+        chain: String,
+        /// What is wrong with it.
+        source: RelayError,
     },
     /// The state of a recording cannot be used.
     #[error("the recording's state: {0}")]

@@ -8,6 +8,7 @@
 //! [`Guard::start`] watches nodes; [`replay`] runs the same pipeline over a recording, one transaction after the
 //! other, with a hand that sends nothing.
 
+mod arming;
 mod block;
 mod build;
 mod chain;
@@ -194,11 +195,12 @@ impl Guard {
     }
 
     async fn begin(
-        settings: GuardSettings,
+        mut settings: GuardSettings,
         parts: Parts,
         tape: Option<Arc<Tape>>,
     ) -> Result<(GuardHandle, GuardEvents), GuardError> {
         check(&settings, parts.key.is_some())?;
+        let before = arming::Before::read(&mut settings, (parts.clock)())?;
         let (journal, resumes) = open_journal(&settings)?;
         let shipper = start_shipper(&settings)?;
         let (observers, events) = broadcast::channel(settings.channels.observers.max(1));
@@ -215,8 +217,11 @@ impl Guard {
         });
         let desk = Arc::new(Desk::new(journal, observer, Some(queue), Arc::clone(&parts.clock)));
         let judge = Judge::new(Arc::clone(&parts.rules), parts.model.clone());
-        let ledger = Arc::new(Mutex::new(Ledger::new(limits(&settings, &judge))));
+        let mut ledger = Ledger::new(limits(&settings, &judge));
+        before.restore(&mut ledger);
+        let ledger = Arc::new(Mutex::new(ledger));
         desk.tell(GuardEvent::Started(started(&settings, &parts, false)));
+        before.tell(&desk);
 
         let mut handle = GuardHandle {
             desk: Arc::clone(&desk),

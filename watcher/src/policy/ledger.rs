@@ -90,6 +90,7 @@ impl Ledger {
                 .saturating_sub(used)
                 .max(u32::from(is_open)),
             cooling_until_block,
+            eased: None,
         }
     }
 
@@ -101,6 +102,14 @@ impl Ledger {
         self.open.insert(protocol.to_owned(), (number, block.saturating_add(OPEN_BLOCKS)));
         let before = self.last.insert(protocol.to_owned(), (block, number));
         Ticket { number, protocol: protocol.to_owned(), before }
+    }
+
+    /// Enters a pause from before this start, so that a restart gives no budget back and ends no cool-down. From the
+    /// oldest to the newest.
+    pub fn restore(&mut self, protocol: &str, at_ms: u64, block: u64) {
+        self.tickets = self.tickets.saturating_add(1);
+        self.today.push_back((at_ms, self.tickets));
+        self.last.insert(protocol.to_owned(), (block, self.tickets));
     }
 
     /// A pause that counts is under way no longer.
@@ -180,6 +189,16 @@ mod tests {
         ledger.settle(ticket);
         let standing = ledger.standing("a", Mode::Armed, 0, 101);
         assert_eq!((standing.pauses_left, standing.cooling_until_block), (0, Some(110)));
+    }
+
+    #[test]
+    fn what_was_paused_before_a_restart_still_counts() {
+        let mut ledger = Ledger::new(LIMITS);
+        ledger.restore("a", 1_000, 100);
+        ledger.restore("b", 2_000, 101);
+        let standing = ledger.standing("a", Mode::Armed, 3_000, 105);
+        assert_eq!((standing.pauses_left, standing.cooling_until_block), (0, Some(110)));
+        assert_eq!(ledger.standing("c", Mode::Armed, DAY_MS + 1_500, 500).pauses_left, 1);
     }
 
     #[test]

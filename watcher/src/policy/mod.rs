@@ -51,8 +51,17 @@ pub enum ModelKey {
     Score(f32),
 }
 
+/// An order that holds decisions back for a while, with its reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Eased {
+    /// The sender is on the list of those allowed: what would pause alerts, what would alert is let go.
+    Allowed(String),
+    /// Operations are planned: what would pause alerts.
+    Quiet(String),
+}
+
 /// The orders and limits in force when a case is decided.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Standing {
     /// How far the guard may go.
     pub mode: Mode,
@@ -64,6 +73,8 @@ pub struct Standing {
     pub pauses_left: u32,
     /// Last block of the cool-down after an earlier pause, while it lasts.
     pub cooling_until_block: Option<u64>,
+    /// What holds decisions back besides.
+    pub eased: Option<Eased>,
 }
 
 /// What is decided, and why.
@@ -119,6 +130,22 @@ pub fn decide(case: &Case, standing: &Standing) -> Ruling {
             would_decide = Decision::Alert;
             reason = format!("{reason}; alert only: {held_back}");
         }
+    }
+    let eased = match &standing.eased {
+        Some(Eased::Allowed(why)) if case.unjudged.is_none() => match would_decide {
+            Decision::Pause => Some((Decision::Alert, format!("the sender is allowed: {why}"))),
+            Decision::Alert => Some((Decision::None, format!("the sender is allowed: {why}"))),
+            Decision::None => None,
+        },
+        Some(Eased::Quiet(why)) if would_decide == Decision::Pause => {
+            Some((Decision::Alert, format!("operations are planned: {why}")))
+        }
+        _ => None,
+    };
+    if let Some((instead, why)) = eased {
+        would_decide = instead;
+        let words = if instead == Decision::Alert { "alert only" } else { "let go" };
+        reason = format!("{reason}; {words}: {why}");
     }
     let allowed = match standing.mode {
         Mode::Observe => Decision::None,

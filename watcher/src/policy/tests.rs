@@ -28,7 +28,14 @@ fn case(kinds: &[usize], model: ModelKey) -> Case {
 }
 
 fn standing(mode: Mode) -> Standing {
-    Standing { mode, alert_score: 0.5, pause_score: 0.9, pauses_left: 3, cooling_until_block: None }
+    Standing {
+        mode,
+        alert_score: 0.5,
+        pause_score: 0.9,
+        pauses_left: 3,
+        cooling_until_block: None,
+        eased: None,
+    }
 }
 
 fn subsets() -> impl Iterator<Item = Vec<usize>> {
@@ -187,4 +194,31 @@ fn what_held_a_pause_back_is_said() {
         cooling.reason
     );
     assert_eq!((spent.outcome, spent.decision), (Outcome::Attack, Decision::Alert));
+}
+
+#[test]
+fn who_is_allowed_and_what_is_planned_pauses_nothing_and_says_why() {
+    let hard = case(&[0], ModelKey::Absent);
+    let soft = case(&[2], ModelKey::Absent);
+    let with = |case: &Case, eased| {
+        let ruling = decide(case, &Standing { eased: Some(eased), ..standing(Mode::Armed) });
+        (ruling.decision, ruling.would_decide, ruling.reason)
+    };
+    let allowed = || Eased::Allowed("treasury".into());
+    let quiet = || Eased::Quiet("migration".into());
+    let (decision, would_decide, reason) = with(&hard, allowed());
+    assert_eq!((decision, would_decide), (Decision::Alert, Decision::Alert));
+    assert!(reason.ends_with("alert only: the sender is allowed: treasury"), "{reason}");
+    let (decision, _, reason) = with(&soft, allowed());
+    assert_eq!(decision, Decision::None);
+    assert!(reason.ends_with("let go: the sender is allowed: treasury"), "{reason}");
+    let (decision, _, reason) = with(&hard, quiet());
+    assert_eq!(decision, Decision::Alert);
+    assert!(reason.ends_with("alert only: operations are planned: migration"), "{reason}");
+    assert_eq!(with(&soft, quiet()).0, Decision::Alert, "alerts stay");
+    let unknown = Case {
+        unjudged: Some(Unjudged::Failed { stage: "simulate", reason: "no state".into() }),
+        ..case(&[], ModelKey::Absent)
+    };
+    assert_eq!(with(&unknown, allowed()).0, Decision::Alert, "what is unknown is told");
 }

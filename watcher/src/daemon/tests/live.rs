@@ -249,14 +249,15 @@ impl Live {
     /// Events up to and with the first that is wanted.
     async fn until(&mut self, wanted: impl Fn(&GuardEvent) -> bool) -> Vec<GuardEvent> {
         let mut seen = Vec::new();
-        while let Some(event) = self.events.recv().await {
+        let within = Duration::from_secs(30);
+        while let Ok(Some(event)) = tokio::time::timeout(within, self.events.recv()).await {
             let is_wanted = wanted(&event);
             seen.push(event);
             if is_wanted {
                 return seen;
             }
         }
-        panic!("the stream ended before what was wanted: {seen:#?}");
+        panic!("the stream ended, or stood still, before what was wanted: {seen:#?}");
     }
 
     async fn stop(mut self) -> (Vec<GuardEvent>, Result<(), GuardError>) {
@@ -362,10 +363,9 @@ async fn an_attack_that_offers_more_than_before_is_paused_above_it() {
     script.extend(world.blocks.iter().cloned().map(SourceEvent::Head));
     script.extend(attacks.iter().cloned().map(SourceEvent::Pending));
     let mut live = Live::start(&world, Plan { mined: Mined::NotYet, ..PLAN }, script, None);
-    let sent =
-        |event: &GuardEvent| matches!(event, GuardEvent::Action(row) if row.kind == "pause_sent");
-    for attack in &attacks {
-        let events = live.until(sent).await;
+    for (attack, kind) in attacks.iter().zip(["pause_sent", "pause_raised"]) {
+        let events =
+            live.until(|event| matches!(event, GuardEvent::Action(row) if row.kind == kind)).await;
         assert_eq!(judged(&events, attack.hash).row.decision, Decision::Pause);
     }
     let fees: Vec<_> = live
@@ -390,8 +390,7 @@ async fn a_pause_that_nobody_mined_uses_up_no_budget() {
     script.push(SourceEvent::Pending(first));
     script.extend(later.into_iter().map(SourceEvent::Pending));
     let mut live = Live::start(&world, Plan { mined: Mined::Never, ..PLAN }, script, None);
-    let failed =
-        |event: &GuardEvent| matches!(event, GuardEvent::Action(row) if row.kind == "pause_failed");
+    let failed = |event: &GuardEvent| matches!(event, GuardEvent::Action(row) if row.kind == "pause_not_mined");
     // More than a day's budget of them.
     for _ in &attacks {
         live.until(failed).await;

@@ -257,6 +257,7 @@ impl World {
                 hardforks: RULES.hardforks,
                 flow: Flow::Mempool,
                 fees: FEES,
+                relays: Vec::new(),
             }],
             protected: vec![protected],
             mode: Mode::Observe,
