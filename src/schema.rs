@@ -30,6 +30,9 @@ enum Format {
     /// Findings of the audit as JSON
     #[cfg(feature = "audit")]
     Findings,
+    /// What `inspect --format json` prints
+    #[cfg(feature = "audit")]
+    Inspect,
     /// A rule pack
     RulePack,
 }
@@ -47,6 +50,8 @@ pub(crate) fn run(args: SchemaArgs) -> anyhow::Result<ExitCode> {
         Format::Vectors => portcullis_models::schema::describe(),
         #[cfg(feature = "audit")]
         Format::Findings => portcullis_analyzer::report::findings_schema(),
+        #[cfg(feature = "audit")]
+        Format::Inspect => portcullis_analyzer::inspect::inspect_schema(),
         Format::RulePack => portcullis_rules::pack_schema(),
     };
     terminal::print(&(serde_json::to_string_pretty(&schema)? + "\n"))?;

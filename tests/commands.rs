@@ -36,7 +36,7 @@ fn the_example_configuration_is_sound_and_never_overwritten() {
 #[test]
 fn the_committed_schemas_are_those_that_the_program_prints() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas");
-    for name in ["config", "recording", "journal", "vectors", "findings", "rule-pack"] {
+    for name in ["config", "recording", "journal", "vectors", "findings", "inspect", "rule-pack"] {
         let committed =
             std::fs::read_to_string(folder.join(format!("{name}.schema.json"))).unwrap();
         assert!(

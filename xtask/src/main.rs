@@ -11,7 +11,8 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, bail, ensure};
 
 /// The schemas under `docs/schemas`, by the name that `portcullis schema` gives them.
-const SCHEMAS: &[&str] = &["config", "recording", "journal", "vectors", "findings", "rule-pack"];
+const SCHEMAS: &[&str] =
+    &["config", "recording", "journal", "vectors", "findings", "inspect", "rule-pack"];
 
 /// The recording that the demo plays, from the root.
 const DEMO_RECORDING: &str = "fixtures/recordings/vault-attack.jsonl";

@@ -208,8 +208,12 @@ impl Lowerer<'_> {
                 self.b
                     .push(StatementKind::Assign { target: id, value: Rvalue::Use(operand) }, span);
             }
-            Value::Operand(Operand::Constant(Constant::Variable(_)), _) => {
-                // Immutables are set by constructors, before the contract can be called.
+            // Immutables are state to the constructor that sets them, and constants to everything after it.
+            Value::Operand(Operand::Constant(Constant::Variable(id)), _)
+                if self.program.variable(id).is_immutable =>
+            {
+                let place = Place::variable(id);
+                self.b.push(StatementKind::Store { place, value: operand }, span);
             }
             Value::Element { root: Some(root), keys, .. } => {
                 let mut operands = vec![Operand::Local(root), operand];

@@ -519,3 +519,32 @@ bb6:
   goto bb5
 ");
 }
+
+#[test]
+fn immutables_are_written_by_the_constructor() {
+    let source = "contract C { uint immutable cap; constructor(uint c) { cap = c * 2; } function f() external view returns (uint) { return cap; } }";
+    insta::assert_snapshot!(ir(source, "C.constructor"), @r"
+bb0:
+  %1 = c.0 * 2
+  store cap = %1
+  return
+");
+    insta::assert_snapshot!(ir(source, "C.f"), @r"
+bb0:
+  %0 = cap
+  return
+");
+}
+
+#[test]
+fn what_is_private_to_a_base_is_not_meant() {
+    // Both bases have a `vm`, and the contract sees the one that is not private.
+    let source = "interface Less {} interface More { function go() external; } contract A { More internal vm; } contract B { Less private vm; function g() private {} } contract C is A, B { function f() external { vm.go(); g(); } function g() internal {} }";
+    insta::assert_snapshot!(ir(source, "C.f"), @r"
+bb0:
+  %0 = load A::vm
+  external fn More.go on %0()
+  virtual C.g()
+  return
+");
+}

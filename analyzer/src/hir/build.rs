@@ -159,6 +159,7 @@ impl Builder {
                     is_constant: item.is_constant,
                     is_immutable: item.is_immutable,
                     is_transient: item.is_transient,
+                    is_private: item.is_private,
                     init: item.init,
                     span: item.span,
                 });

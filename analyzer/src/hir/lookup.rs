@@ -54,13 +54,19 @@ impl Program {
                 .is_some_and(|file| file.imports.iter().any(|import| import.file.is_none()))
     }
 
-    /// The members of `contract` called `name`, its own before inherited ones.
+    /// The members of `contract` called `name`, its own before inherited ones. What is private to a base is meant
+    /// only where there is nothing else, which no compiler would take.
     pub(crate) fn members(&self, contract: ContractId, name: &str) -> Vec<Declaration> {
         let mut out: Vec<Declaration> = Vec::new();
+        let mut hidden: Vec<Declaration> = Vec::new();
         for &base in &self.contract(contract).linearisation {
             for &declaration in
                 self.contract(base).members.get(name).map(Vec::as_slice).unwrap_or_default()
             {
+                if base != contract && self.is_private(declaration) {
+                    hidden.push(declaration);
+                    continue;
+                }
                 if let Declaration::Function(id) = declaration {
                     let function = self.function(id);
                     let is_overridden = out.iter().any(|known| match known {
@@ -78,7 +84,15 @@ impl Program {
                 out.push(declaration);
             }
         }
-        out
+        if out.is_empty() { hidden } else { out }
+    }
+
+    fn is_private(&self, declaration: Declaration) -> bool {
+        match declaration {
+            Declaration::Variable(id) => self.variable(id).is_private,
+            Declaration::Function(id) => self.function(id).visibility == ast::Visibility::Private,
+            _ => false,
+        }
     }
 
     /// The declarations called `name` in a file or in what it imports.

@@ -168,6 +168,7 @@ pub(crate) struct Variable {
     pub(crate) is_constant: bool,
     pub(crate) is_immutable: bool,
     pub(crate) is_transient: bool,
+    pub(crate) is_private: bool,
     pub(crate) init: Option<ast::Expr>,
     pub(crate) span: Span,
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Inspected;
@@ -24,7 +25,7 @@ enum Callee {
     Unresolved(String),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
     Internal,
@@ -39,14 +40,14 @@ enum Kind {
     Unresolved,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct CallGraph {
     /// By contract and place.
     functions: Vec<Vertex>,
     calls: Vec<Arrow>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Vertex {
     id: usize,
     /// `Contract.function(types)`, or what is known of it.
@@ -58,7 +59,7 @@ struct Vertex {
     is_entry_point: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Arrow {
     from: usize,
     to: usize,
@@ -315,7 +316,8 @@ impl Kind {
         match self {
             Self::Internal | Self::Library | Self::Super => Tone::Inner,
             Self::Modifier => Tone::Emit,
-            Self::External | Self::Delegate | Self::Create | Self::Destroy => Tone::Call,
+            Self::External | Self::Delegate | Self::Create => Tone::Call,
+            Self::Destroy => Tone::Destroy,
             Self::Static => Tone::Yes,
             Self::Unresolved => Tone::Revert,
         }
@@ -371,6 +373,7 @@ impl CallGraph {
                 (Tone::Inner, "internal call"),
                 (Tone::Emit, "modifier"),
                 (Tone::Call, "external call"),
+                (Tone::Destroy, "self-destruct"),
                 (Tone::Yes, "static call"),
                 (Tone::Revert, "not resolved"),
             ],

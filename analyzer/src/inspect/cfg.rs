@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::drawing::{Direction, Drawing, Link, Node, Row, Shape, Tone, Way};
@@ -23,12 +24,12 @@ const MAX_LINES: usize = 12;
 const MAX_CHARS: usize = 88;
 
 /// The functions that were asked about.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Functions {
     functions: Vec<Picture>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Picture {
     /// `Contract.function(types)`.
     function: String,
@@ -41,7 +42,7 @@ struct Picture {
     blocks: Vec<Part>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
     Entry,
@@ -54,7 +55,7 @@ enum Kind {
 }
 
 /// A run of code without a branch, as it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Part {
     id: usize,
     kind: Kind,
@@ -62,7 +63,7 @@ struct Part {
     next: Vec<Next>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 struct Line {
     /// From 1; missing for what does not stand in the source.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,7 +76,7 @@ struct Line {
 }
 
 /// Characters `from..to` of a line.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 struct Mark {
     from: usize,
     to: usize,
@@ -84,7 +85,7 @@ struct Mark {
     tone: Tone,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 struct Next {
     to: usize,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -217,8 +218,8 @@ pub(super) fn tone(kind: &StatementKind) -> Option<Tone> {
             | CallKind::DelegateCall
             | CallKind::Transfer
             | CallKind::Send
-            | CallKind::New(_)
-            | CallKind::SelfDestruct => Tone::Call,
+            | CallKind::New(_) => Tone::Call,
+            CallKind::SelfDestruct => Tone::Destroy,
             _ => Tone::Inner,
         }),
         StatementKind::Store { .. } => Some(Tone::Write),
@@ -229,8 +230,9 @@ pub(super) fn tone(kind: &StatementKind) -> Option<Tone> {
     }
 }
 
-pub(super) const LEGEND: [(Tone, &str); 4] = [
+pub(super) const LEGEND: [(Tone, &str); 5] = [
     (Tone::Call, "external call"),
+    (Tone::Destroy, "self-destruct"),
     (Tone::Inner, "internal or static call"),
     (Tone::Write, "storage write"),
     (Tone::Emit, "event"),
@@ -763,6 +765,7 @@ fn painted(line: usize, raw: &str, start: usize, tones: &[(Span, Tone)]) -> Line
 fn meaning(tone: Tone) -> &'static str {
     match tone {
         Tone::Call => "external_call",
+        Tone::Destroy => "self_destruct",
         Tone::Inner => "internal_call",
         Tone::Write => "write",
         Tone::Emit => "emit",

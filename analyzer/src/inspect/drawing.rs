@@ -12,6 +12,8 @@ pub(super) enum Tone {
     Dim,
     /// A call that hands over control.
     Call,
+    /// The contract is destroyed.
+    Destroy,
     /// A call of this contract's own code, or one that cannot change anything.
     Inner,
     /// State that is written.
@@ -31,6 +33,7 @@ impl Tone {
             Self::Plain => "plain",
             Self::Dim => "dim",
             Self::Call => "call",
+            Self::Destroy => "destroy",
             Self::Inner => "inner",
             Self::Write => "write",
             Self::Emit => "emit",
@@ -46,6 +49,7 @@ impl Tone {
             Self::Plain => ("#24292f", "#d7dce2"),
             Self::Dim => ("#656d76", "#8d96a0"),
             Self::Call => ("#c4291c", "#ff8a80"),
+            Self::Destroy => ("#8f1a75", "#ff9de1"),
             Self::Inner => ("#0a58b8", "#79b8ff"),
             Self::Write => ("#955200", "#ffb454"),
             Self::Emit => ("#7a3db8", "#d2a8ff"),

@@ -1,5 +1,6 @@
 //! Functions that anyone can call and that can change something.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Inspected;
@@ -7,12 +8,12 @@ use super::name;
 use super::source::Place;
 use super::table::table;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct EntryPoints {
     entry_points: Vec<Entry>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Entry {
     contract: String,
     /// Name and types of parameters.

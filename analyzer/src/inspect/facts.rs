@@ -1,6 +1,7 @@
 //! The function facts that rules read, for each entry point.
 
 use portcullis_rules::Value;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Inspected;
@@ -8,12 +9,12 @@ use super::name;
 use super::source::Place;
 use crate::facts::dictionary;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Tables {
     entry_points: Vec<Table>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Table {
     /// `Contract.function(types)`.
     function: String,
@@ -23,7 +24,7 @@ struct Table {
     facts: Vec<Fact>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Fact {
     name: &'static str,
     /// As a rule would write it; numbers in decimal, missing where it is not known.

@@ -1,5 +1,6 @@
 //! Who may reach each write and each call of the entry points, and under which lock.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Inspected;
@@ -10,12 +11,12 @@ use crate::facts::{EntryPoint, Guard};
 use crate::hir::ContractId;
 use crate::syntax::Span;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Guarded {
     entry_points: Vec<Entry>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Entry {
     /// `Contract.function(types)`.
     function: String,
@@ -24,7 +25,7 @@ struct Entry {
     effects: Vec<Effect>,
 }
 
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 struct Effect {
     #[serde(flatten)]
     place: Place,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Inspected;
@@ -11,13 +12,13 @@ use super::source::{Place, one_line};
 use crate::hir::{ContractId, Program};
 use crate::syntax::ast::ContractKind;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Inheritance {
     /// In order of declaration.
     contracts: Vec<Declared>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Declared {
     name: String,
     kind: &'static str,
@@ -31,7 +32,7 @@ struct Declared {
     id: ContractId,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Base {
     name: String,
     is_found: bool,

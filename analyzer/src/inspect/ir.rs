@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use petgraph::graph::NodeIndex;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::cfg::{LEGEND, chosen, in_order, one_function, shown, successors, tone};
@@ -12,12 +13,12 @@ use super::source::{Place, one_line};
 use super::{InspectError, Inspected};
 use crate::cfg::{Body, Edge, End, text};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Functions {
     functions: Vec<Lowered>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Lowered {
     /// `Contract.function(types)`.
     function: String,

@@ -28,6 +28,7 @@ mod way;
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::audit;
@@ -304,12 +305,42 @@ impl Inspected<'_> {
 }
 
 /// The shape of every JSON document.
-#[derive(Serialize)]
-struct Document<'a, T> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "Portcullis inspect", extend("$id" = "inspect.schema.json"))]
+struct Document<'a> {
+    /// Major version of this format; later documents of the same version only add fields.
+    #[schemars(extend("const" = 1))]
     version: u64,
-    inspect: &'a str,
     #[serde(flatten)]
-    content: T,
+    content: Content<'a>,
+}
+
+/// What was asked for, by the name of the printer.
+#[derive(Clone, Copy, Serialize, JsonSchema)]
+#[serde(tag = "inspect", rename_all = "kebab-case")]
+enum Content<'a> {
+    /// The control flow of functions, over the lines of their source.
+    Cfg(&'a cfg::Functions),
+    /// Who calls whom.
+    Callgraph(&'a callgraph::CallGraph),
+    /// Bases, and the order in which functions are looked up.
+    Inheritance(&'a inheritance::Inheritance),
+    /// Slots and offsets of state variables.
+    Storage(&'a storage::Layouts),
+    /// Functions that anyone can call and that can change something.
+    EntryPoints(&'a entry_points::EntryPoints),
+    /// Who may reach each write and each call, and under which lock.
+    Guards(&'a guards::Guarded),
+    /// The three-address form of functions.
+    Ir(&'a ir::Functions),
+    /// The function facts that rules read.
+    Facts(&'a facts::Tables),
+}
+
+/// The JSON schema of what `inspect --format json` prints.
+pub fn inspect_schema() -> serde_json::Value {
+    let settings = schemars::generate::SchemaSettings::default().for_serialize();
+    settings.into_generator().into_root_schema_for::<Document<'static>>().to_value()
 }
 
 fn print(
@@ -321,13 +352,12 @@ fn print(
     let facts = Facts::new(program);
     let calls = if options.is_whole { Calls::InPlace } else { Calls::Kept };
     let asked = Inspected { program, facts, reported, target, calls };
-    let printer = options.printer;
-    match printer {
+    match options.printer {
         Printer::Cfg => {
             let functions = cfg::gather(&asked)?;
             match options.form {
                 Form::Text => Ok(functions.to_text()),
-                Form::Json => Ok(json(printer, &functions)),
+                Form::Json => Ok(json(Content::Cfg(&functions))),
                 form => drawn(form, functions.drawing()?),
             }
         }
@@ -335,7 +365,7 @@ fn print(
             let functions = ir::gather(&asked)?;
             match options.form {
                 Form::Text => Ok(functions.to_text()),
-                Form::Json => Ok(json(printer, &functions)),
+                Form::Json => Ok(json(Content::Ir(&functions))),
                 form => drawn(form, functions.drawing()?),
             }
         }
@@ -343,7 +373,7 @@ fn print(
             let graph = callgraph::gather(&asked);
             match options.form {
                 Form::Text => Ok(graph.to_text()),
-                Form::Json => Ok(json(printer, &graph)),
+                Form::Json => Ok(json(Content::Callgraph(&graph))),
                 form => drawn(form, graph.drawing()),
             }
         }
@@ -351,41 +381,36 @@ fn print(
             let tree = inheritance::gather(&asked);
             match options.form {
                 Form::Text => Ok(tree.to_text()),
-                Form::Json => Ok(json(printer, &tree)),
+                Form::Json => Ok(json(Content::Inheritance(&tree))),
                 form => drawn(form, tree.drawing()),
             }
         }
         Printer::Storage => {
             let layouts = storage::gather(&asked);
-            Ok(listed(printer, options.form, &layouts, storage::Layouts::to_text))
+            Ok(listed(options.form, Content::Storage(&layouts), || layouts.to_text()))
         }
         Printer::EntryPoints => {
             let entries = entry_points::gather(&asked);
-            Ok(listed(printer, options.form, &entries, entry_points::EntryPoints::to_text))
+            Ok(listed(options.form, Content::EntryPoints(&entries), || entries.to_text()))
         }
         Printer::Guards => {
             let guards = guards::gather(&asked);
-            Ok(listed(printer, options.form, &guards, guards::Guarded::to_text))
+            Ok(listed(options.form, Content::Guards(&guards), || guards.to_text()))
         }
         Printer::Facts => {
             let tables = facts::gather(&asked);
-            Ok(listed(printer, options.form, &tables, facts::Tables::to_text))
+            Ok(listed(options.form, Content::Facts(&tables), || tables.to_text()))
         }
     }
 }
 
-fn json<T: Serialize>(printer: Printer, content: &T) -> String {
-    let document = Document { version: INSPECT_VERSION, inspect: printer.name(), content };
+fn json(content: Content<'_>) -> String {
+    let document = Document { version: INSPECT_VERSION, content };
     serde_json::to_string_pretty(&document).expect("documents hold plain data") + "\n"
 }
 
-fn listed<T: Serialize>(
-    printer: Printer,
-    form: Form,
-    content: &T,
-    text: impl Fn(&T) -> String,
-) -> String {
-    if form == Form::Json { json(printer, content) } else { text(content) }
+fn listed(form: Form, content: Content<'_>, text: impl Fn() -> String) -> String {
+    if form == Form::Json { json(content) } else { text() }
 }
 
 fn drawn(form: Form, drawing: Drawing) -> Result<String, InspectError> {

@@ -1,12 +1,13 @@
 //! Places in the sources, as they are shown.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::hir::Program;
 use crate::syntax::{Span, line_column};
 
 /// A place: the path as shown and the line, from 1.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub(super) struct Place {
     pub(super) path: String,
     pub(super) line: usize,

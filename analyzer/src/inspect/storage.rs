@@ -1,5 +1,6 @@
 //! Where state variables stand.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Inspected;
@@ -8,12 +9,12 @@ use super::table::table;
 use crate::hir::{ContractId, Program};
 use crate::syntax::ast::ContractKind;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Layouts {
     contracts: Vec<Layout>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Layout {
     contract: String,
     #[serde(flatten)]
@@ -23,7 +24,7 @@ struct Layout {
     variables: Vec<Variable>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Variable {
     /// In decimal: a slot may need more than 64 bits.
     slot: String,

@@ -504,3 +504,37 @@ fn tables_are_not_drawn_and_a_picture_shows_one_function() {
     };
     insta::assert_snapshot!(inspect(&options).expect_err("a table"), @"storage is a table, not a graph: use the format text or json");
 }
+
+#[test]
+fn every_document_is_as_its_schema_says() {
+    let schema = inspect_schema();
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schemas/inspect.schema.json");
+    let committed = std::fs::read_to_string(committed).expect("the schema is committed");
+    let committed: serde_json::Value = serde_json::from_str(&committed).expect("it is JSON");
+    assert!(committed == schema, "the committed schema is old: run `cargo xtask schemas`");
+    let validator = jsonschema::validator_for(&schema).expect("it is a schema");
+    for printer in [
+        Printer::Cfg,
+        Printer::Callgraph,
+        Printer::Inheritance,
+        Printer::Storage,
+        Printer::EntryPoints,
+        Printer::Guards,
+        Printer::Ir,
+        Printer::Facts,
+    ] {
+        let json = ask(printer, Form::Json, Some("Vault")).expect("every printer has JSON");
+        let mut document: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+        let errors: Vec<_> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{printer:?}: {errors:?}");
+        document["version"] = 2.into();
+        assert!(!validator.is_valid(&document), "{printer:?}: another version is another format");
+    }
+}
+
+#[test]
+fn destruction_is_told_from_calls() {
+    let source = "contract C { address payable o; function f() external { o.transfer(1); selfdestruct(o); } }";
+    let json = ask_of(source, Printer::Cfg, Form::Json, Some("C.f")).expect("it has a body");
+    assert!(json.contains("\"self_destruct\"") && json.contains("\"external_call\""), "{json}");
+}

@@ -164,6 +164,7 @@ pub(crate) struct Variable {
     pub(crate) is_constant: bool,
     pub(crate) is_immutable: bool,
     pub(crate) is_transient: bool,
+    pub(crate) is_private: bool,
     /// The contracts that `override(...)` names.
     pub(crate) overrides: Vec<Vec<Name>>,
     pub(crate) init: Option<Expr>,

@@ -175,6 +175,7 @@ impl Page {
             Tone::Plain,
             Tone::Dim,
             Tone::Call,
+            Tone::Destroy,
             Tone::Inner,
             Tone::Write,
             Tone::Emit,
@@ -198,7 +199,7 @@ impl Page {
              text{{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;\
              font-size:{FONT_SIZE}px;white-space:pre}}\n\
              .title{{font-weight:bold;font-size:{TITLE_SIZE}px}}\n\
-             .t-call{{font-weight:bold}}.t-write{{text-decoration:underline}}.t-emit{{font-style:italic}}\n\
+             .t-call,.t-destroy{{font-weight:bold}}.t-write{{text-decoration:underline}}.t-emit{{font-style:italic}}\n\
              .label{{font-size:11px;paint-order:stroke;stroke-width:4px;stroke-linejoin:round}}\n\
              .ground{{fill:#ffffff}}.box{{fill:#f6f8fa}}.label{{stroke:#ffffff}}\n\
              .s-plain{{stroke-width:1}}.frame{{stroke-width:1.2}}.way{{fill:none;stroke-width:1.4}}\n\

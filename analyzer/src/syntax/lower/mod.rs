@@ -268,6 +268,7 @@ impl Lowerer<'_> {
             is_constant: false,
             is_immutable: false,
             is_transient: false,
+            is_private: false,
             overrides: Vec::new(),
             init: item.initializer.as_ref().map(|init| self.expr(init)),
             span: self.span(&item.loc),
@@ -281,6 +282,9 @@ impl Lowerer<'_> {
                 }
                 pt::VariableAttribute::Override(_, bases) => {
                     variable.overrides.extend(bases.iter().map(|base| self.path(base)));
+                }
+                pt::VariableAttribute::Visibility(pt::Visibility::Private(_)) => {
+                    variable.is_private = true;
                 }
                 pt::VariableAttribute::Visibility(_) | pt::VariableAttribute::StorageType(_) => {}
             }
