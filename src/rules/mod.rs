@@ -28,7 +28,7 @@ use portcullis_rules::Subject;
 use portcullis_rules::packs::{self, Shipped};
 use portcullis_rules::testing::{self, Proof, Recorded, TestReport};
 use portcullis_rules::{
-    Dictionary, Expectation, Pack, PackError, Rule, RuleSet, RuleTest, TestInput,
+    Dictionary, Expectation, Maturity, Pack, PackError, Rule, RuleSet, RuleTest, TestInput,
 };
 
 use crate::{dictionaries, terminal};
@@ -274,10 +274,16 @@ fn proof_page(report: &TestReport) -> String {
     );
     let (untried, some): (Vec<&Proof>, Vec<&Proof>) =
         thin.into_iter().partition(|proof| proof.fires_on.is_empty());
-    for (what, rules) in [("on fewer", some), ("on written facts only", untried)] {
+    let may_pause = |proof: &&&Proof| proof.maturity == Maturity::Stable;
+    let bold: Vec<&Proof> = some.iter().chain(&untried).filter(may_pause).copied().collect();
+    for (what, rules) in [
+        ("fires on fewer", some),
+        ("fires on written facts only", untried),
+        ("may ask for a pause all the same, being stable", bold),
+    ] {
         if !rules.is_empty() {
             let names: Vec<&str> = rules.iter().map(|proof| proof.rule.as_str()).collect();
-            text += &format!("  fires {what}: {} ({})\n", rules.len(), names.join(", "));
+            text += &format!("  {what}: {} ({})\n", rules.len(), names.join(", "));
         }
     }
     text
