@@ -1,242 +1,22 @@
-//! The control flow of functions, over the lines of their source.
+//! What each block runs, as lines of the source with marks where something happens.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
-use schemars::JsonSchema;
-use serde::Serialize;
 
-use super::drawing::{Direction, Drawing, Link, Node, Row, Shape, Tone, Way};
-use super::name::{self, Target};
-use super::source::{Place, one_line};
-use super::units::Units;
-use super::{InspectError, Inspected};
-use crate::cfg::{
-    Block, Body, CallKind, Constant, Edge, End, Frame, FrameId, Operand, Statement, StatementKind,
-};
-use crate::hir::{ContractId, FunctionId, Program};
+use super::super::drawing::Tone;
+use super::super::source::one_line;
+use super::super::units::Units;
+use super::{Kind, Line, Mark, Next, Part, Shown, in_order, successors, tone};
+use crate::cfg::{Block, Constant, Edge, End, Frame, FrameId, Operand, Statement};
+use crate::hir::{FunctionId, Program};
 use crate::syntax::ast::{self, FunctionKind};
 use crate::syntax::{Span, line_column};
 
 /// Lines of one statement, and characters of a line, that are shown.
 const MAX_LINES: usize = 12;
 const MAX_CHARS: usize = 88;
-
-/// The functions that were asked about.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Functions {
-    functions: Vec<Picture>,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct Picture {
-    /// `Contract.function(types)`.
-    function: String,
-    #[serde(flatten)]
-    place: Place,
-    /// Something in it could not be read or resolved.
-    is_partial: bool,
-    /// Some internal calls were left as calls: recursion, or too large.
-    is_truncated: bool,
-    blocks: Vec<Part>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Kind {
-    Entry,
-    Code,
-    /// Undoes everything.
-    Revert,
-    /// Ends the whole call with success.
-    Stop,
-    Exit,
-}
-
-/// A run of code without a branch, as it is shown.
-#[derive(Debug, Serialize, JsonSchema)]
-struct Part {
-    id: usize,
-    kind: Kind,
-    lines: Vec<Line>,
-    next: Vec<Next>,
-}
-
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-struct Line {
-    /// From 1; missing for what does not stand in the source.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<usize>,
-    text: String,
-    /// What happens where in the text.
-    marks: Vec<Mark>,
-    #[serde(skip)]
-    tone: Tone,
-}
-
-/// Characters `from..to` of a line.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-struct Mark {
-    from: usize,
-    to: usize,
-    what: &'static str,
-    #[serde(skip)]
-    tone: Tone,
-}
-
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-struct Next {
-    to: usize,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    when: String,
-    #[serde(skip)]
-    tone: Tone,
-}
-
-/// Lowers nothing itself: shows what the facts are asked over.
-pub(super) fn gather(asked: &Inspected<'_>) -> Result<Functions, InspectError> {
-    let functions = chosen(asked)?;
-    let pictures = functions
-        .into_iter()
-        .filter_map(|(contract, function)| picture(asked, contract, function))
-        .collect();
-    Ok(Functions { functions: pictures })
-}
-
-/// The functions with a body that are asked about: those that a contract declares, or the named one.
-pub(super) fn chosen(
-    asked: &Inspected<'_>,
-) -> Result<Vec<(Option<ContractId>, FunctionId)>, InspectError> {
-    let program = asked.program;
-    let has_body = |id: &FunctionId| asked.facts.body(*id).is_some();
-    match asked.target {
-        Target::Function { contract, function } => {
-            if !has_body(&function) {
-                return Err(InspectError::NoBody(name::label(program, contract, function)));
-            }
-            Ok(vec![(contract, function)])
-        }
-        Target::Contract(contract) => Ok(name::functions_of(program, contract)
-            .into_iter()
-            .filter(has_body)
-            .map(|id| (Some(contract), id))
-            .collect()),
-        Target::All => Ok(program
-            .function_ids()
-            .filter(|id| asked.is_reported(program.function(*id).file))
-            .filter(has_body)
-            .map(|id| (program.function(id).contract, id))
-            .collect()),
-    }
-}
-
-/// A body as it shall be shown: with its modifiers, or with internal calls in place too.
-pub(super) struct Shown {
-    pub(super) body: Body,
-    pub(super) frames: Vec<Frame>,
-    pub(super) is_truncated: bool,
-}
-
-pub(super) fn shown(
-    asked: &Inspected<'_>,
-    contract: Option<ContractId>,
-    function: FunctionId,
-) -> Option<Shown> {
-    let declared = asked.program.function(function);
-    match contract {
-        Some(contract) if declared.kind != FunctionKind::Modifier => {
-            let view = asked.facts.composed(contract, function, asked.calls)?;
-            Some(Shown { body: view.body, frames: view.frames, is_truncated: view.is_truncated })
-        }
-        _ => Some(Shown {
-            body: asked.facts.body(function)?.clone(),
-            frames: vec![Frame { function, caller: None }],
-            is_truncated: false,
-        }),
-    }
-}
-
-fn picture(
-    asked: &Inspected<'_>,
-    contract: Option<ContractId>,
-    function: FunctionId,
-) -> Option<Picture> {
-    let shown = shown(asked, contract, function)?;
-    let program = asked.program;
-    let mut functions: Vec<FunctionId> = shown.frames.iter().map(|frame| frame.function).collect();
-    functions.sort();
-    functions.dedup();
-    let units = Units::collect(program, &functions);
-    let view = Source { program, shown: &shown, units: &units };
-    Some(Picture {
-        function: name::label(program, contract, function),
-        place: Place::of(program, program.function_name_span(function)),
-        is_partial: shown.body.is_partial,
-        is_truncated: shown.is_truncated,
-        blocks: view.parts(function),
-    })
-}
-
-/// The blocks that can be reached, each before those that come after it.
-pub(super) fn in_order(body: &Body) -> Vec<NodeIndex> {
-    let mut seen = BTreeSet::from([body.entry]);
-    let mut out = Vec::new();
-    let mut stack = vec![(body.entry, successors(body, body.entry))];
-    while let Some((node, left)) = stack.last_mut() {
-        match left.pop() {
-            Some((_, next)) => {
-                if seen.insert(next) {
-                    let left = successors(body, next);
-                    stack.push((next, left));
-                }
-            }
-            None => {
-                out.push(*node);
-                stack.pop();
-            }
-        }
-    }
-    out.reverse();
-    out
-}
-
-/// Where a block leads, in the order of the edges: the true way first.
-pub(super) fn successors(body: &Body, node: NodeIndex) -> Vec<(Edge, NodeIndex)> {
-    let mut out: Vec<_> =
-        body.graph.edges(node).map(|edge| (*edge.weight(), edge.target())).collect();
-    out.sort();
-    out
-}
-
-/// What a statement does, where it shall be seen.
-pub(super) fn tone(kind: &StatementKind) -> Option<Tone> {
-    match kind {
-        StatementKind::Call(call) => Some(match &call.kind {
-            CallKind::External { is_view, .. } if !is_view => Tone::Call,
-            CallKind::LowLevel
-            | CallKind::DelegateCall
-            | CallKind::Transfer
-            | CallKind::Send
-            | CallKind::New(_) => Tone::Call,
-            CallKind::SelfDestruct => Tone::Destroy,
-            _ => Tone::Inner,
-        }),
-        StatementKind::Store { .. } => Some(Tone::Write),
-        StatementKind::Emit { .. } => Some(Tone::Emit),
-        StatementKind::Placeholder => Some(Tone::Inner),
-        StatementKind::Unknown => Some(Tone::Revert),
-        StatementKind::Assign { .. } | StatementKind::Load { .. } => None,
-    }
-}
-
-pub(super) const LEGEND: [(Tone, &str); 5] = [
-    (Tone::Call, "external call"),
-    (Tone::Destroy, "self-destruct"),
-    (Tone::Inner, "internal or static call"),
-    (Tone::Write, "storage write"),
-    (Tone::Emit, "event"),
-];
 
 /// The parts of one unit that one block runs, in one frame.
 struct Touch {
@@ -253,14 +33,15 @@ struct Rough {
     kind: Kind,
 }
 
-struct Source<'a> {
-    program: &'a Program,
-    shown: &'a Shown,
-    units: &'a Units,
+/// A function of which the picture is made.
+pub(super) struct Source<'a> {
+    pub(super) program: &'a Program,
+    pub(super) shown: &'a Shown,
+    pub(super) units: &'a Units,
 }
 
 impl Source<'_> {
-    fn parts(&self, function: FunctionId) -> Vec<Part> {
+    pub(super) fn parts(&self, function: FunctionId) -> Vec<Part> {
         let order = in_order(&self.shown.body);
         let mut rough = self.rough(&order);
         let entry = skip_empty(&order, &mut rough, self.shown.body.entry);
@@ -773,119 +554,6 @@ fn meaning(tone: Tone) -> &'static str {
     }
 }
 
-impl Functions {
-    pub(super) fn to_text(&self) -> String {
-        let mut out = String::new();
-        for picture in &self.functions {
-            if !out.is_empty() {
-                out.push('\n');
-            }
-            out.push_str(&format!("{}  {}\n", picture.function, picture.place));
-            if picture.is_partial {
-                out.push_str("  (some of it could not be read or resolved)\n");
-            }
-            if picture.is_truncated {
-                out.push_str("  (some calls were left as calls)\n");
-            }
-            for part in &picture.blocks {
-                part.write(&mut out);
-            }
-        }
-        if out.is_empty() {
-            out.push_str("no function with a body\n");
-        }
-        out
-    }
-
-    pub(super) fn drawing(&self) -> Result<Drawing, InspectError> {
-        let [picture] = self.functions.as_slice() else {
-            return Err(one_function(self.functions.iter().map(|picture| &picture.function)));
-        };
-        Ok(picture.drawing())
-    }
-}
-
-/// A picture was asked of several functions, or of none.
-pub(super) fn one_function<'a>(functions: impl Iterator<Item = &'a String>) -> InspectError {
-    InspectError::OneFunction { choices: functions.take(5).cloned().collect() }
-}
-
-impl Part {
-    fn write(&self, out: &mut String) {
-        let mut id = format!("{:>3}  ", self.id);
-        for line in &self.lines {
-            let number = line.line.map(|line| format!("{line:>4}  ")).unwrap_or_default();
-            let mut marks: Vec<&str> = Vec::new();
-            for mark in &line.marks {
-                if !marks.contains(&mark.what) {
-                    marks.push(mark.what);
-                }
-            }
-            let marks = match marks.join(", ").replace('_', " ") {
-                marks if marks.is_empty() => marks,
-                marks => format!("  <- {marks}"),
-            };
-            let shown = match (self.kind, line.tone) {
-                (Kind::Code, Tone::Dim) => format!("[{}]", line.text),
-                _ => line.text.clone(),
-            };
-            out.push_str(&format!("{id}{number}{shown}{marks}\n"));
-            id = " ".repeat(5);
-        }
-        if self.lines.is_empty() {
-            out.push_str(&format!("{id}(nothing)\n"));
-        }
-        for next in &self.next {
-            let when =
-                if next.when.is_empty() { String::new() } else { format!("{}: ", next.when) };
-            out.push_str(&format!("     -> {when}{}\n", next.to));
-        }
-    }
-}
-
-impl Picture {
-    fn drawing(&self) -> Drawing {
-        let mut links = Vec::new();
-        for part in &self.blocks {
-            for next in &part.next {
-                links.push(Link {
-                    from: part.id,
-                    to: next.to,
-                    label: next.when.clone(),
-                    tone: next.tone,
-                    is_dashed: false,
-                });
-            }
-        }
-        Drawing {
-            title: format!(
-                "{}  {}{}",
-                self.function,
-                self.place,
-                if self.is_partial { "  (not all of it could be read)" } else { "" }
-            ),
-            direction: Direction::Down,
-            nodes: self.blocks.iter().map(Part::node).collect(),
-            links,
-            legend: LEGEND.to_vec(),
-            way: Way::default(),
-        }
-    }
-}
-
-impl Part {
-    fn node(&self) -> Node {
-        let is_bare = self.lines.iter().all(|line| line.line.is_none()) && self.lines.len() == 1;
-        let (shape, tone) = match self.kind {
-            Kind::Entry | Kind::Exit => (Shape::Pill, Tone::Plain),
-            Kind::Revert if is_bare => (Shape::Pill, Tone::Revert),
-            Kind::Revert => (Shape::Box, Tone::Revert),
-            Kind::Code | Kind::Stop => (Shape::Box, Tone::Plain),
-        };
-        Node { shape, tone, rows: self.lines.iter().map(Line::row).collect(), hint: String::new() }
-    }
-}
-
 impl Line {
     fn prefix(&mut self, prefix: &str) {
         self.text.insert_str(0, prefix);
@@ -894,23 +562,5 @@ impl Line {
             mark.from += shift;
             mark.to += shift;
         }
-    }
-
-    fn row(&self) -> Row {
-        let mut pieces = Vec::new();
-        let chars: Vec<char> = self.text.chars().collect();
-        let mut at = 0;
-        for mark in &self.marks {
-            if mark.from > at {
-                pieces.push((self.tone, chars[at..mark.from].iter().collect()));
-            }
-            pieces.push((mark.tone, chars[mark.from..mark.to].iter().collect()));
-            at = mark.to;
-        }
-        if at < chars.len() || pieces.is_empty() {
-            pieces.push((self.tone, chars[at..].iter().collect()));
-        }
-        let gutter = self.line.map(|line| line.to_string()).unwrap_or_default();
-        Row { gutter, pieces }
     }
 }
