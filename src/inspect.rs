@@ -50,6 +50,8 @@ enum What {
     EntryPoints,
     /// Who may reach each write and each call, and under which lock
     Guards,
+    /// What functions cost at the least, and what makes them dearer without end
+    Gas,
     /// The three-address form of functions
     Ir,
     /// The function facts that rules read
@@ -83,6 +85,7 @@ pub(crate) fn run(args: InspectArgs) -> anyhow::Result<ExitCode> {
             What::Storage => Printer::Storage,
             What::EntryPoints => Printer::EntryPoints,
             What::Guards => Printer::Guards,
+            What::Gas => Printer::Gas,
             What::Ir => Printer::Ir,
             What::Facts => Printer::Facts,
         },

@@ -5,6 +5,7 @@ mod calls;
 mod constants;
 mod entry;
 mod flow;
+mod gas;
 mod guards;
 mod hazards;
 mod locks;
@@ -36,6 +37,7 @@ use crate::syntax::{FileId, Span, deep_map};
 
 pub use calls::{CallForm, CallGraph, CallSite, Caller};
 use entry::StateKey;
+pub use gas::GasBound;
 pub use hazards::{Hazard, HazardKind};
 pub use locks::{LockCover, LockKind};
 pub use loops::{Loop, LoopBound};

@@ -235,7 +235,9 @@ pub(crate) fn summarise(program: &Program, view: &View, constructors: &Construct
                     .iter()
                     .any(|place| place.path.iter().any(|key| matches!(key, AbsoluteKey::Index(_))));
                 let keys = entry.place_dependencies(place);
-                let is_named = keys.contains(source::CALLER) && !keys.contains(source::SENDER);
+                let is_named = keys.contains(source::CALLER)
+                    && !keys.contains(source::SENDER)
+                    && keys.iter().all(|bit| bit < source::FIRST_LOAD);
                 for variable in variables {
                     summary.writes.push(Write {
                         variable,

@@ -13,6 +13,7 @@ mod dot;
 mod drawing;
 mod entry_points;
 mod facts;
+mod gas;
 mod guards;
 mod inheritance;
 mod ir;
@@ -62,6 +63,8 @@ pub enum Printer {
     EntryPoints,
     /// Who may reach each write and each call.
     Guards,
+    /// What entry points cost at the least, and what they grow with.
+    Gas,
     /// The three-address form of functions.
     Ir,
     /// The function facts that rules read.
@@ -180,13 +183,14 @@ fn quoted(names: &[String]) -> String {
 
 impl Printer {
     /// All printers, in the order in which help lists them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Cfg,
         Self::Callgraph,
         Self::Inheritance,
         Self::Storage,
         Self::EntryPoints,
         Self::Guards,
+        Self::Gas,
         Self::Ir,
         Self::Facts,
     ];
@@ -200,6 +204,7 @@ impl Printer {
             Self::Storage => "storage",
             Self::EntryPoints => "entry-points",
             Self::Guards => "guards",
+            Self::Gas => "gas",
             Self::Ir => "ir",
             Self::Facts => "facts",
         }
@@ -331,6 +336,8 @@ enum Content<'a> {
     EntryPoints(&'a entry_points::EntryPoints),
     /// Who may reach each write and each call, and under which lock.
     Guards(&'a guards::Guarded),
+    /// What functions cost at the least, and what they grow with.
+    Gas(&'a gas::Gas),
     /// The three-address form of functions.
     Ir(&'a ir::Functions),
     /// The function facts that rules read.
@@ -396,6 +403,10 @@ fn print(
         Printer::Guards => {
             let guards = guards::gather(&asked);
             Ok(listed(options.form, Content::Guards(&guards), || guards.to_text()))
+        }
+        Printer::Gas => {
+            let gas = gas::gather(&asked);
+            Ok(listed(options.form, Content::Gas(&gas), || gas.to_text()))
         }
         Printer::Facts => {
             let tables = facts::gather(&asked);

@@ -520,6 +520,7 @@ fn every_document_is_as_its_schema_says() {
         Printer::Storage,
         Printer::EntryPoints,
         Printer::Guards,
+        Printer::Gas,
         Printer::Ir,
         Printer::Facts,
     ] {
@@ -537,4 +538,41 @@ fn destruction_is_told_from_calls() {
     let source = "contract C { address payable o; function f() external { o.transfer(1); selfdestruct(o); } }";
     let json = ask_of(source, Printer::Cfg, Form::Json, Some("C.f")).expect("it has a body");
     assert!(json.contains("\"self_destruct\"") && json.contains("\"external_call\""), "{json}");
+}
+
+#[test]
+fn gas_is_bounded_from_below_and_says_what_it_grows_with() {
+    const BILL: &str = r#"interface IToken { function transfer(address, uint256) external returns (bool); }
+contract Bill {
+    uint128 a; uint128 b; uint256 c;
+    address[] payees;
+    mapping(address => uint256) owed;
+    event Paid(uint256 n);
+    function nothing() external { }
+    function packed() external { a = 1; b = 2; }
+    function two(uint256 x) external { c = x; a = 1; }
+    function either(bool first) external { if (first) { c = 1; } else { a = 1; b = 2; c = 3; } }
+    function maybe(bool now_) external { if (now_) c = 1; }
+    function pay() external { for (uint256 i = 0; i < payees.length; i++) owed[payees[i]] += 1; emit Paid(1); }
+    function each(uint256[] calldata list) external { for (uint256 i = 0; i < list.length; i++) c += list[i]; }
+    function send(IToken token) external { require(token.transfer(msg.sender, c)); }
+    function never() external { c = 1; revert(); }
+    function join() external { payees.push(msg.sender); }
+}
+"#;
+    let printed = ask_of(BILL, Printer::Gas, Form::Text, Some("Bill")).unwrap();
+    insta::assert_snapshot!(printed, @r"
+    Bill
+      function         at least        calls  grows with
+      nothing()        21016           -      -
+      packed()         23116           -      -
+      two(uint256)     25344           -      -
+      either(bool)     23244           -      -
+      maybe(bool)      21144           -      -
+      pay()            23491           -      `payees.length`
+      each(uint256[])  21144           -      an argument
+      send(IToken)     23344           1      -
+      never()          never succeeds  -      -
+      join()           25216           -      -
+    ");
 }

@@ -123,13 +123,17 @@ impl Work<'_, '_> {
         }
         // Foreign code or code that was not understood may keep the books.
         let is_opaque = entry.statements().any(|(_, other)| match &other.kind {
-            StatementKind::Call(call) => matches!(
-                call.kind,
-                CallKind::Internal(..)
-                    | CallKind::Pointer(_)
-                    | CallKind::Unresolved(_)
-                    | CallKind::DelegateCall
-            ),
+            StatementKind::Call(call) => {
+                matches!(
+                    call.kind,
+                    CallKind::Internal(..)
+                        | CallKind::Pointer(_)
+                        | CallKind::Unresolved(_)
+                        | CallKind::DelegateCall
+                ) || call.callee.as_ref().is_some_and(|callee| {
+                    entry.canonical(callee) == Operand::Environment(Environment::This)
+                })
+            }
             StatementKind::Unknown => true,
             _ => false,
         });
