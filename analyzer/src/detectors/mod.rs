@@ -192,6 +192,8 @@ pub(crate) fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 
 // Below the macros, which are only known from where they stand on.
 #[cfg(test)]
+mod locks;
+#[cfg(test)]
 mod metamorphic;
 #[cfg(test)]
 mod tests;

@@ -127,8 +127,14 @@ impl Recovery<'_> {
             }
             let last = region.end.saturating_sub(1);
             let has_room = self.masked.get(last).is_some_and(u8::is_ascii_whitespace);
-            let note = if region.kind == RegionKind::Contract && has_room {
-                self.masked[last] = b'}';
+            let is_last = region.end == self.text.len();
+            let note = if region.kind == RegionKind::Contract && (has_room || is_last) {
+                if has_room {
+                    self.masked[last] = b'}';
+                } else if self.masked.len() == self.text.len() {
+                    // The text ends in the middle of a line, perhaps of a comment: the bracket stands past it.
+                    self.masked.extend(b"\n}");
+                }
                 "its contents up to the next declaration are analysed".to_owned()
             } else {
                 let has_body =

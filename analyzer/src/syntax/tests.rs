@@ -197,6 +197,20 @@ fn a_missing_brace_costs_no_other_contract() {
 }
 
 #[test]
+fn a_missing_brace_at_the_very_end_costs_nothing() {
+    for end in ["", "\n", " // no more"] {
+        let text =
+            format!("contract C {{ function a() public {{ }} function b() public {{ }}{end}");
+        let (names, diagnostics) = parsed(&text);
+        assert!(
+            names.contains(&"C.a".to_owned()) && names.contains(&"C.b".to_owned()),
+            "{names:?}"
+        );
+        assert_eq!(diagnostics.len(), 1, "{diagnostics:?}");
+    }
+}
+
+#[test]
 fn a_quote_left_open_costs_little() {
     let (names, diagnostics) = parsed(
         "contract C { function a() public { x = \"open;\n }\n function b() public {} }\ncontract D {}",

@@ -2,7 +2,7 @@
 
 use super::{Candidate, HazardKind};
 use crate::cfg::*;
-use crate::facts::entry::{AbsoluteKey, At, overlap};
+use crate::facts::entry::{AbsoluteKey, At, StateKey, overlap};
 use crate::facts::origin::{Depth, Origin};
 use crate::facts::summary::{Callee, Work, callee};
 use crate::syntax::ast::BinaryOp;
@@ -86,8 +86,17 @@ impl Work<'_, '_> {
                 continue;
             }
             let Callee::Stored(keys) = callee(entry, call) else { continue };
+            // Whoever must be the payee to come here harms nobody else.
+            let is_payee_asked = self.conditions(at.block).iter().any(|origin| {
+                origin.sender
+                    && origin.loads.iter().any(|load| {
+                        entry.accessed(*load).iter().any(|place| {
+                            StateKey::of(entry.program, place).iter().any(|key| keys.contains(key))
+                        })
+                    })
+            });
             let is_in_loop = self.in_loop.contains(at.block.index());
-            if !is_in_loop {
+            if !is_in_loop && !is_payee_asked {
                 self.push(HazardKind::GriefablePayment, at, statement, Some(keys), out);
             }
         }
