@@ -57,8 +57,36 @@ pub struct Row {
     pub family: String,
     /// Rows of one episode share a world and are never split between training and test.
     pub episode: u64,
+    /// What was protected, as `lending`, one name per implementation; empty where nobody says.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub protocol: String,
+    /// What the rules that ship say of it; they are no part of what a model sees.
+    #[serde(default, skip_serializing_if = "Rules::are_silent")]
+    pub rules: Rules,
     /// Features in schema order, unknown ones at their number for unknown.
     pub values: Vec<f32>,
+}
+
+/// The first key: what the stable rules that ship say of a row.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Rules {
+    /// None fired, or nobody asked.
+    #[default]
+    Silent,
+    /// A soft one fired: a pause needs a second key.
+    Soft,
+    /// A hard invariant is broken, which is worth a pause alone.
+    Hard,
+}
+
+impl Rules {
+    /// Whether none fired.
+    pub fn are_silent(&self) -> bool {
+        *self == Self::Silent
+    }
 }
 
 /// The first file to read.
@@ -127,6 +155,11 @@ pub enum DataError {
 }
 
 impl Dataset {
+    /// The same origin and schema, without rows.
+    pub(crate) fn clone_empty(&self) -> Self {
+        Self { schema: self.schema, origin: self.origin.clone(), rows: Vec::new() }
+    }
+
     /// What the manifest of these rows says.
     pub fn manifest(&self) -> Manifest {
         let mut hasher = Sha256::new();
@@ -274,6 +307,8 @@ mod tests {
                     intent: episode >= 3,
                     family: format!("f{}", episode % 2),
                     episode,
+                    protocol: if episode == 2 { "pool".to_owned() } else { String::new() },
+                    rules: if episode == 3 { Rules::Soft } else { Rules::Silent },
                     values,
                 }
             })

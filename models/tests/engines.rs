@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use portcullis_models::data::{Dataset, Origin, Row};
+use portcullis_models::data::{Dataset, Origin, Row, Rules};
 use portcullis_models::random::Random;
 use portcullis_models::schema::{CONTRACT, TRANSACTION, transaction};
 use portcullis_models::train::{TrainOptions, fit};
@@ -50,6 +50,8 @@ static MODEL: LazyLock<Vec<u8>> = LazyLock::new(|| {
                 intent: harm,
                 family: "any".to_owned(),
                 episode,
+                protocol: String::new(),
+                rules: Rules::Silent,
                 values: vector.values().to_vec(),
             });
         }

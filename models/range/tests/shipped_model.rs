@@ -1,6 +1,6 @@
 //! The model that ships, on transactions that it was not trained on: the story of the demo.
 
-use portcullis_models::train::FIRST_EPISODES;
+use portcullis_models::train::{FIRST_EPISODES, N_FIRST_EPISODES, first_episodes_sha256};
 use portcullis_models::{Engine, Model, schema, shipped};
 use portcullis_range::story::{Role, Story, StoryOptions, play};
 use portcullis_watcher::facts::{Protected, observe};
@@ -12,10 +12,9 @@ use portcullis_watcher::state::ForkedState;
 fn the_model_was_trained_on_the_features_of_today() {
     let model =
         Model::from_bytes(shipped::TRANSACTION, &schema::TRANSACTION, Engine::Native).unwrap();
-    let today = portcullis_range::generate(portcullis_range::Scope::EtherVault, 1, 3)
-        .unwrap()
-        .manifest()
-        .rows_sha256;
+    let rows =
+        portcullis_range::generate(portcullis_range::Scope::AllProtocols, 1, N_FIRST_EPISODES);
+    let today = first_episodes_sha256(&rows.unwrap());
     assert_eq!(
         model.card()[FIRST_EPISODES],
         today,

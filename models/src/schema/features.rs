@@ -40,7 +40,7 @@ schema! {
     /// "Protected" is the set of contracts the user configured. The "cluster" is the sender, what it creates
     /// in this transaction, the root target if that is not protected, and the contracts it has created.
     /// Amounts are relative to the protected contract's own balance or to a pool's reserve.
-    TRANSACTION in transaction, version 1;
+    TRANSACTION in transaction, version 2;
     Shape {
         FRAMES_LOG = frames_log, 0.0 to 10.0, "Call frames, ln(1 + n).";
         DEPTH = depth, 1.0 to 64.0, "Deepest nesting of frames; a lone root frame is 1.";
@@ -56,12 +56,12 @@ schema! {
         PROTECTED_SHARE = protected_share, 0.0 to 1.0, "Frames that ran protected code, as a part of all frames.";
     }
     Capital {
-        FLASH_SOURCES = flash_sources, 0.0 to 8.0, "Accounts that pay a token to the cluster, call it, and have their balance back when their frame ends.";
+        FLASH_SOURCES = flash_sources, 0.0 to 8.0, "Accounts that pay an asset to the cluster, while it is called back, and have it all again before the call that they were asked by ends.";
         FLASH_OVER_TVL = flash_over_tvl, 0.0 to 10.0, "Largest flash-borrowed amount over the protected balance of that token, ln(1 + x).";
         FLASH_NEST = flash_nest, 0.0 to 8.0, "Most flash loans open at one time.";
         FLASH_FEE_BPS = flash_fee_bps, 0.0 to 500.0, "What was repaid beyond the borrowed amount, in ten-thousandths of it.";
-        OWN_CAPITAL = own_capital, 0.0 to 1.0, "Cluster's balance before the transaction over all it pays into protected contracts.";
-        ROUND_TRIP = round_trip, 0.0 to 1.0, "Part of the volume that left a pool and came back to it.";
+        OWN_CAPITAL = own_capital, 0.0 to 1.0, "Of what is paid into protected contracts, the part that the cluster had before (ether) or that was not flash-borrowed (tokens); the asset with the smallest one.";
+        ROUND_TRIP = round_trip, 0.0 to 1.0, "Smaller over larger of what came to and went from one contract in one asset, the largest of any that is no lender.";
         LOAN_SPAN = loan_span, 0.0 to 1.0, "Frames between borrowing and repaying, as a part of all frames.";
     }
     Flow {
@@ -70,25 +70,25 @@ schema! {
         CLUSTER_GAIN_TOKENS = cluster_gain_tokens, 0.0 to 16.0, "Assets, ether among them, of which the cluster ends with more.";
         OUTFLOW_FRAC = outflow_frac, 0.0 to 1.0, "Largest net outflow of one asset from protected contracts over their balance before.";
         OUTFLOW_TOKENS = outflow_tokens, 0.0 to 16.0, "Assets of which more than one percent left protected contracts.";
-        OUTFLOW_OVER_CLAIM = outflow_over_claim, 0.0 to 100.0, "Net outflow to the cluster over what it was owed; needs to know the protocol's books.";
+        OUTFLOW_OVER_CLAIM = outflow_over_claim, 0.0 to 100.0, "Net outflow over what the protocol's books, entries keyed by accounts that move with the asset, were changed for; unknown where they are kept in another unit.";
         GAIN_OVER_GAS = gain_over_gas, -3.0 to 8.0, "Cluster's net gain at prices before the transaction over its gas cost, log10.";
         SHARE_ASSET_GAP_BPS = share_asset_gap_bps, -10000.0 to 10000.0, "Relative change of shares less relative change of assets: minted or burnt without backing.";
-        DUST_RATIO = dust_ratio, -12.0 to 0.0, "Smallest amount paid in over the protocol's usual amount, log10.";
+        DUST_RATIO = dust_ratio, -12.0 to 0.0, "Smallest amount moved to or from a protected contract over what it held of the asset, log10.";
         NEW_ALLOWANCE = new_allowance, 0.0 to 2.0, "1 if a third party, 2 if a protected contract, allowed an unknown spender more.";
         THIRD_PARTY_DEBITS = third_party_debits, 0.0 to 16.0, "Accounts outside of the transaction and the protected set whose tokens were moved.";
         LOG_BALANCE_MISMATCH = log_balance_mismatch, 0.0 to 8.0, "Tokens whose transfer logs do not add up to the change of balances.";
     }
     Price {
-        SPOT_EXCURSION_BPS = spot_excursion_bps, 0.0 to 100000.0, "Largest move of a spot price the protocol reads, while the transaction ran.";
+        SPOT_EXCURSION_BPS = spot_excursion_bps, 0.0 to 100000.0, "Largest move of the price of a pool that protected code asks, or that is protected, while the transaction ran.";
         SPOT_RESIDUAL_BPS = spot_residual_bps, 0.0 to 100000.0, "What is left of that move when the transaction ends.";
         READ_WHEN_DISPLACED = read_when_displaced, 0.0 to 1.0, "1 if protected code read a price while it was more than one percent off.";
         RATE_JUMP_BPS = rate_jump_bps, 0.0 to 100000.0, "Largest change of assets per share while the transaction ran.";
         RATE_RESIDUAL_BPS = rate_residual_bps, -100000.0 to 100000.0, "Change of assets per share from before to after.";
         K_DROP_BPS = k_drop_bps, 0.0 to 10000.0, "Loss of a pool's invariant.";
-        SOLVENCY_DELTA_BPS = solvency_delta_bps, -10000.0 to 10000.0, "Change of assets less liabilities over assets; needs to know the protocol's books.";
+        SOLVENCY_DELTA_BPS = solvency_delta_bps, -10000.0 to 10000.0, "Change of assets less what the books owe, over assets, the lowest of any asset; unknown where the books are kept in another unit.";
         MIN_HEALTH_DELTA = min_health_delta, -10.0 to 10.0, "Change of the worst loan's health among accounts touched.";
-        COLLATERAL_GAIN = collateral_gain, 0.0 to 100.0, "Borrowing power gained per unit of collateral added.";
-        SOFT_INVARIANTS = soft_invariants, 0.0 to 16.0, "Soft rules of the protocol that the outcome breaks.";
+        COLLATERAL_GAIN = collateral_gain, 0.0 to 100.0, "Value that left a protected contract over value that came, at the prices of pools before the transaction.";
+        SOFT_INVARIANTS = soft_invariants, 0.0 to 16.0, "Soft rules that the outcome breaks: unbacked outflow, lost update, stale view, falling rate or solvency, more value out than in, displaced price read before an outflow, right seized, failed signature check, third party that only pays, decided and paid at once, several fresh accounts paid, stranger allowed to spend, blown-up slot, logs that do not add up.";
     }
     Reentry {
         REENTRY_DEPTH = reentry_depth, 0.0 to 8.0, "Most times one protected contract stood on the call stack at once, less one.";
@@ -99,12 +99,12 @@ schema! {
         CROSS_REENTRY = cross_reentry, 0.0 to 8.0, "Protected contracts entered by the cluster while another one stood on the stack.";
     }
     Privilege {
-        PRIV_WRITES = priv_writes, 0.0 to 8.0, "Writes to proxy slots and to slots that only governance has written so far.";
+        PRIV_WRITES = priv_writes, 0.0 to 8.0, "Changes of proxy slots and of slots that name who may act: compared with the caller, or filled with an account of the cluster.";
         IMPL_CHANGE = impl_change, 0.0 to 1.0, "1 if code, implementation or owner of a protected contract changed.";
         SLOTS_LOG = slots_log, 0.0 to 8.0, "Protected slots written, ln(1 + n).";
         SLOT_BLOWUP = slot_blowup, 0.0 to 8.0, "Protected slots that reached 2^128 or grew a thousandfold.";
         CRYPTO_IN_PROTECTED = crypto_in_protected, 0.0 to 8.0, "Signature and pairing precompiles called by protected code.";
-        FAST_GOVERNANCE = fast_governance, 0.0 to 1.0, "1 if votes were got and used, or a proposal made and executed, in this transaction.";
+        FAST_GOVERNANCE = fast_governance, 0.0 to 1.0, "1 if an amount that one visit wrote down was paid out by a later visit of the same transaction.";
     }
     Novelty {
         ROOT_AGE_LOG = root_age_log, 0.0 to 16.0, "Blocks since the root target was created, ln(1 + n).";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Rules};
 use crate::error::ModelError;
 use crate::schema::Vector;
 use crate::serve::Model;
@@ -18,14 +18,34 @@ pub struct Evaluation {
     pub rows: usize,
     /// Of these, the harmful ones.
     pub harmful: usize,
+    /// Attacks that did no harm, on a sound protocol for instance: neither a catch nor a false alarm.
+    pub failed_attacks: usize,
     /// Harmful rows at or over the threshold.
     pub caught: usize,
     /// Benign rows at or over the threshold.
     pub false_alarms: usize,
+    /// Failed attacks at or over the threshold.
+    pub failed_attacks_flagged: usize,
+    /// What comes of the model and the rules together.
+    pub joint: Joint,
     /// Chance that a harmful row scores above a benign one, ties as one half; none where a class is missing.
+    /// Failed attacks are left aside.
     pub auc: Option<f64>,
     /// The same by family.
     pub families: BTreeMap<String, FamilyResult>,
+}
+
+/// Rules and model together, as the policy joins them: a hard rule pauses alone, a soft one beside the model.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Joint {
+    /// Harmful rows that would be paused.
+    pub caught: usize,
+    /// Benign rows that would be paused.
+    pub false_pauses: usize,
+    /// Harmful rows on which any stable rule fires, whatever the model says.
+    pub caught_by_rules: usize,
+    /// Benign rows on which any stable rule fires.
+    pub false_alarms_of_rules: usize,
 }
 
 /// Counts of one family.
@@ -45,6 +65,13 @@ pub struct FamilyResult {
     pub lowest: f32,
 }
 
+impl Evaluation {
+    /// Rows that neither did harm nor meant it.
+    pub fn benign(&self) -> usize {
+        self.rows - self.harmful - self.failed_attacks
+    }
+}
+
 /// Scores every row; nothing is trained on them.
 ///
 /// # Errors
@@ -52,6 +79,8 @@ pub struct FamilyResult {
 pub fn evaluate(model: &Model, data: &Dataset) -> Result<Evaluation, ModelError> {
     let mut families: BTreeMap<String, FamilyResult> = BTreeMap::new();
     let mut scores = Vec::with_capacity(data.rows.len());
+    let mut joint = Joint::default();
+    let mut failed = (0, 0);
     for row in &data.rows {
         let vector = Vector::from_values(data.schema, &row.values)
             .map_err(|error| ModelError::malformed("a row to evaluate", error.to_string()))?;
@@ -63,20 +92,35 @@ pub fn evaluate(model: &Model, data: &Dataset) -> Result<Evaluation, ModelError>
         family.harmful += usize::from(row.harm);
         let is_flagged = probability >= model.threshold();
         family.caught += usize::from(is_flagged && row.harm);
-        family.false_alarms += usize::from(is_flagged && !row.harm);
+        let is_benign = !row.harm && !row.intent;
+        family.false_alarms += usize::from(is_flagged && is_benign);
+        let is_paused = row.rules == Rules::Hard || row.rules == Rules::Soft && is_flagged;
+        let fires = !row.rules.are_silent();
+        joint.caught += usize::from(is_paused && row.harm);
+        joint.caught_by_rules += usize::from(fires && row.harm);
+        joint.false_pauses += usize::from(is_paused && is_benign);
+        joint.false_alarms_of_rules += usize::from(fires && is_benign);
         family.highest = family.highest.max(probability);
         family.lowest = family.lowest.min(probability);
-        scores.push((probability, row.harm));
+        if row.harm || is_benign {
+            scores.push((probability, row.harm));
+        } else {
+            failed.0 += 1;
+            failed.1 += usize::from(is_flagged);
+        }
     }
     let flagged = |harm: bool| {
         scores.iter().filter(|score| score.1 == harm && score.0 >= model.threshold()).count()
     };
     Ok(Evaluation {
         threshold: model.threshold(),
-        rows: scores.len(),
+        rows: data.rows.len(),
         harmful: scores.iter().filter(|score| score.1).count(),
+        failed_attacks: failed.0,
+        failed_attacks_flagged: failed.1,
         caught: flagged(true),
         false_alarms: flagged(false),
+        joint,
         auc: auc(scores),
         families,
     })

@@ -1,26 +1,32 @@
 //! A data set to a forest.
 //!
-//! linfa grows the trees. Three things it leaves to us:
+//! The trees that ship are grown by a small trainer of our own. linfa's are not the same twice: it counts classes in hash
+//! maps of random order, so ties and float sums go another way each time; its leaves keep a label and no counts; its
+//! bagging drops sample weights. It grows a baseline, which is reported with its spread.
 //!
-//! - It counts classes in hash maps of random order, so a leaf with as many benign as harmful rows gets either
-//!   label, another one each time, and pruning then gives another tree. Harmful rows weigh a little more here,
-//!   so there is no tie, and a seed gives one forest, byte for byte.
-//! - Its leaves keep a label and no counts. Every tree's leaves are refitted with rows it has not seen.
-//! - Its own bagging drops sample weights. Ours draws each class on its own.
+//! Leaves are refitted with rows that a tree has not seen, and every class is drawn on its own.
 
 use std::collections::BTreeMap;
 
-use crate::data::{Dataset, Row};
+use sha2::{Digest as _, Sha256};
+
+use crate::data::{Dataset, Row, Rules};
 use crate::forest::{Forest, MAX_TREES};
 use crate::onnx::{self, Stored, StoredSchema};
 use crate::random::Random;
 
+mod card;
 mod evaluate;
 mod examine;
 mod grow;
+mod linfa;
+mod question;
 
 pub use evaluate::{Evaluation, FamilyResult, evaluate};
-pub use examine::{Examination, ExamineError, Figures, LeftOut, Summary, examine};
+pub use examine::{
+    Examination, ExamineError, ExamineOptions, Figures, HeldOut, LeftOut, Share, Spread, Summary,
+    examine,
+};
 
 /// How to train.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,23 +41,41 @@ pub struct TrainOptions {
     pub min_leaf: usize,
     /// Benign rows drawn for each harmful one.
     pub benign_per_harmful: usize,
-    /// Part of the features that vary that each tree may ask, above 0 and up to 1. Below 1 the forest leans on
-    /// several signs of an attack where one would do for the training rows.
+    /// Part of the features that vary that each question may be chosen from, above 0 and up to 1. Below 1 the forest
+    /// leans on several signs of an attack where one would do for the training rows.
     pub feature_share: f64,
     /// Part of the episodes that no tree sees and that the threshold is chosen on, above 0 and below 1.
     pub validation_share: f64,
+    /// Part of the benign rows of the validation episodes that the threshold may let be flagged, 0 to below 1. A
+    /// model alone never pauses, so this is the budget of one of two keys.
+    pub false_alarm_budget: f64,
+    /// What grows the trees.
+    pub grower: Grower,
+}
+
+/// What grows trees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grower {
+    /// The trainer of this crate: the same bytes every time.
+    Own,
+    /// linfa, a baseline.
+    Linfa,
+    /// No trees: the one question about one feature that finds the most harmful rows within the budget, a baseline.
+    OneQuestion,
 }
 
 impl Default for TrainOptions {
     fn default() -> Self {
         Self {
             seed: 1,
-            n_trees: 31,
+            n_trees: 101,
             max_depth: 8,
             min_leaf: 3,
             benign_per_harmful: 8,
-            feature_share: 0.5,
+            feature_share: 0.3,
             validation_share: 0.3,
+            false_alarm_budget: 0.001,
+            grower: Grower::Own,
         }
     }
 }
@@ -91,10 +115,8 @@ pub enum TrainError {
         source: crate::schema::VectorError,
     },
     /// linfa gave up.
-    #[error("tree {tree} could not be grown: {reason}")]
+    #[error("linfa could not grow a tree: {reason}")]
     Grow {
-        /// Which tree.
-        tree: usize,
         /// What linfa said.
         reason: String,
     },
@@ -127,9 +149,15 @@ pub fn fit(data: &Dataset, options: &TrainOptions) -> Result<Fitted, TrainError>
             return Err(TrainError::TooFewRows { part, harmful, benign: rows.len() - harmful });
         }
     }
-    let trees = grow::trees(data.schema.len(), &training, options)?;
-    let forest = Forest { n_features: data.schema.len(), trees };
-    let threshold = threshold(&forest, &validation);
+    let n_features = data.schema.len();
+    let (forest, threshold) = if options.grower == Grower::OneQuestion {
+        (question::best(n_features, &data.rows, options.false_alarm_budget), 0.5)
+    } else {
+        let trees = grow::trees(n_features, &training, options)?;
+        let forest = Forest { n_features, trees };
+        let threshold = threshold(&forest, &validation, options.false_alarm_budget);
+        (forest, threshold)
+    };
     let schema = StoredSchema {
         name: data.schema.name.to_owned(),
         version: data.schema.version,
@@ -145,11 +173,28 @@ impl Fitted {
         onnx::write(&self.stored)
     }
 
+    /// SHA-256 over the model as it is now and over what is judged with it: to be taken before there is anything to judge
+    /// it on.
+    pub fn freeze(&self, with: &[&str]) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        hasher.update(self.to_onnx());
+        for text in with {
+            hasher.update([0]);
+            hasher.update(text);
+        }
+        hasher.finalize().into()
+    }
+
     /// Adds a heading to the model card that travels in the file.
     #[must_use]
     pub fn with_card(mut self, heading: &str, text: &str) -> Self {
         self.stored.card.insert(heading.to_owned(), text.to_owned());
         self
+    }
+
+    /// Whether a row of the schema's length counts as harm.
+    pub(crate) fn flags(&self, values: &[f32]) -> bool {
+        self.stored.forest.probability(values) >= self.stored.threshold
     }
 
     /// The probability from which on a row counts as harm.
@@ -158,9 +203,20 @@ impl Fitted {
     }
 }
 
-/// Heading of the card under which stands the SHA-256 of the rows of episodes 0 to 2: few enough to be made
-/// again by a test, which so learns whether a feature is computed in another way than when a model was trained.
-pub const FIRST_EPISODES: &str = "data, episodes 0 to 2";
+/// Heading of the card under which stands the SHA-256 of the rows of the [`N_FIRST_EPISODES`] first episodes: few
+/// enough to be made again by a test, which so learns whether a feature is computed in another way than when a model was
+/// trained.
+pub const FIRST_EPISODES: &str = "data, first episodes";
+/// Enough for every kind of protocol to turn up.
+pub const N_FIRST_EPISODES: u64 = 16;
+
+/// SHA-256 of the rows of the [`N_FIRST_EPISODES`] first episodes, lower-case hex. What rules say of them is left out: a new
+/// rule makes no model old.
+pub fn first_episodes_sha256(data: &Dataset) -> String {
+    let first = data.rows.iter().filter(|row| row.episode < N_FIRST_EPISODES);
+    let rows = first.map(|row| Row { rules: Rules::Silent, ..row.clone() }).collect();
+    Dataset { rows, ..data.clone_empty() }.manifest().rows_sha256
+}
 
 /// Keeps the draw of validation episodes apart from the draws of trees.
 const VALIDATION_STREAM: u64 = 0x7661_6c69_6461_7465;
@@ -190,22 +246,36 @@ fn check(options: &TrainOptions) -> Result<(), TrainError> {
             "above 0 and below 1",
         );
     }
+    if !(options.false_alarm_budget >= 0.0 && options.false_alarm_budget < 1.0) {
+        return wrong(
+            "false_alarm_budget",
+            options.false_alarm_budget.to_string(),
+            "0 and up to below 1",
+        );
+    }
     Ok(())
 }
 
-/// The middle between the highest benign and the lowest harmful score where these are apart, else the next
-/// number above the highest benign one: no benign row of the validation episodes is ever flagged.
-fn threshold(forest: &Forest, validation: &[&Row]) -> f32 {
+/// The middle between the highest benign and the lowest harmful score where these are apart, else the lowest number
+/// that flags no more benign rows of the validation episodes than the budget allows, rounded down.
+fn threshold(forest: &Forest, validation: &[&Row], budget: f64) -> f32 {
+    // An attack that fails is no false alarm, so it has no say here.
     let scores = |harm: bool| {
         validation
             .iter()
-            .filter(move |row| row.harm == harm)
+            .filter(move |row| row.harm == harm && (row.harm || !row.intent))
             .map(|row| forest.probability(&row.values))
     };
-    let highest_benign = scores(false).fold(0.0, f32::max);
+    let mut benign: Vec<f32> = scores(false).collect();
+    benign.sort_by(|a, b| b.total_cmp(a));
+    let highest_benign = benign.first().copied().unwrap_or(0.0);
     let lowest_harmful = scores(true).fold(1.0, f32::min);
     let middle = f32::midpoint(highest_benign, lowest_harmful);
-    if middle > highest_benign { middle } else { highest_benign.next_up().min(1.0) }
+    if middle > highest_benign {
+        return middle;
+    }
+    let allowed = (budget * benign.len() as f64) as usize;
+    benign.get(allowed).map_or(1.0, |score| score.next_up().min(1.0))
 }
 
 fn card(
@@ -231,21 +301,13 @@ fn card(
                 manifest.rows_sha256
             ),
         ),
-        (
-            FIRST_EPISODES.to_owned(),
-            Dataset {
-                rows: data.rows.iter().filter(|row| row.episode < 3).cloned().collect(),
-                ..data.clone()
-            }
-            .manifest()
-            .rows_sha256,
-        ),
+        (FIRST_EPISODES.to_owned(), first_episodes_sha256(data)),
         ("families".to_owned(), families.join(", ")),
         (
             "training".to_owned(),
             format!(
-                "{} linfa trees of depth {} over {} of the features each, at least {} rows in a leaf, {} benign rows per \
-                 harmful one, seed {}, on {}",
+                "{} trees of depth {}, each question chosen from {} of the features, at least {} rows in a leaf, {} benign rows \
+                 per harmful one, seed {}, on {}",
                 options.n_trees,
                 options.max_depth,
                 options.feature_share,
@@ -257,7 +319,11 @@ fn card(
         ),
         (
             "validation".to_owned(),
-            format!("threshold chosen on other episodes, {}", counts(validation)),
+            format!(
+                "threshold chosen on other episodes, {}, of whose benign rows one in {:.0} may be flagged",
+                counts(validation),
+                options.false_alarm_budget.recip()
+            ),
         ),
     ])
 }

@@ -16,7 +16,15 @@ pub(crate) fn dataset(seed: u64, n_episodes: u64) -> Dataset {
                 vector.set(transaction::GAS_LOG, 10.0 + random.unit() as f32 * 4.0);
                 let harm = outflow > 0.4 && reentry > 0.0;
                 let family = if harm { "attack" } else { "ordinary" }.to_owned();
-                Row { harm, intent: harm, family, episode, values: vector.values().to_vec() }
+                Row {
+                    harm,
+                    intent: harm,
+                    family,
+                    episode,
+                    protocol: format!("p{}", episode % 3),
+                    rules: Rules::Silent,
+                    values: vector.values().to_vec(),
+                }
             })
         })
         .collect();
@@ -25,7 +33,7 @@ pub(crate) fn dataset(seed: u64, n_episodes: u64) -> Dataset {
 }
 
 pub(crate) fn options() -> TrainOptions {
-    TrainOptions { n_trees: 7, max_depth: 4, ..TrainOptions::default() }
+    TrainOptions { n_trees: 7, max_depth: 4, false_alarm_budget: 0.0, ..TrainOptions::default() }
 }
 
 #[test]
@@ -121,7 +129,8 @@ fn an_examination_handicaps_the_model_and_shows_it() {
         let kind = if row.values[transaction::OUTFLOW_FRAC] > 0.7 { "large" } else { "small" };
         row.family = format!("{kind}-attack/direct");
     }
-    let found = examine(&training, &test, &options()).unwrap();
+    let options = ExamineOptions { train: options(), shares: Vec::new() };
+    let found = examine(&training, &test, &options).unwrap();
     assert_eq!(found.left_out.keys().collect::<Vec<_>>(), ["large-attack", "small-attack"]);
     let rows_of = |family: &str| test.rows.iter().filter(|row| row.family == family).count();
     assert_eq!(found.left_out["small-attack"].harmful, rows_of("small-attack/direct"));
@@ -148,7 +157,7 @@ fn no_benign_row_of_the_validation_episodes_is_flagged() {
     let mut data = dataset(3, 60);
     // A benign row that looks like an attack pushes the threshold above itself.
     for row in data.rows.iter_mut().filter(|row| row.harm).step_by(4) {
-        row.harm = false;
+        (row.harm, row.intent) = (false, false);
     }
     let fitted = fit(&data, &options()).unwrap();
     let validation = data.rows.iter().filter(|row| {
@@ -161,6 +170,52 @@ fn no_benign_row_of_the_validation_episodes_is_flagged() {
         assert!(fitted.stored.forest.probability(&row.values) < fitted.threshold());
     }
     assert!(n_benign > 20, "{n_benign}");
+}
+
+#[test]
+fn the_budget_lets_as_many_benign_rows_be_flagged_and_no_more() {
+    let mut data = dataset(3, 200);
+    for row in data.rows.iter_mut().filter(|row| row.harm).step_by(4) {
+        (row.harm, row.intent) = (false, false);
+    }
+    // A failed attack is no false alarm: it has no say in the threshold.
+    for row in data.rows.iter_mut().filter(|row| row.harm).step_by(5) {
+        row.harm = false;
+    }
+    let flagged = |budget: f64| {
+        let options = TrainOptions { false_alarm_budget: budget, ..options() };
+        let fitted = fit(&data, &options).unwrap();
+        let validation = data.rows.iter().filter(|row| {
+            Random::part(options.seed ^ VALIDATION_STREAM, row.episode).unit()
+                < options.validation_share
+        });
+        let benign: Vec<&Row> = validation.filter(|row| !row.harm && !row.intent).collect();
+        let flagged = benign.iter().filter(|row| fitted.flags(&row.values)).count();
+        (flagged, (budget * benign.len() as f64) as usize)
+    };
+    let (strict, wide) = (flagged(0.0), flagged(0.05));
+    assert_eq!(strict.0, 0);
+    assert!(wide.0 > 0 && wide.0 <= wide.1, "{wide:?}");
+}
+
+#[test]
+fn the_best_single_question_is_the_best_one() {
+    let mut data = dataset(1, 60);
+    // Harm is above a limit of one feature, and a look-alike stands in its way.
+    for row in &mut data.rows {
+        row.harm = row.values[transaction::OUTFLOW_FRAC] > 0.6;
+        row.intent = row.harm;
+    }
+    let options = TrainOptions { grower: Grower::OneQuestion, ..options() };
+    let fitted = fit(&data, &options).unwrap();
+    assert!(data.rows.iter().all(|row| fitted.flags(&row.values) == row.harm));
+    let below = |row: &Row| row.values[transaction::FRAMES_LOG] < 1.0;
+    for row in &mut data.rows {
+        row.harm = below(row);
+        row.intent = row.harm;
+    }
+    let fitted = fit(&data, &options).unwrap();
+    assert!(data.rows.iter().all(|row| fitted.flags(&row.values) == below(row)));
 }
 
 #[test]

@@ -9,7 +9,14 @@ use portcullis_models::schema::{TRANSACTION, Vector, transaction as place};
 
 use crate::simulate::execution::{Execution, Frame, FrameKind};
 
-use super::{Flow, Privilege, Reentry, Relevance, Shape, View};
+use super::{
+    Flow, Privilege, Reentry, Relevance, Shape, View,
+    estate::Estate,
+    ledger::{ETHER, Ledger},
+    loans::Loans,
+    pools::Pools,
+    signs::Signs,
+};
 
 /// What the passes found.
 #[derive(Debug)]
@@ -26,10 +33,21 @@ pub(super) struct Found<'f> {
 pub(super) fn vector(view: &View<'_>, found: &Found<'_>) -> Vector {
     let mut vector = Vector::unknown(&TRANSACTION);
     if view.is_touched() && !view.execution.truncated {
+        let ledger = Ledger::of(view);
+        let loans = Loans::of(view, &ledger);
+        let pools = Pools::of(view, &ledger);
+        let estate = Estate::of(view, &ledger, &pools);
+        let signs = Signs::of(view, &ledger);
         shape(&mut vector, view, found);
-        flow(&mut vector, view, found);
+        capital(&mut vector, view, found, &ledger, &loans);
+        flow(&mut vector, view, found, &estate);
+        vector.set(place::LOG_BALANCE_MISMATCH, float(ledger.mismatched_tokens));
+        vector.set(place::NEW_ALLOWANCE, f32::from(signs.new_allowance));
+        prices(&mut vector, &pools, &estate);
         reentry(&mut vector, view, found);
-        privilege(&mut vector, view, found);
+        privilege(&mut vector, view, found, &signs);
+        let n_signs = count_signs(&vector, found, &ledger, &estate, &signs);
+        vector.set(place::SOFT_INVARIANTS, float(n_signs));
         novelty(&mut vector, view, found);
         envelope(&mut vector, view.execution);
     }
@@ -73,17 +91,95 @@ fn shape(vector: &mut Vector, view: &View<'_>, found: &Found<'_>) {
     vector.set(place::PROTECTED_SHARE, share(found.relevance.frames, n_frames));
 }
 
-fn flow(vector: &mut Vector, view: &View<'_>, found: &Found<'_>) {
-    let flow = found.flow;
-    if !flow.inflow_wei.is_zero() {
-        let own = view
+/// Whose capital is at work: the actor's own, or borrowed for the length of a call.
+fn capital(
+    vector: &mut Vector,
+    view: &View<'_>,
+    found: &Found<'_>,
+    ledger: &Ledger,
+    loans: &Loans,
+) {
+    vector.set(place::FLASH_SOURCES, float(loans.lenders()));
+    vector.set(place::FLASH_NEST, float(loans.nesting()));
+    let n_frames = view.execution.frames.len();
+    let span = loans.loans.iter().map(|loan| loan.frames).max().unwrap_or(0);
+    vector.set(place::LOAN_SPAN, share(span, n_frames));
+    let protected_held = |token| {
+        let holders = view.touched.iter().filter_map(|account| ledger.held(token, *account));
+        holders.fold(U256::ZERO, U256::saturating_add)
+    };
+    let (mut over_tvl, mut fee_bps) = (Some(0.0_f32), 0.0_f32);
+    for loan in &loans.loans {
+        let held = protected_held(loan.token);
+        let over = (!held.is_zero()).then(|| (amount(loan.amount) / amount(held)).ln_1p());
+        over_tvl = over.map(|over| over_tvl.unwrap_or(0.0).max(over)).or(over_tvl);
+        fee_bps = fee_bps.max(amount(loan.fee) / amount(loan.amount) * 10_000.0);
+    }
+    // Tokens that nothing protected holds have no size against what is protected.
+    let borrows_other = loans.loans.iter().all(|loan| protected_held(loan.token).is_zero());
+    over_tvl = over_tvl.filter(|_| loans.loans.is_empty() || !borrows_other);
+    if let Some(over_tvl) = over_tvl {
+        vector.set(place::FLASH_OVER_TVL, over_tvl);
+    }
+    vector.set(place::FLASH_FEE_BPS, fee_bps);
+    if let Some(own) = own_capital(view, found, ledger, loans) {
+        vector.set(place::OWN_CAPITAL, own);
+    }
+    // What a lender gives and gets back is no trip through a pool.
+    let strangers: BTreeSet<Address> = view
+        .execution
+        .frames
+        .iter()
+        .map(|frame| frame.acts_on)
+        .filter(|account| !view.is_actor(account))
+        .filter(|account| !loans.loans.iter().any(|loan| loan.lender == *account))
+        .collect();
+    let mut sides: BTreeMap<(Address, Address), (U256, U256)> = BTreeMap::new();
+    for moved in ledger.moves.iter().filter(|moved| moved.from != moved.to) {
+        if strangers.contains(&moved.to) {
+            let side = &mut sides.entry((moved.to, moved.token)).or_default().0;
+            *side = side.saturating_add(moved.amount);
+        }
+        if strangers.contains(&moved.from) {
+            let side = &mut sides.entry((moved.from, moved.token)).or_default().1;
+            *side = side.saturating_add(moved.amount);
+        }
+    }
+    let trips = sides.into_values().filter(|(came, went)| !came.is_zero() && !went.is_zero());
+    let trip = trips.map(|(came, went)| amount(came.min(went)) / amount(came.max(went)));
+    vector.set(place::ROUND_TRIP, trip.fold(0.0, f32::max));
+}
+
+/// The smallest part of any asset paid into protected contracts that the actor had before, or did not borrow.
+fn own_capital(view: &View<'_>, found: &Found<'_>, ledger: &Ledger, loans: &Loans) -> Option<f32> {
+    let mut own = None;
+    if !found.flow.inflow_wei.is_zero() {
+        let had = view
             .execution
             .balances_before
             .iter()
             .filter(|(address, _)| view.is_actor(address))
             .fold(U256::ZERO, |sum, (_, balance)| sum.saturating_add(*balance));
-        vector.set(place::OWN_CAPITAL, amount(own) / amount(flow.inflow_wei));
+        own = Some(amount(had) / amount(found.flow.inflow_wei));
     }
+    let mut paid: BTreeMap<Address, U256> = BTreeMap::new();
+    for moved in ledger.moves.iter().filter(|moved| moved.token != ETHER) {
+        let is_paid = view.protected.group(&moved.to).is_some()
+            && view.protected.group(&moved.from).is_none();
+        if is_paid {
+            let sum = paid.entry(moved.token).or_default();
+            *sum = sum.saturating_add(moved.amount);
+        }
+    }
+    for (token, paid) in paid.into_iter().filter(|(_, paid)| !paid.is_zero()) {
+        let part = amount(paid.saturating_sub(loans.borrowed(token))) / amount(paid);
+        own = Some(own.map_or(part, |own: f32| own.min(part)));
+    }
+    own
+}
+
+fn flow(vector: &mut Vector, view: &View<'_>, found: &Found<'_>, estate: &Estate) {
+    let flow = found.flow;
     vector.set(place::TRANSFERS_LOG, log(flow.transfers));
     vector.set(place::TOKENS, float(flow.tokens));
     let gained_ether = usize::from(flow.cluster_ether.is_gain());
@@ -95,8 +191,12 @@ fn flow(vector: &mut Vector, view: &View<'_>, found: &Found<'_>) {
         vector.set(place::OUTFLOW_FRAC, amount(ether.max(token)) / 10_000.0);
     }
     vector.set(place::OUTFLOW_TOKENS, float(flow.drained_assets));
-    if flow.outflow_wei.is_zero() {
+    if flow.outflow_wei.is_zero() && flow.lost_tokens.is_empty() {
         vector.set(place::OUTFLOW_OVER_CLAIM, 0.0);
+    } else if flow.outflow_wei.is_zero() {
+        if let Some(over) = estate.outflow_over_booked {
+            vector.set(place::OUTFLOW_OVER_CLAIM, narrow(over));
+        }
     } else if let Some(claim) = flow.claim_decrease_wei {
         // Without any claim the quotient is infinite and is clipped to the range's end.
         vector.set(place::OUTFLOW_OVER_CLAIM, amount(flow.outflow_wei) / amount(claim));
@@ -108,6 +208,77 @@ fn flow(vector: &mut Vector, view: &View<'_>, found: &Found<'_>) {
         vector.set(place::GAIN_OVER_GAS, (amount(gain) / amount(gas_cost)).log10());
     }
     vector.set(place::THIRD_PARTY_DEBITS, float(flow.third_party_debits));
+    if let Some(gap) = estate.share_asset_gap {
+        vector.set(place::SHARE_ASSET_GAP_BPS, narrow(gap * 10_000.0));
+    }
+    if let Some(dust) = estate.dust.filter(|dust| *dust > 0.0) {
+        vector.set(place::DUST_RATIO, narrow(dust.log10()));
+    }
+}
+
+/// Prices, rates and invariants, all as behaviour shows them.
+fn prices(vector: &mut Vector, pools: &Pools, estate: &Estate) {
+    let read: Vec<_> = pools.pools.iter().filter(|pool| pool.is_read).collect();
+    if read.iter().all(|pool| pool.held.is_some()) {
+        let most = |quotient: fn(&super::pools::Pool) -> f64| {
+            read.iter().map(|pool| quotient(pool)).fold(1.0, f64::max)
+        };
+        let bps = |quotient: f64| narrow((quotient - 1.0) * 10_000.0);
+        vector.set(place::SPOT_EXCURSION_BPS, bps(most(|pool| pool.excursion)));
+        vector.set(place::SPOT_RESIDUAL_BPS, bps(most(|pool| pool.residual)));
+        let is_displaced = most(|pool| pool.excursion_read) > 1.01;
+        vector.set(place::READ_WHEN_DISPLACED, flag(is_displaced));
+    }
+    if let Some(jump) = estate.rate_jump {
+        vector.set(place::RATE_JUMP_BPS, narrow((jump - 1.0) * 10_000.0));
+    }
+    if let Some(residual) = estate.rate_residual {
+        vector.set(place::RATE_RESIDUAL_BPS, narrow((residual - 1.0) * 10_000.0));
+    }
+    if let Some(rate) = estate.pool_rate {
+        vector.set(place::K_DROP_BPS, narrow((1.0 - rate) * 10_000.0));
+    }
+    if let Some(delta) = estate.solvency_delta {
+        vector.set(place::SOLVENCY_DELTA_BPS, narrow(delta * 10_000.0));
+    }
+    if let Some(gain) = estate.value_gain {
+        vector.set(place::COLLATERAL_GAIN, narrow(gain));
+    }
+}
+
+/// How many soft rules the outcome breaks. Each is weak: an honest transaction breaks one now and then.
+fn count_signs(
+    vector: &Vector,
+    found: &Found<'_>,
+    ledger: &Ledger,
+    estate: &Estate,
+    signs: &Signs,
+) -> usize {
+    // What is less than this is the rounding of floats.
+    const ROUNDING: f64 = 1e-9;
+    let known = |place: usize| vector.value(place).unwrap_or(0.0);
+    let leaves = known(place::OUTFLOW_FRAC) > 0.0 || !found.flow.lost_tokens.is_empty();
+    let fell = |quotient: Option<f64>| quotient.is_some_and(|quotient| quotient < 1.0 - ROUNDING);
+    let is_unbacked = found.flow.unbacked_outflow_wei.is_some_and(|wei| !wei.is_zero());
+    [
+        is_unbacked,
+        found.reentry.overwritten > 0,
+        found.reentry.stale_views > 0,
+        fell(estate.rate_residual) || estate.solvency_delta.is_some_and(|delta| delta < -ROUNDING),
+        estate.value_gain.is_some_and(|gain| gain > 1.01),
+        known(place::READ_WHEN_DISPLACED) > 0.0 && leaves,
+        signs.rights_seized > 0,
+        signs.failed_checks > 0,
+        signs.robbed > 0,
+        signs.fast_governance,
+        signs.clones_paid > 1,
+        signs.new_allowance == 2,
+        known(place::SLOT_BLOWUP) > 0.0,
+        ledger.mismatched_tokens > 0,
+    ]
+    .into_iter()
+    .filter(|is_seen| *is_seen)
+    .count()
 }
 
 fn reentry(vector: &mut Vector, view: &View<'_>, found: &Found<'_>) {
@@ -129,8 +300,11 @@ fn reentry(vector: &mut Vector, view: &View<'_>, found: &Found<'_>) {
     vector.set(place::HOOKS, float(hooks));
 }
 
-fn privilege(vector: &mut Vector, view: &View<'_>, found: &Found<'_>) {
-    let is_changed = found.privilege.proxy_writes > 0 || found.privilege.destroyed > 0;
+fn privilege(vector: &mut Vector, view: &View<'_>, found: &Found<'_>, signs: &Signs) {
+    let written = found.privilege.proxy_writes.saturating_add(signs.rights_written);
+    vector.set(place::PRIV_WRITES, float(written));
+    vector.set(place::FAST_GOVERNANCE, flag(signs.fast_governance));
+    let is_changed = written > 0 || found.privilege.destroyed > 0;
     vector.set(place::IMPL_CHANGE, flag(is_changed));
     let mut slots: BTreeMap<(Address, U256), bool> = BTreeMap::new();
     for access in view.execution.accesses.iter().filter(|access| access.kept && !access.transient) {
@@ -228,4 +402,12 @@ fn float(count: usize) -> f32 {
 /// An amount as a float; only quotients of amounts enter the vector.
 fn amount(value: U256) -> f32 {
     f32::from(value)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a feature is a float of 32 bits; what is too large is clipped anyway"
+)]
+fn narrow(value: f64) -> f32 {
+    value as f32
 }

@@ -9,18 +9,25 @@
 
 pub mod asked;
 mod contract;
+mod estate;
 mod features;
 mod identity;
+mod ledger;
+mod loans;
+mod pools;
 mod privilege;
 mod protected;
 mod reentry;
 mod relevance;
 mod shape;
+mod signs;
 #[cfg(test)]
 pub(crate) mod staging;
 mod surroundings;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_features;
 mod value;
 mod view;
 

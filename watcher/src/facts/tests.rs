@@ -97,11 +97,9 @@ fn classic_reentrancy_is_seen_for_what_it_is() {
     assert_eq!(vector.value(place::OUTFLOW_FRAC), Some(0.3));
     assert_eq!(vector.value(place::OUTFLOW_OVER_CLAIM), Some(3.0));
     assert_eq!(vector.value(place::HOOKS), Some(3.0));
-    assert_eq!(
-        vector.value(place::FLASH_SOURCES),
-        None,
-        "one execution without prices does not know loans"
-    );
+    assert_eq!(vector.value(place::FLASH_SOURCES), Some(0.0), "bare ether is paid, not lent");
+    assert_eq!(vector.value(place::SOFT_INVARIANTS), Some(3.0), "unbacked, lost, insolvent");
+    assert_eq!(vector.value(place::ROOT_AGE_LOG), None, "one execution does not know ages");
 }
 
 #[test]

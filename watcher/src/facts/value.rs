@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy::primitives::{Address, U256};
 use portcullis_rules::FactType::Uint;
 
+use crate::simulate::execution::FrameKind;
+
 use super::{Fact, View, count, maybe, uint, view::transfer};
 
 /// Ten thousand basis points are the whole.
@@ -210,8 +212,7 @@ impl Flow {
         self.tokens = by_cluster.len();
         self.cluster_gained_tokens = by_cluster.values().filter(|sides| sides.is_gain()).count();
         if !third_parties.is_empty() {
-            let active: BTreeSet<Address> =
-                view.execution.frames.iter().map(|frame| frame.acts_on).collect();
+            let active = active(view);
             self.third_party_debits = third_parties.difference(&active).count();
         }
         self.weigh_tokens(view, holders);
@@ -266,6 +267,16 @@ impl Flow {
         let is_drained = share.is_some_and(|share| share > U256::from(100));
         self.drained_assets = self.drained_assets.saturating_add(usize::from(is_drained));
     }
+}
+
+/// Accounts that took part themselves. Whoever is merely asked did not, and a call to an account without code uses no
+/// gas: anybody can make one to anybody.
+pub(super) fn active(view: &View<'_>) -> BTreeSet<Address> {
+    let frames = view.execution.frames.iter();
+    frames
+        .filter(|frame| frame.gas_used > 0 && frame.kind != FrameKind::StaticCall)
+        .map(|frame| frame.acts_on)
+        .collect()
 }
 
 fn add(side: Option<&mut U256>, value: U256) {

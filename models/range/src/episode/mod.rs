@@ -6,6 +6,7 @@
 
 mod attack;
 mod benign;
+mod first_key;
 mod protocols;
 mod script;
 mod show;
@@ -14,7 +15,10 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-use portcullis_models::data::{Dataset, Origin};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use portcullis_models::data::{Dataset, Origin, Row};
 use portcullis_models::random::Random;
 use portcullis_models::schema::TRANSACTION;
 use portcullis_watcher::simulate::SimError;
@@ -28,7 +32,7 @@ use self::world::World;
 /// Name of this generator, as data sets say it.
 pub const GENERATOR: &str = "portcullis-range";
 /// Counted up whenever the same seed gives other rows.
-pub const GENERATOR_VERSION: &str = "1";
+pub const GENERATOR_VERSION: &str = "2";
 
 /// Transactions of an episode, apart from what sets them up.
 const STEPS: usize = 22;
@@ -70,9 +74,10 @@ pub enum RangeError {
 /// What the episodes of a data set protect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// The ether vault alone: what the model that ships was trained on.
+    /// The ether vault alone.
     EtherVault,
-    /// One of eight protocols each, every one with its own flaw and its own look-alikes.
+    /// One of the protocols each, every one with its own flaw and its own look-alikes: what the model that ships was
+    /// trained on.
     AllProtocols,
 }
 
@@ -93,22 +98,65 @@ impl Scope {
 /// # Errors
 /// [`RangeError`] when the chain in memory refuses a transaction, which is a bug in an episode.
 pub fn generate(scope: Scope, seed: u64, episodes: u64) -> Result<Dataset, RangeError> {
-    let mut rows = Vec::new();
-    for episode in 0..episodes {
-        rows.extend(play(scope, seed, episode)?.rows);
-    }
+    let rows = play_all(0..episodes, |episode| play(scope, seed, episode, true))?;
+    Ok(dataset(scope, seed, rows))
+}
+
+/// The same without attacks, of the episodes in `episodes`: for counting what is benign and looks otherwise.
+///
+/// # Errors
+/// As [`generate`].
+pub fn generate_benign(
+    scope: Scope,
+    seed: u64,
+    episodes: Range<u64>,
+) -> Result<Dataset, RangeError> {
+    let rows = play_all(episodes, |episode| play(scope, seed, episode, false))?;
+    Ok(dataset(scope, seed, rows))
+}
+
+fn dataset(scope: Scope, seed: u64, rows: Vec<Row>) -> Dataset {
     let origin = Origin {
         generator: scope.generator().to_owned(),
         generator_version: GENERATOR_VERSION.to_owned(),
         seed,
     };
-    Ok(Dataset { schema: &TRANSACTION, origin, rows })
+    Dataset { schema: &TRANSACTION, origin, rows }
 }
 
-fn play(scope: Scope, seed: u64, episode: u64) -> Result<World, RangeError> {
+/// Plays on as many threads as there are processors; an episode depends on no other, so the rows are the same.
+fn play_all(
+    episodes: Range<u64>,
+    play: impl Fn(u64) -> Result<World, RangeError> + Sync,
+) -> Result<Vec<Row>, RangeError> {
+    let next = AtomicU64::new(episodes.start);
+    let work = || {
+        let mut played = Vec::new();
+        loop {
+            let episode = next.fetch_add(1, Ordering::Relaxed);
+            if episode >= episodes.end {
+                return Ok(played);
+            }
+            played.push((episode, play(episode)?.rows));
+        }
+    };
+    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut played = std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..n_threads).map(|_| scope.spawn(work)).collect();
+        let mut played = work()?;
+        for thread in threads {
+            played.extend(thread.join().expect("an episode does not panic")?);
+        }
+        Ok::<_, RangeError>(played)
+    })?;
+    played.sort_unstable_by_key(|(episode, _)| *episode);
+    Ok(played.into_iter().flat_map(|(_, rows)| rows).collect())
+}
+
+fn play(scope: Scope, seed: u64, episode: u64, may_attack: bool) -> Result<World, RangeError> {
     let mut random = Random::part(seed, episode);
     let is_flawed = random.chance(FLAWED_SHARE);
-    let is_attacked = random.chance(ATTACKED_SHARE);
+    let is_attacked = random.chance(ATTACKED_SHARE) && may_attack;
     let attack_step = random.below(STEPS);
     let kind = match scope {
         Scope::EtherVault => Kind::EtherVault,

@@ -1,6 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis_models::data::Row;
 use portcullis_models::schema::transaction;
 
 use super::*;
@@ -24,7 +23,7 @@ fn the_same_seed_plays_the_same_rows_and_another_one_others() {
         .into_iter()
         .filter(|row| row.episode == 2)
         .collect();
-    assert_eq!(play(Scope::EtherVault, 1, 2).unwrap().rows, third);
+    assert_eq!(play(Scope::EtherVault, 1, 2, true).unwrap().rows, third);
 }
 
 #[test]

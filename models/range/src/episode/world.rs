@@ -17,6 +17,7 @@ use portcullis_watcher::state::{
 };
 
 use super::RangeError;
+use super::first_key::FirstKey;
 use super::protocols::{Protocol, Worth};
 use super::show::{Look, Shown, Witness, listed};
 use crate::artifacts::{self, Artifact};
@@ -55,6 +56,9 @@ pub(super) struct World {
     protocol: Option<Arc<dyn Protocol>>,
     /// Accounts beside users and strangers that may stand in the protocol's books.
     parties: BTreeSet<Address>,
+    /// Its name, one per implementation.
+    protocol_name: &'static str,
+    rules: &'static FirstKey,
     /// By how much the next transaction may lower the protocol's worth: what was decided to be paid.
     permitted_fall: f64,
     /// Looks at every transaction for rules; none where rows alone are wanted.
@@ -126,13 +130,16 @@ impl World {
             n_sent: 0,
             protocol: None,
             parties: BTreeSet::new(),
+            protocol_name: "ether-vault",
+            rules: FirstKey::shipped(),
             permitted_fall: 0.0,
             witness: None,
         })
     }
 
     /// Protects a protocol from now on.
-    pub(super) fn protect(&mut self, protocol: Arc<dyn Protocol>) {
+    pub(super) fn protect(&mut self, name: &'static str, protocol: Arc<dyn Protocol>) {
+        self.protocol_name = name;
         self.vault = protocol.protected();
         self.protected = Protected::new([("protocol".to_owned(), vec![self.vault])]);
         self.protocol = Some(protocol);
@@ -394,6 +401,8 @@ impl World {
                 intent,
                 family: family.to_owned(),
                 episode: self.episode,
+                protocol: self.protocol_name.to_owned(),
+                rules: self.rules.ask(&observation),
                 values: observation.vector.values().to_vec(),
             });
         }

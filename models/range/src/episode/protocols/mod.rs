@@ -46,7 +46,7 @@ impl Kind {
         Self::ShareVault,
     ];
 
-    /// Name by which tests of rules ask for it.
+    /// Its name in data sets, and the one by which tests of rules ask for it.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::EtherVault => "ether-vault",
@@ -120,6 +120,6 @@ pub(super) fn set_up(kind: Kind, is_flawed: bool, world: &mut World) -> Result<(
         Kind::Router => Arc::new(router::Trades::open(world, market, is_flawed)?),
         Kind::ShareVault => Arc::new(shares::Shares::open(world, market, is_flawed)?),
     };
-    world.protect(protocol);
+    world.protect(kind.name(), protocol);
     Ok(())
 }

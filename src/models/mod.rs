@@ -7,12 +7,16 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use portcullis_models::data::Dataset;
 use portcullis_models::schema::TRANSACTION;
-use portcullis_models::train::{self, Evaluation, TrainOptions};
+use portcullis_models::train::{self, Evaluation, ExamineOptions, TrainOptions};
 use portcullis_models::{Engine, Model, Vector, shipped};
 use portcullis_range::Scope;
 use serde_json::json;
 
 use crate::terminal;
+
+mod rebuild;
+
+use rebuild::RebuildArgs;
 
 /// Arguments of `models`.
 #[derive(Debug, Args)]
@@ -27,6 +31,8 @@ enum Command {
     Range(RangeArgs),
     /// Train a model on a data set and write it as an ONNX file
     Train(TrainArgs),
+    /// Make the data anew, train, evaluate, and write the model, its card and its figures
+    Rebuild(RebuildArgs),
     /// Score a labelled data set; nothing is trained on it
     Evaluate(EvaluateArgs),
     /// Print a model's card
@@ -119,6 +125,7 @@ pub(crate) fn run(args: ModelsArgs) -> anyhow::Result<ExitCode> {
     let text = match args.command {
         Command::Range(args) => range(&args)?,
         Command::Train(args) => train(&args)?,
+        Command::Rebuild(args) => rebuild::run(&args)?,
         Command::Evaluate(args) => evaluate(&args)?,
         Command::Card(args) => load(&args)?.card_markdown(),
         Command::Score(args) => score(&args)?,
@@ -149,7 +156,7 @@ fn train(args: &TrainArgs) -> anyhow::Result<String> {
         ..TrainOptions::default()
     };
     let mut fitted = train::fit(&data, &options)?;
-    if data.origin.generator == portcullis_range::GENERATOR {
+    if data.origin.generator.starts_with(portcullis_range::GENERATOR) {
         fitted = fitted.with_card("limits", portcullis_range::LIMITS);
     }
     if let Some(folder) = &args.test {
@@ -157,6 +164,7 @@ fn train(args: &TrainArgs) -> anyhow::Result<String> {
         if data.origin == test.origin {
             bail!("{} was made from the same seed as the training data", folder.display());
         }
+        let options = ExamineOptions { train: options, shares: portcullis_range::SHARES.to_vec() };
         let examination = train::examine(&data, &test, &options)?;
         if let Some(path) = &args.evaluation {
             let text = serde_json::to_string_pretty(&examination)? + "\n";
