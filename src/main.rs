@@ -31,6 +31,8 @@ mod node;
 #[cfg(feature = "guard")]
 mod notify;
 mod platform;
+#[cfg(feature = "guard")]
+mod policy;
 mod rules;
 mod schema;
 #[cfg(feature = "guard")]
@@ -79,6 +81,9 @@ enum Command {
     /// List, show, count and export what was judged
     #[cfg(feature = "guard")]
     Journal(journal::JournalArgs),
+    /// Tell how the guard would have fared, before it is armed
+    #[cfg(feature = "guard")]
+    Policy(policy::PolicyArgs),
     /// Try out the channels that tell people
     #[cfg(feature = "guard")]
     Notify(notify::NotifyArgs),
@@ -123,6 +128,8 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         #[cfg(feature = "guard")]
         Command::Journal(args) => journal::run(args),
+        #[cfg(feature = "guard")]
+        Command::Policy(args) => policy::run(args),
         #[cfg(feature = "guard")]
         Command::Notify(args) => notify::run(args),
         #[cfg(feature = "guard")]

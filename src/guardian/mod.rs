@@ -19,6 +19,7 @@ use portcullis_alerting::guardian::{Transaction, head_time_s};
 use crate::{guard, terminal};
 use owner::OwnerKey;
 use site::Site;
+pub(crate) use status::Format;
 
 /// Selector of `pause()`, which most pausable contracts have.
 const PAUSE: Bytes = bytes!("8456cb59");

@@ -32,7 +32,7 @@ pub(super) struct StatusArgs {
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// For people
     Terminal,
     /// For programs: one JSON object

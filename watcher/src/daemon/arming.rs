@@ -86,9 +86,13 @@ impl Before {
     }
 }
 
-/// Whole days before today, in a row, on which the chain was judged and nothing would have been paused that was not
-/// armed; none where today had something. Today counts in neither way else: it is not over.
-fn clean_days(
+/// Whole days before today, in a row and at most as many as are needed, on which the chain was judged and nothing
+/// would have been paused that was not armed; none where today had something. Today counts in neither way else: it is
+/// not over.
+///
+/// # Errors
+/// The journal cannot be read.
+pub fn clean_days(
     journal: &Journal,
     chain: &str,
     needed: u32,

@@ -63,6 +63,7 @@ use crate::{
     state::{Backend, ForkedState, RecordingBackend, RpcBackend},
     verdict::Judge,
 };
+pub use arming::clean_days;
 use build::{
     check, engine_hand, limits, listen, modes, open_journal, rules_of, start_shipper, started, tape,
 };

@@ -297,3 +297,43 @@ async fn settings_that_contradict_each_other_are_refused_at_start() {
         "the recording is of chain `test` (id 31337), which is not configured"
     );
 }
+
+#[tokio::test]
+async fn bait_uses_up_the_budget_and_no_more() {
+    let mut world = World::new(true);
+    let bait = world.raised_attacks(6);
+    let mut settings = world.settings(Mode::Armed);
+    settings.policy.cooldown_blocks = 0;
+    let events = world.replay(&settings, shipped(), &bait).await;
+    let budget = settings.policy.max_pauses_per_day as usize;
+    assert_eq!(pauses(&events).len(), budget);
+    for (place, attack) in bait.iter().enumerate() {
+        let row = &judged(&events, attack.hash).row;
+        if place < budget {
+            assert_eq!(row.decision, Decision::Pause, "{}", row.reason);
+        } else {
+            assert_eq!(row.decision, Decision::Alert);
+            assert!(row.reason.contains("today's budget of pauses is used up"), "{}", row.reason);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_allowed_is_told_of_and_not_paused_until_that_ends() {
+    let mut world = World::new(true);
+    let attack = world.attack();
+    let mut settings = world.settings(Mode::Armed);
+    for (until_ms, decision) in [(u64::MAX, Decision::Alert), (1, Decision::Pause)] {
+        settings.policy.allow = vec![crate::settings::Allowed {
+            sender: world.attacker.address(),
+            protected: Some("vault".into()),
+            until_ms,
+            reason: "a rehearsal".into(),
+        }];
+        let events = world.replay(&settings, shipped(), std::slice::from_ref(&attack)).await;
+        let row = &judged(&events, attack.hash).row;
+        assert_eq!(row.decision, decision, "{}", row.reason);
+        assert_eq!(row.reason.contains("the sender is allowed: a rehearsal"), until_ms > 1);
+        assert_eq!(pauses(&events).len(), usize::from(until_ms == 1));
+    }
+}
