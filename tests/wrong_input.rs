@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use portcullis_models::data::{Dataset, Origin, Row};
+use portcullis_models::data::{Dataset, Origin, Row, Rules};
 use portcullis_models::schema::CONTRACT;
 use portcullis_models::train::{self, TrainOptions};
 use portcullis_range::node::{LocalNode, find_anvil};
@@ -91,6 +91,8 @@ fn a_model_of_another_schema() {
             intent: i % 2 == 0,
             family: "test".to_owned(),
             episode: i,
+            protocol: String::new(),
+            rules: Rules::Silent,
             values: (0..CONTRACT.len())
                 .map(|f| if f == 3 && i % 2 == 0 { 1.0 } else { 0.0 })
                 .collect(),
