@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use alloy::primitives::Bytes;
+use alloy::primitives::{Address, Bytes, U256};
 use anyhow::{Context, ensure};
-use portcullis_range::story::{Story, StoryOptions};
+use portcullis_range::story::{Story, StoryOptions, market};
 use portcullis_rules::{RuleSet, Subject};
 use portcullis_watcher::daemon::{DryHand, Parts, Trial};
 use portcullis_watcher::facts::asked::{self, Judged, Memory, Sources};
@@ -33,6 +33,10 @@ const FORMAT_VERSION: u32 = 1;
 const P99_GAS: u64 = 1_000_000;
 /// Numbers of rules that are measured side by side.
 const MANY: [usize; 2] = [200, 1_000];
+/// Sizes of the protected set that are measured.
+const PROTECTED_SETS: [usize; 3] = [1, 100, 10_000];
+/// Bounds between the groups of transactions by gas.
+const GAS_BOUNDS: [u64; 4] = [30_000, 100_000, 300_000, 1_000_000];
 /// Threads of the throughput figure.
 const THREADS: usize = 2;
 
@@ -40,7 +44,7 @@ const THREADS: usize = 2;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 measured; 2 the recording cannot be used.")]
 pub(crate) struct BenchArgs {
-    /// A recording whose state is complete; the one that ships if none is named
+    /// A recording whose state is complete; those that ship if none is named
     #[arg(long, value_name = "FILE")]
     recording: Option<PathBuf>,
     /// How often each transaction is run for each figure
@@ -90,6 +94,10 @@ struct Report {
     /// From encoded bytes to published decisions a second, on [`THREADS`] threads.
     throughput_tps: f64,
     throughput_threads: usize,
+    /// How all grows with the gas that a transaction uses.
+    by_gas: Vec<ByGas>,
+    /// How all grows with the number of protected addresses.
+    by_protected: Vec<ByProtected>,
     notes: Vec<String>,
 }
 
@@ -118,6 +126,25 @@ struct Kind {
     ratio: f64,
 }
 
+/// Transactions that use about as much gas; medians.
+#[derive(Debug, Serialize)]
+struct ByGas {
+    /// Gas used, more than this.
+    over: u64,
+    transactions: usize,
+    simulate_us: f64,
+    rest_us: f64,
+}
+
+/// One size of the protected set; medians.
+#[derive(Debug, Serialize)]
+struct ByProtected {
+    addresses: usize,
+    rest_us_protected: Option<f64>,
+    rest_us_unrelated: Option<f64>,
+    verdict_us: f64,
+}
+
 /// What was measured of one transaction, medians in microseconds.
 #[derive(Debug)]
 struct Sample {
@@ -139,11 +166,11 @@ struct Sample {
 
 /// Measures and prints.
 pub(crate) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
-    let recording = match &args.recording {
-        Some(path) => Recording::open(path)?,
-        None => Recording::read(Path::new("the recording that ships"), RECORDING.as_bytes())?,
+    let recordings = match &args.recording {
+        Some(path) => vec![Recording::open(path)?],
+        None => shipped()?,
     };
-    let report = measure(&recording, args.runs)?;
+    let report = measure(&recordings, args.runs)?;
     let text = match args.format {
         Format::Json => serde_json::to_string_pretty(&report)? + "\n",
         Format::Terminal => report.text(),
@@ -152,19 +179,54 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn measure(recording: &Recording, runs: u32) -> anyhow::Result<Report> {
-    let (settings, parts) = settings(recording)?;
-    let trial = || Trial::new(&settings, &parts, recording, hand(recording, &settings));
-    let mut samples = Vec::new();
-    let mut skipped = 0;
-    let measured = trial()?;
+/// The vault's story, and a market with swaps.
+fn shipped() -> anyhow::Result<Vec<Recording>> {
+    let vault = Recording::read(Path::new("the recording that ships"), RECORDING.as_bytes())?;
+    Ok(vec![vault, market()?])
+}
+
+/// The first recording's throughput; everything else is of all of them.
+fn measure(recordings: &[Recording], runs: u32) -> anyhow::Result<Report> {
     let many = MANY.map(many::rules);
+    let (mut samples, mut skipped) = (Vec::new(), 0);
+    for recording in recordings {
+        let more = sample_all(recording, &many, runs, 0)?;
+        skipped += more.1;
+        samples.extend(more.0);
+    }
+    ensure!(!samples.is_empty(), "the recording holds no pending transaction that can be run");
+    let first = recordings.first().context("there is a recording")?;
+    let (settings, parts) = settings(first)?;
+    let trial = Trial::new(&settings, &parts, first, hand(first, &settings))?;
+    let throughput_tps = throughput(&trial, first, runs)?;
+    let last = recordings.last().context("there is a recording")?;
+    let mut report = Report::new(&samples, skipped, runs, throughput_tps);
+    for addresses in PROTECTED_SETS {
+        report.by_protected.push(by_protected(last, &many, runs, addresses)?);
+    }
+    Ok(report)
+}
+
+/// Every transaction of a recording, and how many cannot be run, with so many more addresses protected.
+fn sample_all(
+    recording: &Recording,
+    many: &[RuleSet],
+    runs: u32,
+    more_protected: usize,
+) -> anyhow::Result<(Vec<Sample>, usize)> {
+    let (mut settings, parts) = settings(recording)?;
+    if let Some(protected) = settings.protected.first_mut() {
+        let made_up = |number| Address::from_word((U256::from(number) << 40_usize).into());
+        protected.addresses.extend((1..=more_protected).map(made_up));
+    }
+    let trial = Trial::new(&settings, &parts, recording, hand(recording, &settings))?;
+    let (mut samples, mut skipped) = (Vec::new(), 0);
     for step in recording.steps() {
         match step {
-            SourceEvent::Head(block) => measured.advance(block)?,
+            SourceEvent::Head(block) => trial.advance(block)?,
             SourceEvent::Pending(tx) => {
-                measured.offer(Arc::clone(tx));
-                match sample(&measured, &many, tx, runs)? {
+                trial.offer(Arc::clone(tx));
+                match sample(&trial, many, tx, runs)? {
                     Some(sample) => samples.push(sample),
                     None => skipped += 1,
                 }
@@ -172,9 +234,46 @@ fn measure(recording: &Recording, runs: u32) -> anyhow::Result<Report> {
             _ => {}
         }
     }
-    ensure!(!samples.is_empty(), "the recording holds no pending transaction that can be run");
-    let throughput_tps = throughput(&trial()?, recording, runs)?;
-    Ok(Report::new(&samples, skipped, runs, throughput_tps))
+    Ok((samples, skipped))
+}
+
+fn by_protected(
+    recording: &Recording,
+    many: &[RuleSet],
+    runs: u32,
+    addresses: usize,
+) -> anyhow::Result<ByProtected> {
+    let (samples, _) = sample_all(recording, many, runs, addresses.saturating_sub(1))?;
+    Ok(ByProtected {
+        addresses,
+        rest_us_protected: median_where(&samples, true, rest),
+        rest_us_unrelated: median_where(&samples, false, rest_without_decoding),
+        verdict_us: median(
+            samples.iter().map(|sample| sample.decode_us + sample.work_us).collect(),
+        ),
+    })
+}
+
+fn median_where(samples: &[Sample], touches: bool, value: fn(&Sample) -> f64) -> Option<f64> {
+    let chosen = samples.iter().filter(|sample| sample.touches_protected == touches);
+    let values: Vec<f64> = chosen.map(value).collect();
+    (!values.is_empty()).then(|| median(values))
+}
+
+fn by_gas(samples: &[Sample]) -> Vec<ByGas> {
+    let bounds = [0].into_iter().chain(GAS_BOUNDS);
+    let group = |over: u64| {
+        let up_to = GAS_BOUNDS.into_iter().find(|bound| *bound > over).unwrap_or(u64::MAX);
+        let chosen: Vec<&Sample> =
+            samples.iter().filter(|sample| sample.gas > over && sample.gas <= up_to).collect();
+        ByGas {
+            over,
+            transactions: chosen.len(),
+            simulate_us: median(chosen.iter().map(|sample| sample.simulate_us).collect()),
+            rest_us: median(chosen.iter().map(|sample| rest(sample)).collect()),
+        }
+    };
+    bounds.map(group).filter(|group| group.transactions > 0).collect()
 }
 
 /// None for a transaction that cannot be mined on its head.
@@ -284,11 +383,7 @@ fn throughput(trial: &Trial, recording: &Recording, runs: u32) -> anyhow::Result
 impl Report {
     fn new(samples: &[Sample], skipped: usize, runs: u32, throughput_tps: f64) -> Self {
         let kinds = kinds(samples);
-        let of = |touches: bool, value: fn(&Sample) -> f64| {
-            let chosen = samples.iter().filter(|sample| sample.touches_protected == touches);
-            let values: Vec<f64> = chosen.map(value).collect();
-            (!values.is_empty()).then(|| median(values))
-        };
+        let of = |touches, value| median_where(samples, touches, value);
         let mut verdicts: Vec<f64> = samples
             .iter()
             .filter(|sample| sample.gas < P99_GAS)
@@ -329,7 +424,7 @@ impl Report {
             kinds,
             rest_us_protected_swap: (!swaps.is_empty()).then(|| median(swaps)),
             rest_us_protected: of(true, rest),
-            rest_us_unrelated: of(false, |sample| sample.work_us - sample.simulate_us),
+            rest_us_unrelated: of(false, rest_without_decoding),
             decode_and_recover_us: median(samples.iter().map(|sample| sample.decode_us).collect()),
             facts_rules_model_us_protected: of(true, |sample| sample.judge_us),
             facts_rules_model_us_unrelated: of(false, |sample| sample.judge_us),
@@ -338,6 +433,8 @@ impl Report {
             verdict_p99_us: quantile(&verdicts, 0.99),
             throughput_tps,
             throughput_threads: THREADS,
+            by_gas: by_gas(samples),
+            by_protected: Vec::new(),
             notes,
         }
     }
@@ -373,6 +470,7 @@ impl Report {
             "\nsimulation to bare machine, median",
             format!("{:.2}", self.simulation_ratio_median),
         );
+        line("rest, a swap that touches a protected contract", us(self.rest_us_protected_swap));
         line("rest, a protected contract touched", us(self.rest_us_protected));
         line("rest, nothing protected touched", us(self.rest_us_unrelated));
         line("decoding and sender recovery", us(Some(self.decode_and_recover_us)));
@@ -395,6 +493,21 @@ impl Report {
             "throughput",
             format!("{:.0} a second on {} threads", self.throughput_tps, self.throughput_threads),
         );
+        for group in &self.by_gas {
+            text.push_str(&format!(
+                "  over {:>9} gas: {:>3} transactions, simulation {:.1} µs, rest {:.1} µs\n",
+                group.over, group.transactions, group.simulate_us, group.rest_us
+            ));
+        }
+        for size in &self.by_protected {
+            text.push_str(&format!(
+                "  {:>6} protected: rest {} where one is touched, {} where none is; verdict {:.1} µs\n",
+                size.addresses,
+                us(size.rest_us_protected),
+                us(size.rest_us_unrelated),
+                size.verdict_us
+            ));
+        }
         for note in &self.notes {
             text.push_str(&format!("  note: {note}\n"));
         }
@@ -440,8 +553,12 @@ fn rest(sample: &Sample) -> f64 {
     sample.decode_us + sample.work_us - sample.simulate_us
 }
 
+fn rest_without_decoding(sample: &Sample) -> f64 {
+    sample.work_us - sample.simulate_us
+}
+
 fn is_protected_swap(sample: &Sample) -> bool {
-    sample.touches_protected && sample.kind.starts_with("swap(")
+    sample.touches_protected && sample.kind.starts_with("swap")
 }
 
 fn kind(tx: &PendingTransaction) -> String {
@@ -528,24 +645,35 @@ mod tests {
 
     #[test]
     fn every_kind_of_the_recording_is_measured_against_the_bare_machine() {
-        let recording = Recording::read(Path::new("shipped"), RECORDING.as_bytes()).unwrap();
-        let report = serde_json::to_value(measure(&recording, 2).unwrap()).unwrap();
-        for key in
-            ["simulation_ratio_median", "rest_us_unrelated", "verdict_p99_us", "throughput_tps"]
-        {
+        let report = serde_json::to_value(measure(&shipped().unwrap(), 2).unwrap()).unwrap();
+        for key in [
+            "simulation_ratio_median",
+            "rest_us_protected_swap",
+            "rest_us_unrelated",
+            "verdict_p99_us",
+            "throughput_tps",
+        ] {
             assert!(report[key].as_f64().unwrap() > 0.0, "{key}: {report:#}");
         }
         assert!(report["rest_us_protected"].as_f64().unwrap() > 0.0, "{report:#}");
-        assert!(report["rest_us_protected_swap"].is_null(), "the recording holds no swap");
-        let notes = report["notes"].to_string();
-        assert!(notes.contains("rest_us_protected_swap: no swap"), "{notes}");
+        let sizes: Vec<_> = report["by_protected"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| &row["addresses"])
+            .collect();
+        assert_eq!(sizes, [1, 100, 10_000]);
+        let groups = report["by_gas"].as_array().unwrap();
+        let counted: u64 = groups.iter().map(|row| row["transactions"].as_u64().unwrap()).sum();
+        assert_eq!(Some(counted), report["transactions"].as_u64(), "{report:#}");
+        assert!(groups.len() > 3, "{groups:?}");
         let kinds: Vec<&str> = report["kinds"]
             .as_array()
             .unwrap()
             .iter()
             .map(|k| k["kind"].as_str().unwrap())
             .collect();
-        for kind in ["attack(address,uint256)", "creation", "deposit()", "ether transfer"] {
+        for kind in ["attack(address,uint256)", "creation", "deposit()", "swapA(uint256)"] {
             assert!(kinds.contains(&kind), "{kinds:?}");
         }
         assert!(report["transactions"].as_u64().unwrap() > 40, "{report:#}");

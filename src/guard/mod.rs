@@ -12,7 +12,7 @@ use alloy::primitives::Address;
 use anyhow::Context;
 use portcullis_alerting::journal::JournalHealth;
 use portcullis_rules::{Maturity, Rule, RuleSet};
-use portcullis_watcher::daemon::{self, DryHand, Guard, GuardEvent, Replay};
+use portcullis_watcher::daemon::{self, DryHand, Guard, GuardEvent, Reloader, Replay};
 use portcullis_watcher::settings::{GuardSettings, Listed};
 use portcullis_watcher::source::recording::{Pace, Recording};
 
@@ -109,6 +109,8 @@ async fn watch_recorded(
         Some(record) => Guard::record(settings, parts, record).await?,
         None => Guard::start(settings, parts).await?,
     };
+    let reloader = handle.reloader();
+    let mut hangups = platform::Hangups::listen();
     let mut printed = Ok(());
     let ended = {
         let mut stop = std::pin::pin!(stop);
@@ -116,6 +118,7 @@ async fn watch_recorded(
         loop {
             tokio::select! {
                 () = &mut stop => break Ok(()),
+                () = hangups.next() => reload(path, reloader.as_ref()),
                 ended = &mut waiting => break ended,
                 event = events.next() => match event {
                     Some(Ok(event)) => printed = printed.and(print(&event)),
@@ -144,6 +147,23 @@ async fn watch_recorded(
     match stopped.recording_failure {
         Some(failure) => anyhow::bail!("the recording is not whole: {failure}"),
         None => Ok(()),
+    }
+}
+
+/// Reads rules and model again. What cannot be used is said, and the guard goes on with what it has.
+fn reload(path: &Path, reloader: Option<&Reloader>) {
+    let Some(reloader) = reloader else {
+        tracing::warn!("rules are not reloaded while a session is recorded");
+        return;
+    };
+    match load(path) {
+        Ok((_, parts)) => reloader.reload(&parts.rules, parts.model.as_ref()),
+        Err(error) => {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "not reloaded; the rules and the model stay"
+            );
+        }
     }
 }
 

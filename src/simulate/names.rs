@@ -58,6 +58,8 @@ const CALLS: &[&str] = &[
     "multicall(bytes[])",
     "execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)",
     "swap(uint256,uint256,address,bytes)",
+    "swapA(uint256)",
+    "swapB(uint256)",
     "getReserves()",
     "sync()",
     "skim(address)",

@@ -112,13 +112,18 @@ impl GuardProcess {
         std::mem::take(&mut self.seen)
     }
 
-    /// Interrupts it as Ctrl-C would, and waits until it has ended; returns its exit code.
-    pub(crate) fn interrupt(&mut self) -> Option<i32> {
+    /// Sends it a signal, by its name without `SIG`.
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
-            .args(["-INT", &self.child.id().to_string()])
+            .args([&format!("-{name}"), &self.child.id().to_string()])
             .status()
             .expect("kill runs");
         assert!(status.success());
+    }
+
+    /// Interrupts it as Ctrl-C would, and waits until it has ended; returns its exit code.
+    pub(crate) fn interrupt(&mut self) -> Option<i32> {
+        self.signal("INT");
         self.child.wait().expect("the guard ends").code()
     }
 }

@@ -21,6 +21,7 @@ use super::{
     chain::{Chain, Orders, Shared},
     past::Past,
     priority::Acquaintances,
+    reload::Office,
     resume::Resume,
 };
 use crate::{
@@ -75,7 +76,7 @@ impl Chain {
             .listing(protocols.iter().map(|protected| &protected.listed)),
             mode: orders.iter().map(|orders| orders.mode).max().unwrap_or(settings.mode),
             orders,
-            judge,
+            office: Office::new(judge),
             ledger,
             guardian: hand.as_ref().map(|hand| hand.guardian()).or(settings.guardian),
             hand,

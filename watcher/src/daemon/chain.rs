@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -17,6 +17,7 @@ use serde_json::json;
 use super::metrics::{ChainMetrics, SimulationEnd};
 use super::past::Past;
 use super::priority::{Acquaintances, Priority};
+use super::reload::Office;
 use crate::{
     act::{Desk, Judged, Left, PauseHand, PauseOrder, Pursuit, Rehearsed, incident, rehearse},
     facts::{Observation, Protected, dictionary, observe},
@@ -30,6 +31,9 @@ use crate::{
 
 /// How often a transaction that cannot be mined yet is judged again, once at each new head.
 const TRIES: u32 = 5;
+/// Hashing the schema anew for each transaction would take as long as its facts.
+static SCHEMA_HASH: LazyLock<String> =
+    LazyLock::new(|| portcullis_models::schema::TRANSACTION.hash_hex());
 /// Frames of a call tree that the evidence keeps.
 const TREE_FRAMES: usize = 512;
 
@@ -45,7 +49,7 @@ pub(super) struct Chain {
     pub(super) orders: Vec<Orders>,
     /// In force where no protocol is touched: the highest of them.
     pub(super) mode: Mode,
-    pub(super) judge: Judge,
+    pub(super) office: Office,
     pub(super) ledger: Arc<Mutex<Ledger>>,
     pub(super) hand: Option<Arc<dyn PauseHand>>,
     /// The guardian contract, also where no key is at hand.
@@ -158,7 +162,7 @@ impl Chain {
 
     /// Publishes that a transaction will not be judged.
     pub(super) fn settle_unjudged(&self, job: &Job, unjudged: Unjudged) {
-        let verdict = self.judge.give_up(unjudged);
+        let verdict = self.office.judge().give_up(unjudged);
         let standing = self.ledger().standing("", self.mode, self.desk.now_ms(), self.head());
         let ruling = decide(&Case::from(&verdict), &standing);
         let row = self.row(job, self.head(), &ruling, self.mode, None);
@@ -201,8 +205,9 @@ impl Chain {
         let began = Instant::now();
         let observation = observe(&execution, &self.protected);
         self.acquaintances.learn(&execution, &observation, &self.protected);
-        let instances = self.answers(&job.tx, &predecessors, &execution, &observation);
-        let verdict = self.judge.judge_on(&observation, &instances);
+        let judge = self.office.judge();
+        let instances = self.answers(&judge, &job.tx, &predecessors, &execution, &observation);
+        let verdict = judge.judge_on(&observation, &instances);
         self.judge_deployments(&execution, &observation);
         let mut dues = self.decide(&job.tx, &verdict, &observation, execution.head);
         self.metrics.judge.note(began.elapsed());
@@ -461,7 +466,7 @@ impl Chain {
             tx_hash: execution.envelope.tx_hash,
             facts,
             features: observation.vector.values().to_vec(),
-            schema_hash: observation.vector.schema().hash_hex(),
+            schema_hash: SCHEMA_HASH.clone(),
             rules: verdict.rule_evidence(),
             model: verdict.model_evidence().cloned(),
             call_tree: self.call_tree(execution),

@@ -22,6 +22,7 @@ mod play;
 mod premises;
 mod priority;
 mod queue;
+mod reload;
 mod replay;
 mod resume;
 mod run;
@@ -51,6 +52,7 @@ use tokio::{
 
 pub use self::{
     error::GuardError,
+    reload::Reloader,
     replay::{Replay, replay},
     trial::Trial,
 };
@@ -122,6 +124,7 @@ pub struct GuardHandle {
     stop_alerts: watch::Sender<bool>,
     tape: Option<Arc<Tape>>,
     shipper: Option<Shipper>,
+    reloader: Reloader,
 }
 
 /// What a stopped guard leaves.
@@ -233,6 +236,11 @@ impl Guard {
             stop_alerts: watch::Sender::new(false),
             tape: tape.clone(),
             shipper,
+            reloader: Reloader {
+                chains: Vec::new(),
+                ledger: Arc::clone(&ledger),
+                settings: Arc::new(settings.clone()),
+            },
         };
         let deliver = deliver::deliver(
             alerts,
@@ -288,6 +296,7 @@ impl Guard {
                 chain_of.past.keep_in(&journal.with_extension(name), chain.chain_id)?;
             }
             let chain_of = Arc::new(chain_of);
+            handle.reloader.chains.push(Arc::clone(&chain_of));
             let favouring = Arc::clone(&chain_of);
             let source = source.favouring(Arc::new(move |tx| favouring.is_favoured(tx)));
             watched.push(Watched {
@@ -333,6 +342,12 @@ impl GuardHandle {
             ended.unwrap_or_else(|error| Err(GuardError::Crashed(error.to_string())))?;
         }
         Ok(())
+    }
+
+    /// What puts other rules and another model in office. While a session is recorded there is none: a replay has but
+    /// one set of rules.
+    pub fn reloader(&self) -> Option<Reloader> {
+        self.tape.is_none().then(|| self.reloader.clone())
     }
 
     /// What was counted so far.

@@ -22,7 +22,7 @@ use crate::{
     simulate::execution::Execution,
     source::{BlockRecord, PendingTransaction},
     state::{AdvanceReport, StateError},
-    verdict::name,
+    verdict::{Judge, name},
 };
 
 /// Contracts that were told about, so that being mined is not told again.
@@ -74,12 +74,13 @@ impl Chain {
     /// Answers what the rules ask about the contracts that a transaction touches.
     pub(super) fn answers(
         &self,
+        judge: &Judge,
         tx: &PendingTransaction,
         predecessors: &[Arc<PendingTransaction>],
         execution: &Execution,
         observation: &Observation,
     ) -> Vec<Instance> {
-        if observation.touched.is_empty() || self.judge.rules().questions().is_empty() {
+        if observation.touched.is_empty() || judge.rules().questions().is_empty() {
             return Vec::new();
         }
         let judged = Judged { tx, predecessors, execution, observation };
@@ -87,9 +88,9 @@ impl Chain {
             let memory = self.past.memory.read().unwrap_or_else(PoisonError::into_inner);
             let sources =
                 Sources { simulator: &self.simulator, protected: &self.protected, memory: &memory };
-            asked::instances(self.judge.rules(), sources, judged)
+            asked::instances(judge.rules(), sources, judged)
         };
-        if self.judge.rules().reach_blocks() > 0
+        if judge.rules().reach_blocks() > 0
             && let Some(expected) =
                 Contribution::of(tx.hash, tx.sender, observation, &self.protected)
         {
@@ -103,7 +104,8 @@ impl Chain {
     /// # Errors
     /// State that the block needs could not be had; the head has moved all the same.
     pub(super) fn take_block(&self, block: &BlockRecord) -> Result<AdvanceReport, StateError> {
-        let rules = self.judge.rules();
+        let judge = self.office.judge();
+        let rules = judge.rules();
         let judges_contracts = rules.is_about(Subject::Contract);
         if rules.reach_blocks() == 0 && !judges_contracts {
             return self.simulator.state().advance(block);
@@ -142,7 +144,8 @@ impl Chain {
 
     /// Judges contracts that a pending transaction creates.
     pub(super) fn judge_deployments(&self, execution: &Execution, observation: &Observation) {
-        if !execution.created.is_empty() && self.judge.rules().is_about(Subject::Contract) {
+        if !execution.created.is_empty() && self.office.judge().rules().is_about(Subject::Contract)
+        {
             let created = Creation::all_in(execution, observation, &self.protected);
             self.judge_created(created, execution.head, true);
         }
@@ -184,7 +187,7 @@ impl Chain {
         facts: &portcullis_rules::FactTable,
         is_pending: bool,
     ) {
-        let answers = self.judge.judge_contract(facts);
+        let answers = self.office.judge().judge_contract(facts);
         let fired: Vec<(String, Severity)> = answers
             .iter()
             .filter_map(|answer| match &answer.outcome {

@@ -67,6 +67,11 @@ impl Ledger {
         self.open.get(protocol).is_some_and(|(_, until_block)| block <= *until_block)
     }
 
+    /// Other limits from now on; what was decided still counts.
+    pub fn adopt(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// The orders in force for a protocol, at a time and on a head. While a pause is under way neither cool-down nor
     /// budget keeps it from being offered more for.
     pub fn standing(&mut self, protocol: &str, mode: Mode, now_ms: u64, block: u64) -> Standing {

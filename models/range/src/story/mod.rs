@@ -4,6 +4,7 @@
 //! give a recording; the addresses in it follow from keys and nonces, so both give the same contracts.
 
 mod account;
+mod market;
 pub mod play;
 mod record;
 mod stream;
@@ -15,6 +16,7 @@ use alloy::primitives::{Address, B256, Bytes, U256, utils::parse_ether};
 use alloy::sol_types::{SolCall, SolValue};
 
 pub use account::Account;
+pub use market::market;
 pub use record::{RecordError, record};
 
 use crate::artifacts::{self, Artifact};

@@ -1,6 +1,6 @@
 //! The loop of a running chain, over a script of events.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use portcullis_alerting::{
     guardian::{AttackFate, Inclusion, Premises},
@@ -187,6 +187,17 @@ impl Live {
         events: Vec<SourceEvent>,
         failure: Option<SourceError>,
     ) -> Self {
+        Self::start_by(world, plan, events, failure, Arc::new(|| 0))
+    }
+
+    /// With a clock of the test's own.
+    fn start_by(
+        world: &World,
+        plan: Plan,
+        events: Vec<SourceEvent>,
+        failure: Option<SourceError>,
+        clock: Clock,
+    ) -> Self {
         let settings = GuardSettings {
             channels: ChannelSettings { work: plan.work, ..ChannelSettings::default() },
             ..world.settings(Mode::Armed)
@@ -202,12 +213,8 @@ impl Live {
             });
             Ok(())
         });
-        let desk = Desk::new(
-            None,
-            Box::new(move |event| drop(sender.send(event))),
-            Some(queue),
-            Arc::new(|| 0),
-        );
+        let desk =
+            Desk::new(None, Box::new(move |event| drop(sender.send(event))), Some(queue), clock);
         let hand = Arc::new(WillingHand {
             dry: world.hand().unwrap(),
             has_right: plan.has_right,
@@ -397,6 +404,35 @@ async fn a_pause_that_nobody_mined_uses_up_no_budget() {
     }
     assert_eq!(live.hand.targets().len(), attacks.len());
     live.stop().await.1.unwrap();
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_changes_no_verdict_and_fires_no_second_pause() {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+    let mut world = World::new(true);
+    let pending = [world.withdrawal(3), world.attack(), world.withdrawal(5), world.attack()];
+    let mut script = vec![up()];
+    script.extend(world.blocks.iter().cloned().map(SourceEvent::Head));
+    script.extend(pending.iter().cloned().map(SourceEvent::Pending));
+    // Days ahead, back to before the transactions were seen, and to the epoch, at every look.
+    let looks = AtomicU64::new(0);
+    let clock: Clock = Arc::new(move || {
+        let look = looks.fetch_add(1, Ordering::Relaxed);
+        [1_700_000_000_000 + 9 * DAY_MS * look, 1_700_000_000_000, 0][(look % 3) as usize]
+    });
+    let mut live = Live::start_by(&world, PLAN, script, None, clock);
+    let (last, hand) = (pending[3].hash, Arc::clone(&live.hand));
+    let mut events = live
+        .until(|event| matches!(event, GuardEvent::Verdict(judged) if judged.row.tx_hash == last))
+        .await;
+    let (rest, ended) = live.stop().await;
+    ended.unwrap();
+    events.extend(rest);
+    let outcomes = pending.each_ref().map(|tx| judged(&events, tx.hash).row.outcome);
+    let (clear, attack) = (Outcome::Clear, Outcome::Attack);
+    assert_eq!(outcomes, [clear, attack, clear, attack]);
+    let fired: Vec<Address> = hand.fired.lock().unwrap().iter().map(|order| order.target).collect();
+    assert_eq!(fired, [world.vault], "the cool-down is counted in blocks");
 }
 
 #[tokio::test]

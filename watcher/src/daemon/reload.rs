@@ -1,0 +1,54 @@
+//! Rules and model in office, and how others take over while transactions are judged.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use alloy::primitives::B256;
+use portcullis_models::Model;
+use portcullis_rules::RuleSet;
+
+use super::{build::limits, chain::Chain};
+use crate::{policy::Ledger, settings::GuardSettings, verdict::Judge};
+
+/// The judge in office. Whoever judges takes it once for each transaction, so that no verdict is of two minds.
+#[derive(Debug)]
+pub(super) struct Office(RwLock<Judge>);
+
+impl Office {
+    /// With its first judge.
+    pub(super) fn new(judge: Judge) -> Self {
+        Self(RwLock::new(judge))
+    }
+
+    /// The judge of this moment.
+    pub(super) fn judge(&self) -> Judge {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn hand_over(&self, judge: Judge) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = judge;
+    }
+}
+
+/// Puts other rules and another model in office while the guard runs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reloader {
+    pub(super) chains: Vec<Arc<Chain>>,
+    pub(super) ledger: Arc<Mutex<Ledger>>,
+    pub(super) settings: Arc<GuardSettings>,
+}
+
+impl Reloader {
+    /// From the next transaction on, these are asked; none that is being judged is lost or judged twice. Pauses that
+    /// were decided still count. Each chain's journal gets a row.
+    pub fn reload(&self, rules: &Arc<RuleSet>, model: Option<&Arc<Model>>) {
+        let judge = Judge::new(Arc::clone(rules), model.cloned());
+        let adopted = limits(&self.settings, &judge);
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).adopt(adopted);
+        let model = model.map_or_else(|| "none".to_owned(), |model| model.hash_hex().to_owned());
+        for chain in &self.chains {
+            chain.office.hand_over(judge.clone());
+            let words = format!("{} rules, model {model}", rules.len());
+            chain.desk.act(&chain.name, B256::ZERO, "reloaded", words, None);
+        }
+    }
+}
