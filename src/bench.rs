@@ -202,7 +202,7 @@ fn measure(recordings: &[Recording], runs: u32) -> anyhow::Result<Report> {
     let last = recordings.last().context("there is a recording")?;
     let mut report = Report::new(&samples, skipped, runs, throughput_tps);
     for addresses in PROTECTED_SETS {
-        report.by_protected.push(by_protected(last, &many, runs, addresses)?);
+        report.by_protected.push(by_protected(last, runs, addresses)?);
     }
     Ok(report)
 }
@@ -237,13 +237,8 @@ fn sample_all(
     Ok((samples, skipped))
 }
 
-fn by_protected(
-    recording: &Recording,
-    many: &[RuleSet],
-    runs: u32,
-    addresses: usize,
-) -> anyhow::Result<ByProtected> {
-    let (samples, _) = sample_all(recording, many, runs, addresses.saturating_sub(1))?;
+fn by_protected(recording: &Recording, runs: u32, addresses: usize) -> anyhow::Result<ByProtected> {
+    let (samples, _) = sample_all(recording, &[], runs, addresses.saturating_sub(1))?;
     Ok(ByProtected {
         addresses,
         rest_us_protected: median_where(&samples, true, rest),
