@@ -801,7 +801,12 @@ impl<'e, 'a> Work<'e, 'a> {
         if self.one_shot.is_none() {
             let mut first = Constants::run_assuming(self.entry, Storage::new(), true);
             let storage = first.storage_before(self.entry.view.exit, usize::MAX);
-            self.one_shot = Some(Constants::run_assuming(self.entry, storage, true));
+            // A run that leaves nothing known behind is followed by one like itself.
+            self.one_shot = Some(if storage.is_empty() {
+                first
+            } else {
+                Constants::run_assuming(self.entry, storage, true)
+            });
         }
         self.one_shot.as_ref().is_some_and(|run| !run.reaches(at.block))
     }
