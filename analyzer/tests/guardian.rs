@@ -1,7 +1,5 @@
 //! The contract that this program asks people to trust, audited by it: nothing found, nothing suppressed.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::{Path, PathBuf};
 
 use portcullis_analyzer::{AuditOptions, audit};
