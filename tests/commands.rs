@@ -90,7 +90,7 @@ fn every_command_of_the_readme_exists() {
         let words: Vec<&str> = line.split_whitespace().collect();
         // The options of a subcommand stand in its own help.
         let has_subcommand =
-            ["guardian", "journal", "models", "notify", "rules"].contains(&words[0]);
+            ["guardian", "journal", "models", "notify", "policy", "rules"].contains(&words[0]);
         let mut asked = words[..if has_subcommand { 2 } else { 1 }].to_vec();
         asked.push("--help");
         let help = stdout(&asked);

@@ -77,7 +77,8 @@ async fn other_rules_take_over_between_two_transactions_and_broken_ones_do_not()
         node.send(&step.raw).await.unwrap();
     }
     guard.signal("HUP");
-    guard.wait_until("reloaded", is_action("reloaded"));
+    let row = guard.wait_until("reloaded", is_action("reloaded")).to_string();
+    assert!(row.contains("; new: ") && row.contains("anybody-at-the-vault"), "{row}");
     std::fs::write(&pack, "pack: [").unwrap();
     guard.signal("HUP");
     for step in &steps[4..] {

@@ -10,9 +10,9 @@
 
 mod condition;
 mod error;
+mod exchange;
 mod facts;
 mod list;
-mod live;
 mod message;
 mod pack;
 pub mod packs;
@@ -24,8 +24,8 @@ mod stack;
 pub mod testing;
 
 pub use error::{PackError, RuleError};
+pub use exchange::Exchange;
 pub use facts::{Dictionary, FactRef, FactSpec, FactTable, FactType, Subject, Value};
-pub use live::{Exchange, LiveRules};
 pub use pack::{
     CodeRef, ENGINE, EvidenceKind, Expectation, MAX_PACK_BYTES, Maturity, Pack, RangeRef,
     RecordingRef, Rule, RuleTest, Severity, TestInput, pack_schema,

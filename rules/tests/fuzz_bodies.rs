@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use portcullis_rules::{
-    Dictionary, FactSpec, FactType, LiveRules, Pack, PackError, RuleSet, Subject, Value,
+    Dictionary, Exchange, FactSpec, FactType, Pack, PackError, RuleSet, Subject, Value,
 };
 
 const fn fact(name: &'static str, subject: Subject, ty: FactType, unit: &'static str) -> FactSpec {
@@ -65,8 +65,8 @@ fn loader(bytes: &[u8]) -> bool {
         set.evaluate(dictionary.subject(), &table);
     }
     // Read again, it says the same.
-    let again = || Pack::parse(&text, "corpus", &dictionaries).map(|pack| vec![pack]);
-    let exchange = LiveRules::new(set).exchange(again).unwrap();
+    let again = Pack::parse(&text, "corpus", &dictionaries).unwrap();
+    let exchange = Exchange::between(&set, &RuleSet::new(vec![again]).unwrap());
     assert_eq!((exchange.added.len(), exchange.changed.len()), (0, 0));
     true
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use alloy::primitives::B256;
 use portcullis_models::Model;
-use portcullis_rules::RuleSet;
+use portcullis_rules::{Exchange, RuleSet};
 
 use super::{build::limits, chain::Chain};
 use crate::{policy::Ledger, settings::GuardSettings, verdict::Judge};
@@ -24,8 +24,10 @@ impl Office {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn hand_over(&self, judge: Judge) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = judge;
+    /// The judge who leaves.
+    fn hand_over(&self, judge: Judge) -> Judge {
+        let mut office = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *office, judge)
     }
 }
 
@@ -39,15 +41,15 @@ pub struct Reloader {
 
 impl Reloader {
     /// From the next transaction on, these are asked; none that is being judged is lost or judged twice. Pauses that
-    /// were decided still count. Each chain's journal gets a row.
+    /// were decided still count. Each chain's journal gets a row that says what changed.
     pub fn reload(&self, rules: &Arc<RuleSet>, model: Option<&Arc<Model>>) {
         let judge = Judge::new(Arc::clone(rules), model.cloned());
         let adopted = limits(&self.settings, &judge);
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner).adopt(adopted);
         let model = model.map_or_else(|| "none".to_owned(), |model| model.hash_hex().to_owned());
         for chain in &self.chains {
-            chain.office.hand_over(judge.clone());
-            let words = format!("{} rules, model {model}", rules.len());
+            let earlier = chain.office.hand_over(judge.clone());
+            let words = format!("{}; model {model}", Exchange::between(earlier.rules(), rules));
             chain.desk.act(&chain.name, B256::ZERO, "reloaded", words, None);
         }
     }
