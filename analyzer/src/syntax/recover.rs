@@ -165,10 +165,12 @@ impl Recovery<'_> {
                     let count = if round < PATIENT_ROUNDS { 1 } else { errors.len() };
                     let mut errors = errors;
                     errors.sort_by_key(|error| start(&error.loc));
+                    let mut changed = false;
                     for error in errors.iter().take(count) {
-                        self.handle(error);
+                        changed |= self.handle(error);
                     }
-                    if before == self.states && !self.blank_last_resort(&errors) {
+                    changed |= before != self.states;
+                    if !changed && !self.blank_last_resort(&errors) {
                         break;
                     }
                 }
@@ -181,11 +183,18 @@ impl Recovery<'_> {
         SourceUnit(Vec::new())
     }
 
-    fn handle(&mut self, error: &ParserDiagnostic) {
-        let Loc::File(_, start, end) = error.loc else { return };
+    /// Whether something that belongs to no item was taken out; what is taken out of items shows in their states.
+    fn handle(&mut self, error: &ParserDiagnostic) -> bool {
+        let Loc::File(_, start, end) = error.loc else { return false };
+        // Brackets that were put in stand past the text.
+        let (start, end) = (start.min(self.text.len()), end.min(self.text.len()));
+        let inside = self.innermost(start);
+        if inside.is_none() && start == self.text.len() && self.take_out_rest() {
+            return true;
+        }
         // An error at the end of an item often shows at the first token past it.
-        let Some(index) = self.innermost(start).or_else(|| self.last_before(start)) else { return };
-        let span = Span::new(self.file, start, end.min(self.text.len()));
+        let Some(index) = inside.or_else(|| self.last_before(start)) else { return false };
+        let span = Span::new(self.file, start, end);
         let found = span.text(self.text).lines().next().unwrap_or("").trim().to_owned();
         self.take_out(index);
         let region = &self.regions[index];
@@ -212,6 +221,24 @@ impl Recovery<'_> {
                 self.diagnostics.push(Diagnostic::new(span, message).with_note(note));
             }
         }
+        false
+    }
+
+    /// Takes out what stands behind the last item, where that is more than space: the head of one that never came.
+    fn take_out_rest(&mut self) -> bool {
+        let from = self.last_before(self.text.len()).map_or(0, |index| self.regions[index].end);
+        let rest = &self.masked[from..self.text.len()];
+        let Some(first) = rest.iter().position(|byte| !byte.is_ascii_whitespace()) else {
+            return false;
+        };
+        let last = rest.iter().rposition(|byte| !byte.is_ascii_whitespace()).unwrap_or(first);
+        let span = Span::new(self.file, from + first, from + last + 1);
+        self.diagnostics.push(
+            Diagnostic::new(span, "syntax error: unexpected end of file")
+                .with_note("what stands behind the last declaration is not analysed"),
+        );
+        blank(&mut self.masked, from, self.text.len());
+        true
     }
 
     /// The first words of an item, for a note.
@@ -272,6 +299,10 @@ impl Recovery<'_> {
             }
             _ => {
                 blank(&mut self.masked, region.start, region.end);
+                if region.end == self.text.len() {
+                    // With the bracket that was put in for it.
+                    self.masked.truncate(region.end);
+                }
                 for inner in 0..self.regions.len() {
                     let other = &self.regions[inner];
                     if region.start <= other.start && other.end <= region.end {
