@@ -12,8 +12,21 @@ pub(crate) const FAILED: u8 = 2;
 
 /// Prints an error with its causes on stderr and gives exit code 2.
 pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
-    say(&format!("error: {error:#}"));
+    say(&format!("error: {}", causes(error)));
     ExitCode::from(FAILED)
+}
+
+/// An error and its causes in one line; a cause that the message before it already tells is not told again.
+fn causes(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.ends_with(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
 }
 
 /// Prints what clap has to say: help and version leave 0, wrong usage leaves 2.

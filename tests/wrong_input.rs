@@ -65,6 +65,8 @@ fn an_unknown_key_in_the_configuration() {
 fn a_configuration_that_is_not_there() {
     let output = guard(Path::new("no-such-file.toml"), &["--check"], None);
     assert_refused(&output, &["no-such-file.toml", "cannot read the configuration"]);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(message.matches("os error 2").count(), 1, "a cause is told once: {message}");
 }
 
 #[test]
