@@ -4,7 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a guard may take to say or do what a test waits for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A guard that runs as its own process; it ends with the test.
 pub(crate) struct GuardProcess {
@@ -89,10 +92,12 @@ impl GuardProcess {
         what: &str,
         is_wanted: impl Fn(&serde_json::Value) -> bool,
     ) -> serde_json::Value {
+        // For the whole wait: a guard that goes on to speak of other things must not keep the test waiting.
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let line = self
                 .lines
-                .recv_timeout(Duration::from_secs(60))
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
                 .unwrap_or_else(|error| panic!("no `{what}`: {error}; seen: {:#?}", self.seen));
             let event: serde_json::Value =
                 serde_json::from_str(&line).expect("each line is one JSON object");
@@ -103,10 +108,25 @@ impl GuardProcess {
         }
     }
 
+    /// Whether it has told such a thing already, as far as it was listened to.
+    #[allow(dead_code, reason = "each test binary uses its own part of this file")]
+    pub(crate) fn has_told(&self, is_wanted: impl Fn(&serde_json::Value) -> bool) -> bool {
+        self.seen.iter().any(is_wanted)
+    }
+
     /// Everything that it told until it ended; waits for that.
     #[allow(dead_code, reason = "each test binary uses its own part of this file")]
     pub(crate) fn rest(&mut self) -> Vec<serde_json::Value> {
-        while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(60)) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let line =
+                match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                    Ok(line) => line,
+                    Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                    Err(mpsc::RecvTimeoutError::Timeout) => {
+                        panic!("it speaks on; seen: {:#?}", self.seen)
+                    }
+                };
             self.seen.push(serde_json::from_str(&line).expect("each line is one JSON object"));
         }
         std::mem::take(&mut self.seen)
@@ -124,7 +144,14 @@ impl GuardProcess {
     /// Interrupts it as Ctrl-C would, and waits until it has ended; returns its exit code.
     pub(crate) fn interrupt(&mut self) -> Option<i32> {
         self.signal("INT");
-        self.child.wait().expect("the guard ends").code()
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the guard can be asked after") {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "an interrupted guard ends; seen: {:#?}", self.seen);
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
