@@ -9,7 +9,8 @@ detector! {
     /// An external call that forwards gas hands control to the callee. The callee can call back before
     /// the function goes on, and then meets the state as it was: a balance that was paid out but not yet
     /// cleared is paid out again, until nothing is left. This emptied The DAO in 2016 and dozens of
-    /// contracts since.
+    /// contracts since. It makes no difference where the state is kept: a ledger or a token of the same
+    /// project that is asked before the call and told of it afterwards is just as stale meanwhile.
     ///
     /// ## How to fix
     /// Check, then write, then call: bring the state into its final form before the external call. Where

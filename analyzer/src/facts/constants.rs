@@ -8,34 +8,27 @@ use ruint::aliases::U256;
 
 use super::bits::Bits;
 use super::entry::{AbsolutePlace, At, Entry, overlap};
+pub(crate) use super::known::Known;
+use super::known::{binary, unary};
 use crate::cfg::*;
-use crate::hir::{Program, Type, VariableId};
-use crate::syntax::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
-
-/// A value known before the program runs.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Known {
-    /// Numbers, truth values (0 and 1), addresses.
-    Number(U256),
-    /// A constant or immutable whose value is not computed: equal only to itself.
-    Symbol(VariableId),
-    /// Any number but zero.
-    NonZero,
-}
+use crate::hir::{Program, Type};
+use crate::syntax::ast::{BinaryOp, Expr, ExprKind};
 
 /// What storage holds, where it is known.
 pub(crate) type Storage = BTreeMap<AbsolutePlace, Known>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct State {
-    storage: Storage,
+pub(super) struct State {
+    pub(super) storage: Storage,
     /// Locals with several definitions; others stand in the table of the run.
     locals: BTreeMap<LocalId, Known>,
+    /// Checked arithmetic has failed.
+    is_undone: bool,
 }
 
 /// One run over a view.
 pub(crate) struct Constants<'e, 'a> {
-    entry: &'e Entry<'a>,
+    pub(super) entry: &'e Entry<'a>,
     /// Locals with one definition: `None` until it is seen, `Some(None)` once it varies.
     single: Vec<Option<Option<Known>>>,
     /// What holds at the start of each block.
@@ -68,7 +61,7 @@ impl<'e, 'a> Constants<'e, 'a> {
             assumes_accounts,
         };
         let start = entry.view.body.entry;
-        run.states[start.index()] = Some(State { storage, locals: BTreeMap::new() });
+        run.states[start.index()] = Some(State { storage, ..State::default() });
         let mut open = BTreeSet::from([start]);
         // The lattice is finite and values only fall; the bound guards against a mistake in that reasoning.
         let mut budget = 64 * (entry.view.body.graph.node_count() + 16);
@@ -88,6 +81,9 @@ impl<'e, 'a> Constants<'e, 'a> {
                     open.insert(*reader);
                 }
             }
+            if state.is_undone {
+                continue;
+            }
             let wanted = run.wanted(block, &state);
             for &(edge, next) in entry.successors(block) {
                 if wanted.is_some_and(|wanted| wanted != edge) {
@@ -96,9 +92,11 @@ impl<'e, 'a> Constants<'e, 'a> {
                 if !run.takes(block, next) {
                     run.taken[block.index()].push(next);
                 }
+                let refined = run.refined(block, edge, &state);
+                let state = refined.as_ref().unwrap_or(&state);
                 let joined = match &run.states[next.index()] {
                     None => Some(state.clone()),
-                    Some(old) => join(old, &state),
+                    Some(old) => join(old, state),
                 };
                 if let Some(joined) = joined {
                     run.states[next.index()] = Some(joined);
@@ -143,6 +141,13 @@ impl<'e, 'a> Constants<'e, 'a> {
         self.reached.contains(block.index())
     }
 
+    /// Whether some run comes to the statement without checked arithmetic having failed in its block.
+    pub(crate) fn reaches_statement(&mut self, at: At) -> bool {
+        self.reaches(at.block)
+            && (self.states[at.block.index()].is_none()
+                || !self.through(at.block, at.index, &mut Vec::new()).is_undone)
+    }
+
     /// What storage holds just before a statement.
     pub(crate) fn storage_before(&mut self, block: NodeIndex, index: usize) -> Storage {
         if self.states[block.index()].is_none() {
@@ -162,7 +167,8 @@ impl<'e, 'a> Constants<'e, 'a> {
             let at = At { block, index };
             match &statement.kind {
                 StatementKind::Assign { target, value } => {
-                    let value = self.rvalue(value, &state);
+                    state.is_undone |= self.fails(value, &state);
+                    let value = self.rvalue(*target, value, &state);
                     self.set(*target, value, &mut state, changed);
                 }
                 StatementKind::Load { target, .. } => {
@@ -227,16 +233,15 @@ impl<'e, 'a> Constants<'e, 'a> {
     /// The one way out of a block that can be taken, where its condition is known.
     fn wanted(&self, block: NodeIndex, state: &State) -> Option<Edge> {
         match &self.entry.view.body.graph[block].end {
-            End::Branch { condition, .. } => match self.operand(condition, state) {
-                Some(Known::Number(number)) if number.is_zero() => Some(Edge::False),
-                Some(Known::Number(_) | Known::NonZero) => Some(Edge::True),
-                _ => None,
-            },
+            End::Branch { condition, .. } => {
+                let is_true = self.operand(condition, state)?.is_true()?;
+                Some(if is_true { Edge::True } else { Edge::False })
+            }
             _ => None,
         }
     }
 
-    fn operand(&self, operand: &Operand, state: &State) -> Option<Known> {
+    pub(super) fn operand(&self, operand: &Operand, state: &State) -> Option<Known> {
         match operand {
             Operand::Local(id) => {
                 if self.entry.is_single(*id) {
@@ -245,21 +250,24 @@ impl<'e, 'a> Constants<'e, 'a> {
                     state.locals.get(id).cloned()
                 }
             }
+            Operand::Constant(Constant::Number(text)) if text.starts_with('-') => {
+                number(&text[1..]).map(|number| Known::Number(number.wrapping_neg()))
+            }
             Operand::Constant(constant) => constant_value(self.entry.program, constant),
             Operand::Environment(_) | Operand::Storage(_) => None,
         }
     }
 
-    fn rvalue(&self, value: &Rvalue, state: &State) -> Option<Known> {
+    fn rvalue(&self, target: LocalId, value: &Rvalue, state: &State) -> Option<Known> {
+        let ty = &self.entry.view.body.locals[target.index()].ty;
         match value {
             Rvalue::Use(operand) | Rvalue::Cast(operand) => self.operand(operand, state),
-            Rvalue::Unary(op, operand) => match (op, self.operand(operand, state)?) {
-                (UnaryOp::Not, Known::Number(number)) => Some(truth(number.is_zero())),
-                (UnaryOp::Not, Known::NonZero) => Some(truth(false)),
-                _ => None,
-            },
+            Rvalue::Unary(op, operand) => unary(*op, &self.operand(operand, state)?, ty),
             Rvalue::Binary(op, left, right) | Rvalue::Wrapping(op, left, right) => {
-                binary(*op, self.operand(left, state)?, self.operand(right, state)?)
+                let (known_left, known_right) =
+                    (self.operand(left, state), self.operand(right, state));
+                let is_signed = self.is_signed(left) || self.is_signed(right);
+                binary(*op, known_left.as_ref(), known_right.as_ref(), is_signed, ty)
             }
             // A contract that can be called has code; only its constructor sees none.
             Rvalue::Pure("length", operands) => {
@@ -276,6 +284,24 @@ impl<'e, 'a> Constants<'e, 'a> {
                 }
             }
             Rvalue::Pure(..) => None,
+        }
+    }
+
+    fn is_signed(&self, operand: &Operand) -> bool {
+        matches!(operand, Operand::Local(id) if matches!(self.entry.view.body.locals[id.index()].ty, Type::Int(_)))
+    }
+
+    /// Whether checked arithmetic certainly undoes the run: more is taken from a number without a sign than it is.
+    fn fails(&self, value: &Rvalue, state: &State) -> bool {
+        let Rvalue::Binary(BinaryOp::Sub, left, right) = value else { return false };
+        let is_unsigned = |operand: &Operand| matches!(operand, Operand::Local(id) if matches!(self.entry.view.body.locals[id.index()].ty, Type::Uint(_)));
+        if !is_unsigned(left) {
+            return false;
+        }
+        match (self.operand(left, state), self.operand(right, state)) {
+            (Some(Known::Number(left)), Some(Known::Number(right))) => left < right,
+            (Some(Known::Number(left)), Some(Known::NonZero)) => left.is_zero(),
+            _ => false,
         }
     }
 }
@@ -300,55 +326,12 @@ fn join(old: &State, new: &State) -> Option<State> {
         .filter(|(id, known)| new.locals.get(id) == Some(known))
         .map(|(id, k)| (*id, k.clone()))
         .collect();
-    Some(State { storage, locals })
-}
-
-fn truth(value: bool) -> Known {
-    Known::Number(U256::from(u8::from(value)))
-}
-
-fn binary(op: BinaryOp, left: Known, right: Known) -> Option<Known> {
-    if let (Known::NonZero, Known::Number(zero)) | (Known::Number(zero), Known::NonZero) =
-        (&left, &right)
-    {
-        return match op {
-            BinaryOp::Eq if zero.is_zero() => Some(truth(false)),
-            BinaryOp::Ne if zero.is_zero() => Some(truth(true)),
-            _ => None,
-        };
-    }
-    if left == right && left != Known::NonZero {
-        match op {
-            BinaryOp::Eq | BinaryOp::Le | BinaryOp::Ge => return Some(truth(true)),
-            BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Gt => return Some(truth(false)),
-            _ => {}
-        }
-    }
-    let (Known::Number(left), Known::Number(right)) = (left, right) else { return None };
-    Some(match op {
-        BinaryOp::Eq => truth(left == right),
-        BinaryOp::Ne => truth(left != right),
-        BinaryOp::Lt => truth(left < right),
-        BinaryOp::Le => truth(left <= right),
-        BinaryOp::Gt => truth(left > right),
-        BinaryOp::Ge => truth(left >= right),
-        BinaryOp::Add => Known::Number(left.checked_add(right)?),
-        BinaryOp::Sub => Known::Number(left.checked_sub(right)?),
-        BinaryOp::Mul => Known::Number(left.checked_mul(right)?),
-        BinaryOp::Div => Known::Number(left.checked_div(right)?),
-        BinaryOp::Mod => Known::Number(left.checked_rem(right)?),
-        BinaryOp::BitAnd => Known::Number(left & right),
-        BinaryOp::BitOr => Known::Number(left | right),
-        BinaryOp::BitXor => Known::Number(left ^ right),
-        BinaryOp::And | BinaryOp::Or | BinaryOp::Pow | BinaryOp::Shl | BinaryOp::Shr => {
-            return None;
-        }
-    })
+    Some(State { storage, locals, is_undone: false })
 }
 
 pub(crate) fn constant_value(program: &Program, constant: &Constant) -> Option<Known> {
     match constant {
-        Constant::Bool(value) => Some(truth(*value)),
+        Constant::Bool(value) => Some(Known::truth(*value)),
         Constant::Number(text) => number(text).map(Known::Number),
         Constant::Default => Some(Known::Number(U256::ZERO)),
         Constant::Variable(id) => {
@@ -361,7 +344,7 @@ pub(crate) fn constant_value(program: &Program, constant: &Constant) -> Option<K
     }
 }
 
-fn literal(expr: &Expr) -> Option<U256> {
+pub(super) fn literal(expr: &Expr) -> Option<U256> {
     match &expr.kind {
         ExprKind::Number(text, None) => number(text),
         ExprKind::Bool(value) => Some(U256::from(u8::from(*value))),

@@ -123,6 +123,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) readers: Lists<NodeIndex>,
     /// The stores of each block, by their indexes.
     stores: Lists<usize>,
+    /// State that is written with what an operator makes of itself.
+    pub(crate) turned: Vec<AbsolutePlace>,
     /// Where each block leads: the graph keeps its edges as lists, which are slow to walk often.
     successors: Lists<(Edge, NodeIndex)>,
 }
@@ -142,6 +144,7 @@ impl<'a> Entry<'a> {
             numbers: Vec::with_capacity(view.body.graph.node_count() + 1),
             readers: Lists::default(),
             stores: Lists::default(),
+            turned: Vec::new(),
             successors: Lists::default(),
         };
         entry.index();
@@ -171,8 +174,41 @@ impl<'a> Entry<'a> {
             }
         }
         entry.numbers.push(number);
+        entry.turned = entry.find_turned();
         entry.solve_dependencies();
         entry
+    }
+
+    fn find_turned(&self) -> Vec<AbsolutePlace> {
+        let mut found = Vec::new();
+        for (at, statement) in self.statements() {
+            let StatementKind::Store { value: Operand::Local(id), .. } = &statement.kind else {
+                continue;
+            };
+            let [place] = self.accessed(at) else { continue };
+            let is_itself = |operand: &Operand| match self.canonical(operand) {
+                Operand::Local(id) => matches!(
+                    self.definitions[id.index()],
+                    [load] if matches!(self.statement(load).kind, StatementKind::Load { .. })
+                        && matches!(self.accessed(load), [read] if read == place)
+                ),
+                _ => false,
+            };
+            let is_turned = match self.only_definition(*id).map(|statement| &statement.kind) {
+                Some(StatementKind::Assign { value, .. }) => match value {
+                    Rvalue::Unary(_, operand) => is_itself(operand),
+                    Rvalue::Binary(_, left, right) | Rvalue::Wrapping(_, left, right) => {
+                        is_itself(left) || is_itself(right)
+                    }
+                    _ => false,
+                },
+                _ => false,
+            };
+            if is_turned && !found.contains(place) {
+                found.push(place.clone());
+            }
+        }
+        found
     }
 
     pub(crate) fn statements(&self) -> impl Iterator<Item = (At, &'a Statement)> + use<'a> {

@@ -65,7 +65,7 @@ impl Facts<'_> {
             for summary in self.summaries() {
                 let own = EntryPoint { contract: summary.contract, function: summary.function };
                 for call in &summary.calls {
-                    let Some(lock) = self.lock_of(summary.contract, call) else { continue };
+                    let Some(lock) = self.lock_of(summary, call) else { continue };
                     let (kind, kept_in, (shut, open)) = match &lock {
                         Lock::State(storage) => {
                             let cover = known
@@ -111,13 +111,19 @@ impl Facts<'_> {
     }
 
     /// What keeps a call from being reached again while it runs.
-    pub(crate) fn lock_of(&self, contract: ContractId, call: &OutCall) -> Option<Lock> {
-        call.lock.clone().or_else(|| {
+    pub(crate) fn lock_of(&self, summary: &super::Summary, call: &OutCall) -> Option<Lock> {
+        let contract = summary.contract;
+        let resting = || {
+            let key = (contract, summary.function, call.span);
+            self.resting_locks().get(&key).cloned().map(Lock::State)
+        };
+        let elsewhere = || {
             let passed = call.passed.iter().find(|(gate, callee)| {
                 self.gates().contains_key(gate) && !self.is_strangers(contract, callee)
             });
             passed.map(|(gate, _)| Lock::Elsewhere(*gate))
-        })
+        };
+        call.lock.clone().or_else(resting).or_else(elsewhere)
     }
 
     /// Whether an entry point always asks the gate before it ends.

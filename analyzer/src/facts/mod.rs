@@ -3,11 +3,13 @@
 mod bits;
 mod calls;
 mod constants;
+mod elsewhere;
 mod entry;
 mod flow;
 mod gas;
 mod guards;
 mod hazards;
+mod known;
 mod locks;
 mod look;
 mod loops;
@@ -16,6 +18,8 @@ mod open;
 mod order;
 mod origin;
 mod reentrancy;
+mod refine;
+mod resting;
 mod summary;
 mod table;
 
@@ -112,6 +116,7 @@ pub struct Facts<'p> {
     nothing_open: Open,
     locks: OnceLock<Vec<LockCover>>,
     gates: OnceLock<locks::Gates>,
+    resting_locks: OnceLock<resting::RestingLocks>,
     views: Vec<EntryPoint>,
     reentrancies: OnceLock<Vec<Reentrancy>>,
     late_effects: OnceLock<Vec<Reentrancy>>,
@@ -172,6 +177,7 @@ impl<'p> Facts<'p> {
             nothing_open: Open::default(),
             locks: OnceLock::new(),
             gates: OnceLock::new(),
+            resting_locks: OnceLock::new(),
             views: view_points(program),
             reentrancies: OnceLock::new(),
             late_effects: OnceLock::new(),

@@ -40,6 +40,8 @@ pub(crate) struct Origin {
     /// The code that makes a contract of the program.
     pub(crate) creation_code: bool,
     pub(crate) loads: BTreeSet<At>,
+    /// The calls of other contracts whose answers are in it.
+    pub(crate) answers: BTreeSet<At>,
     /// The parameters of the entry point in it.
     pub(crate) params: BTreeSet<LocalId>,
 }
@@ -145,6 +147,7 @@ impl Origin {
                         self.unknown = true;
                     } else {
                         self.external = true;
+                        self.answers.insert(*at);
                     }
                     if deep {
                         let operands = call.args.iter().chain(&call.callee);

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::bits::Bits;
+use super::calls::Heirs;
 use super::constants::{Constants, Storage};
 use super::entry::{At, Entry, StateKey, source};
-use super::summary::{Late, Lock, OutCall, Summary, Work};
+use super::summary::{Late, Lock, OutCall, Stale, Summary, Work};
 use super::{EntryPoint, Facts};
 use crate::cfg::*;
 use crate::hir::{ContractId, FunctionId};
@@ -80,6 +81,15 @@ impl Facts<'_> {
                     continue;
                 }
                 let mut new = self.describe(summary, call, ReentrancyFace::Same);
+                // A right that is used up by the call, but only after it, holds nobody back during it.
+                let is_used_up = |stale: &&Stale| {
+                    stale.is_callers_own
+                        && !call.guard.rests_on.is_empty()
+                        && call.guard.rests_on.iter().all(|key| stale.keys.contains(key))
+                };
+                let used_up = call.stale.iter().find(is_used_up);
+                let stale = used_up.unwrap_or(stale);
+                new.guarded &= used_up.is_none();
                 new.read_span = stale.read;
                 new.write_span = stale.write;
                 new.variable.clone_from(&stale.variable);
@@ -111,12 +121,43 @@ impl Facts<'_> {
                 }
             }
         }
+        self.find_stale_elsewhere(&mut found);
         let mut out: Vec<_> = found.into_values().collect();
         for finding in &mut out {
             finding.contracts.sort();
             finding.contracts.dedup();
         }
         out
+    }
+
+    /// Calls that are decided by state which another contract of the program keeps.
+    fn find_stale_elsewhere(&self, found: &mut BTreeMap<Span, Reentrancy>) {
+        let mut calls = self.summaries().iter().flat_map(|summary| {
+            let calls = summary.calls.iter().filter(|call| !call.elsewhere.is_empty());
+            calls.map(move |call| (summary, call))
+        });
+        let Some(first) = calls.next() else { return };
+        let heirs = Heirs::of(self.program);
+        for (summary, call) in std::iter::once(first).chain(calls) {
+            if found.get(&call.span).is_some_and(|known| !known.locked && !known.guarded)
+                || !self.is_strangers(summary.contract, &call.callee)
+            {
+                continue;
+            }
+            let Some(stale) = self.stale_elsewhere(summary, call, &heirs) else { continue };
+            let mut new = self.describe(summary, call, ReentrancyFace::Same);
+            new.read_span = stale.read;
+            new.write_span = stale.write;
+            new.variable = stale.variable;
+            new.guarded &= !stale.is_right_used_up;
+            // A lock of this contract keeps nobody from going to the other one.
+            if let (true, Some(door)) = (new.locked, stale.door) {
+                new.face = ReentrancyFace::Sibling;
+                new.other = Some(door);
+                new.locked = false;
+            }
+            found.insert(call.span, new);
+        }
     }
 
     fn describe(&self, summary: &Summary, call: &OutCall, face: ReentrancyFace) -> Reentrancy {
@@ -131,7 +172,7 @@ impl Facts<'_> {
             read_span: call.span,
             write_span: call.span,
             variable: String::new(),
-            locked: self.lock_of(summary.contract, call).is_some(),
+            locked: self.lock_of(summary, call).is_some(),
             guarded: self.holds(summary.contract, &call.guard),
             sends_value: call.sends_value,
             path: call.path.clone(),
@@ -148,7 +189,7 @@ impl Facts<'_> {
         call: &OutCall,
         keys: &[StateKey],
     ) -> Option<FunctionId> {
-        let lock = self.lock_of(summary.contract, call)?;
+        let lock = self.lock_of(summary, call)?;
         self.summaries()
             .iter()
             .filter(|other| {
@@ -261,7 +302,7 @@ impl Facts<'_> {
                         new.variable.clone_from(&late.variable);
                     });
                 }
-                if self.lock_of(summary.contract, call).is_some() || stale.contains(&call.span) {
+                if self.lock_of(summary, call).is_some() || stale.contains(&call.span) {
                     continue;
                 }
                 if let (false, Some((before, after))) = (is_guarded, call.balance) {
@@ -332,7 +373,7 @@ impl Facts<'_> {
     }
 
     /// What each answer of a view is made of.
-    fn answers_of(&self, point: EntryPoint) -> Vec<ViewAnswer> {
+    pub(super) fn answers_of(&self, point: EntryPoint) -> Vec<ViewAnswer> {
         let Some(view) = self.view(point) else { return Vec::new() };
         let entry = Entry::new(self.program, &view);
         view.body
@@ -367,8 +408,8 @@ struct ViewAnswers {
 /// All that one view answers.
 type Answers = Rc<[ViewAnswer]>;
 
-struct ViewAnswer {
-    reads: BTreeSet<StateKey>,
+pub(super) struct ViewAnswer {
+    pub(super) reads: BTreeSet<StateKey>,
     /// The ether that the contract holds is part of it.
     balance: bool,
 }

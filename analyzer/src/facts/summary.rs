@@ -10,6 +10,7 @@ use ruint::aliases::U256;
 
 use super::bits::{Bits, Lists};
 use super::constants::{Constants, Known, Storage, constant_value};
+use super::elsewhere::Elsewhere;
 use super::entry::{
     AbsoluteKey, AbsolutePlace, AbsoluteRoot, At, Entry, StateKey, covers, overlap, source,
 };
@@ -20,8 +21,9 @@ use super::loops::LoopHere;
 use super::makers::Constructors;
 use super::origin::Origin;
 use super::reentrancy::Around;
+use super::resting::given_back;
 use crate::cfg::*;
-use crate::hir::{ContractId, FunctionId, Program, Type};
+use crate::hir::{ContractId, FunctionId, Program, Type, VariableId};
 use crate::syntax::Span;
 use crate::syntax::ast::{BinaryOp, ContractKind, FunctionKind, Mutability, UnaryOp};
 
@@ -95,6 +97,8 @@ pub(crate) struct OutCall {
     pub(crate) early: BTreeSet<StateKey>,
     /// The first event that is emitted after it.
     pub(crate) event: Option<Span>,
+    /// Other contracts that are asked before it and told after it.
+    pub(crate) elsewhere: Vec<Elsewhere>,
     /// A balance that is read before it and compared with one that is read after it.
     pub(crate) balance: Option<(Span, Span)>,
 }
@@ -123,6 +127,8 @@ pub(crate) struct Stale {
     pub(crate) variable: String,
     pub(crate) read: Span,
     pub(crate) write: Span,
+    /// The very element that was read is written, and its key is the caller: who is a member is one no longer.
+    pub(crate) is_callers_own: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -157,6 +163,8 @@ pub(crate) struct Summary {
     pub(crate) loops: Vec<LoopHere>,
     /// Tokens are taken from whoever calls.
     pub(crate) takes_tokens: bool,
+    /// Variables that are taken from and given back to around a call.
+    pub(crate) given_back: Vec<VariableId>,
     /// Some of what runs could not be read, resolved or put in place.
     pub(crate) is_partial: bool,
     pub(crate) statements: usize,
@@ -181,6 +189,7 @@ pub(crate) fn summarise(program: &Program, view: &View, constructors: &Construct
         ether: Ether::default(),
         loops: Vec::new(),
         takes_tokens: false,
+        given_back: given_back(&entry),
         is_partial: view.is_truncated || view.body.is_partial,
         statements: 0,
     };
@@ -289,6 +298,7 @@ pub(crate) fn summarise(program: &Program, view: &View, constructors: &Construct
                     let is_fixed = callee == Callee::Fixed;
                     let stale = if is_fixed { Vec::new() } else { work.stale(at, call) };
                     let around = if is_fixed { Around::default() } else { work.around(at) };
+                    let elsewhere = if is_fixed { Vec::new() } else { work.elsewhere(at, call) };
                     let lock = work.lock(at);
                     let passed = if is_fixed { Vec::new() } else { work.passed_before(at) };
                     let site = site(program, view, statement);
@@ -307,6 +317,7 @@ pub(crate) fn summarise(program: &Program, view: &View, constructors: &Construct
                         late: around.late,
                         early: around.early,
                         event: around.event,
+                        elsewhere,
                         balance: around.balance,
                     });
                 }
@@ -490,7 +501,7 @@ fn abi_type(ty: &Type) -> &'static str {
     }
 }
 
-fn callee_itself(entry: &Entry<'_>, call: &Call) -> Callee {
+pub(super) fn callee_itself(entry: &Entry<'_>, call: &Call) -> Callee {
     if call.kind == CallKind::New(None) {
         return if is_made_of_foreign_code(entry, call) { Callee::Stranger } else { Callee::Fixed };
     }
@@ -688,7 +699,7 @@ impl<'e, 'a> Work<'e, 'a> {
                 .locked_runs
                 .entry(storage.clone())
                 .or_insert_with_key(|storage| Constants::run(entry, storage.clone()));
-            if !run.reaches(at.block) {
+            if !run.reaches_statement(at) {
                 let shared = storage.into_iter().filter(|(place, _)| is_the_same_everywhere(place));
                 return Some(Lock::State(shared.collect()));
             }
@@ -713,12 +724,7 @@ impl<'e, 'a> Work<'e, 'a> {
             let CallKind::External { target: Some(target), is_view: false, .. } = call.kind else {
                 continue;
             };
-            let is_earlier = if other.block == at.block {
-                other.index < at.index
-            } else {
-                self.is_before(other.block, at.block)
-            };
-            if !call.may_fail && is_earlier {
+            if !call.may_fail && self.stands_before(other, at) {
                 found.push((target, callee(entry, call)));
             }
         }
@@ -897,6 +903,15 @@ impl<'e, 'a> Work<'e, 'a> {
 
     pub(super) fn successors(&self, block: NodeIndex) -> &[NodeIndex] {
         &self.ways[block.index()]
+    }
+
+    /// Whether every run that comes to `at` has come by `first`.
+    pub(super) fn stands_before(&self, first: At, at: At) -> bool {
+        if first.block == at.block {
+            first.index < at.index
+        } else {
+            self.is_before(first.block, at.block)
+        }
     }
 
     fn is_before(&self, first: NodeIndex, second: NodeIndex) -> bool {
@@ -1095,12 +1110,17 @@ impl<'e, 'a> Work<'e, 'a> {
                 let written = candidates
                     .into_iter()
                     .find(|(store, ..)| !self.is_checked_again(at, *store, read, &after));
-                let Some((_, _, write)) = written else { continue };
+                let Some((_, places, write)) = written else { continue };
+                let is_callers_own = places.contains(read)
+                    && read
+                        .path
+                        .contains(&AbsoluteKey::Index(Operand::Environment(Environment::Sender)));
                 let stale = Stale {
                     keys: StateKey::of(entry.program, read),
                     variable: self.describe(read),
                     read: statement.span,
                     write: *write,
+                    is_callers_own,
                 };
                 if !out.iter().any(|(_, known)| {
                     known.variable == stale.variable && known.write == stale.write

@@ -137,10 +137,7 @@ impl Facts<'_> {
                     && summary.destructs.iter().all(|site| is_guarded(&site.guard, open));
                 set("guarded", Value::Bool(has_effects && guarded));
                 let locked = !summary.calls.is_empty()
-                    && summary
-                        .calls
-                        .iter()
-                        .all(|call| self.lock_of(summary.contract, call).is_some());
+                    && summary.calls.iter().all(|call| self.lock_of(summary, call).is_some());
                 set("locked", Value::Bool(locked));
                 set("external_calls", count(summary.calls.len()));
                 set(
