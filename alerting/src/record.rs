@@ -204,7 +204,7 @@ pub struct ActionRow {
     /// The judged transaction that led here.
     #[schemars(with = "String")]
     pub tx_hash: B256,
-    /// `alert_delivered`, `alert_failed`, `pause_sent`, `pause_raised`, `pause_mined`, `pause_not_mined`, `pause_stands`, `pause_failed`, `pause_unconfirmed`, `attack_reverted`, `attack_succeeded`, `gap`, ...
+    /// `alert_delivered`, `alert_failed`, `pause_sent`, `pause_raised`, `pause_mined`, `pause_not_mined`, `pause_stands`, `pause_failed`, `pause_unconfirmed`, `pause_waits`, `pause_approved`, `pause_vetoed`, `pause_unanswered`, `pause_held`, `attack_reverted`, `attack_succeeded`, `gap`, ...
     pub kind: String,
     /// One line for people.
     pub detail: String,

@@ -65,7 +65,7 @@ fn find_problem(config: &Config) -> Option<(String, String)> {
             return Some((field.to_owned(), "expected a probability from 0 to 1".to_owned()));
         }
     }
-    if let Some(problem) = config.policy.problem(&config.protected) {
+    if let Some(problem) = config.policy.problem(&config.protected, config.http.is_some()) {
         return Some(problem);
     }
     if let Some(server) = &config.journal.clickhouse

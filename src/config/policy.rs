@@ -7,6 +7,9 @@ use serde::Deserialize;
 
 use super::{Moment, Protected};
 
+/// Longest time that a pause waits for people, seconds: their answers are good for no longer.
+const LONGEST_WAIT_S: u64 = 86_400;
+
 /// When a verdict becomes an alert or a pause.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -33,6 +36,39 @@ pub(crate) struct Policy {
     pub allow: Vec<Allow>,
     /// Times of planned operations: alerts are given, nothing is paused.
     pub quiet: Vec<Quiet>,
+    /// People who are asked before a pause on less than a broken hard invariant; without this table nobody is.
+    pub approval: Option<Approval>,
+}
+
+/// People who are asked before a pause on less than a broken hard invariant: a rule of lower certainty and its second
+/// key. They answer with `portcullis guardian answer`, or with any wallet, at the address under `[http]`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Approval {
+    /// Accounts whose signed answers count; the first answer decides.
+    #[schemars(with = "Vec<String>")]
+    pub signers: Vec<Address>,
+    /// How long a pause waits for an answer, seconds.
+    #[serde(default = "wait_s")]
+    pub wait_s: u64,
+    /// What is done where nobody answers in time: `alert` (default) pauses nothing, `pause` fires it.
+    #[serde(default)]
+    pub without_answer: WithoutAnswer,
+}
+
+fn wait_s() -> u64 {
+    120
+}
+
+/// What is done where nobody answers in time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum WithoutAnswer {
+    /// Nothing is paused.
+    #[default]
+    Alert,
+    /// The pause is fired.
+    Pause,
 }
 
 /// A sender whose transactions pause nothing for a while.
@@ -66,13 +102,31 @@ pub(crate) struct Quiet {
 
 impl Policy {
     /// The first value that cannot be: its key and what is wrong.
-    pub(super) fn problem(&self, protected: &[Protected]) -> Option<(String, String)> {
+    pub(super) fn problem(
+        &self,
+        protected: &[Protected],
+        is_served: bool,
+    ) -> Option<(String, String)> {
         let problem = |key: &str, words: &str| Some((format!("policy.{key}"), words.to_owned()));
         if self.confirm_within_ms == 0 {
             return problem("confirm_within_ms", "expected more than 0");
         }
         if self.arm_override.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
             return problem("arm_override", "expected a reason");
+        }
+        if let Some(approval) = &self.approval {
+            if approval.signers.is_empty() {
+                return problem("approval.signers", "expected at least one account");
+            }
+            if !(1..=LONGEST_WAIT_S).contains(&approval.wait_s) {
+                return problem("approval.wait_s", "expected 1 to 86400 seconds");
+            }
+            if !is_served {
+                return problem(
+                    "approval",
+                    "people answer at the address of [http]; add that table",
+                );
+            }
         }
         let names = (self.allow.iter().enumerate())
             .map(|(i, allow)| (format!("allow[{i}].protected"), &allow.protected))
@@ -118,6 +172,7 @@ impl Default for Policy {
             arm_override: None,
             allow: Vec::new(),
             quiet: Vec::new(),
+            approval: None,
         }
     }
 }
@@ -156,6 +211,14 @@ impl From<&Policy> for settings::PolicySettings {
                     reason: quiet.reason.clone(),
                 })
                 .collect(),
+            approval: policy.approval.as_ref().map(|approval| settings::ApprovalSettings {
+                signers: approval.signers.clone(),
+                wait_ms: approval.wait_s.saturating_mul(1_000),
+                without_answer: match approval.without_answer {
+                    WithoutAnswer::Alert => settings::WithoutAnswer::Alert,
+                    WithoutAnswer::Pause => settings::WithoutAnswer::Pause,
+                },
+            }),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The owner is usually a multisig. Without `--owner-key` the owner's commands therefore send nothing: they print
 //! the call, as JSON, for the multisig to propose.
 
+mod answer;
 mod drill;
 mod owner;
 mod site;
@@ -47,6 +48,10 @@ enum GuardianCommand {
     Grant(GrantArgs),
     /// Pauser: give up the right of the configured key to pause
     Renounce(On),
+    /// List the pauses that wait for a person's answer
+    Waiting(answer::WaitingArgs),
+    /// Approve or veto a pause that waits
+    Answer(answer::AnswerArgs),
     /// Rehearse the whole chain: an attack seen, judged, paused for and blocked
     Drill(drill::DrillArgs),
     /// Tell whether a pause would work now, and what would keep it from working
@@ -107,6 +112,8 @@ struct GrantArgs {
 pub(crate) fn run(args: GuardianArgs) -> anyhow::Result<ExitCode> {
     guard::runtime()?.block_on(async {
         match args.command {
+            GuardianCommand::Waiting(args) => answer::list(args),
+            GuardianCommand::Answer(args) => answer::run(args),
             GuardianCommand::Deploy(args) => deploy(args).await,
             GuardianCommand::Register(args) => register(args).await,
             GuardianCommand::Grant(args) => grant(args).await,

@@ -24,9 +24,9 @@ pub(super) struct OwnerKey {
     owner_password: Option<Place>,
 }
 
-/// A place for a key.
+/// A place for a key or a password.
 #[derive(Debug, Clone)]
-enum Place {
+pub(super) enum Place {
     Env(String),
     File(PathBuf),
     Keystore(PathBuf),
@@ -51,29 +51,41 @@ impl OwnerKey {
     /// # Errors
     /// The place, and why nothing usable was there.
     pub(super) fn read(&self) -> anyhow::Result<Option<Key>> {
-        let Some(place) = &self.owner_key else { return Ok(None) };
-        let mut key = config::Key { keystore: None, password: None, env: None, file: None };
-        match (place, &self.owner_password) {
-            (Place::Env(name), None) => key.env = Some(name.clone()),
-            (Place::File(path), None) => key.file = Some(path.clone()),
-            (Place::Keystore(path), Some(Place::Env(name))) => {
-                key.keystore = Some(path.clone());
-                key.password = Some(Secret::Env(name.clone()));
-            }
-            (Place::Keystore(path), Some(Place::File(password))) => {
-                key.keystore = Some(path.clone());
-                key.password = Some(Secret::File(password.clone()));
-            }
-            (Place::Keystore(_), _) => {
-                bail!("--owner-key keystore:... needs --owner-password `env:NAME` or `file:PATH`")
-            }
-            (Place::Nowhere, _) => {
-                bail!("--owner-key: expected `env:NAME`, `file:PATH` or `keystore:PATH`")
-            }
-            (_, Some(_)) => bail!("--owner-password belongs to --owner-key keystore:..."),
-        }
-        parts::key_at(&key, Path::new("")).context("--owner-key").map(Some)
+        read_key("owner", self.owner_key.as_ref(), self.owner_password.as_ref())
     }
+}
+
+/// Reads the key of `--WHOSE-key` and `--WHOSE-password`, if one is named; paths are relative to the current folder.
+///
+/// # Errors
+/// The place, and why nothing usable was there.
+pub(super) fn read_key(
+    whose: &str,
+    place: Option<&Place>,
+    password: Option<&Place>,
+) -> anyhow::Result<Option<Key>> {
+    let Some(place) = place else { return Ok(None) };
+    let mut key = config::Key { keystore: None, password: None, env: None, file: None };
+    match (place, password) {
+        (Place::Env(name), None) => key.env = Some(name.clone()),
+        (Place::File(path), None) => key.file = Some(path.clone()),
+        (Place::Keystore(path), Some(Place::Env(name))) => {
+            key.keystore = Some(path.clone());
+            key.password = Some(Secret::Env(name.clone()));
+        }
+        (Place::Keystore(path), Some(Place::File(password))) => {
+            key.keystore = Some(path.clone());
+            key.password = Some(Secret::File(password.clone()));
+        }
+        (Place::Keystore(_), _) => {
+            bail!("--{whose}-key keystore:... needs --{whose}-password `env:NAME` or `file:PATH`")
+        }
+        (Place::Nowhere, _) => {
+            bail!("--{whose}-key: expected `env:NAME`, `file:PATH` or `keystore:PATH`")
+        }
+        (_, Some(_)) => bail!("--{whose}-password belongs to --{whose}-key keystore:..."),
+    }
+    parts::key_at(&key, Path::new("")).with_context(|| format!("--{whose}-key")).map(Some)
 }
 
 /// As [`call_over`], connecting only where there is something to send.

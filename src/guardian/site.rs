@@ -1,5 +1,6 @@
 //! One chain of the configuration, and connections to its nodes.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +67,11 @@ impl Site {
                 self.path.display()
             )
         })
+    }
+
+    /// Where the guard serves, if it does.
+    pub(super) fn listens_at(&self) -> Option<SocketAddr> {
+        self.config.http.as_ref().map(|http| http.listen)
     }
 
     /// Every protected contract of the chain, with the entry that names it.

@@ -141,6 +141,29 @@ pub struct PolicySettings {
     pub allow: Vec<Allowed>,
     /// When nothing is paused.
     pub quiet: Vec<QuietWindow>,
+    /// Who is asked before a pause on less than a broken hard invariant; none asks nobody.
+    pub approval: Option<ApprovalSettings>,
+}
+
+/// People who are asked before a pause on less than a broken hard invariant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovalSettings {
+    /// Accounts whose signed answers count.
+    pub signers: Vec<Address>,
+    /// How long a pause waits for an answer, milliseconds.
+    pub wait_ms: u64,
+    /// What is done where nobody answers in time.
+    pub without_answer: WithoutAnswer,
+}
+
+/// What is done where nobody answers in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WithoutAnswer {
+    /// Nothing is paused.
+    #[default]
+    Alert,
+    /// The pause is fired.
+    Pause,
 }
 
 /// Somebody whose transactions pause nothing and alert only where they would have paused, until it is over.
@@ -203,6 +226,7 @@ impl Default for PolicySettings {
             arm_override: None,
             allow: Vec::new(),
             quiet: Vec::new(),
+            approval: None,
         }
     }
 }

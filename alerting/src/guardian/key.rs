@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
-use alloy::primitives::{Address, B256, keccak256};
+use alloy::primitives::{Address, B256, Bytes, keccak256};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use thiserror::Error;
@@ -115,6 +115,12 @@ impl Key {
         // One in 2^128 is no key; then the pauser itself asks.
         let signer = PrivateKeySigner::from_bytes(&made).unwrap_or_else(|_| self.signer.clone());
         Self { signer }
+    }
+
+    /// Signs a hash: r, s, and 27 or 28.
+    pub(super) fn sign_digest(&self, digest: &B256) -> Result<Bytes, String> {
+        let signature = self.signer.sign_hash_sync(digest).map_err(|error| error.to_string())?;
+        Ok(signature.as_bytes().into())
     }
 
     /// Signs a text as EIP-191 has it; hexadecimal with `0x`.

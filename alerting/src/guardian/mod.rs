@@ -11,6 +11,7 @@
 
 #![warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::float_cmp)]
 
+mod answer;
 mod confirm;
 mod contract;
 pub mod deploy;
@@ -23,6 +24,7 @@ mod preflight;
 mod price;
 mod relay;
 mod rpc;
+mod submit;
 mod transact;
 
 use std::time::Duration;
@@ -30,6 +32,7 @@ use std::time::Duration;
 use alloy::primitives::{Address, B256};
 use thiserror::Error;
 
+pub use answer::{Answer, AnswerError, LONGEST_ANSWER_S, Say, SignedAnswer, Waiting};
 pub use confirm::{Confirmation, Premises};
 pub use engine::{Call, EngineSettings, PauseEngine, PauseRequest, PauseSent};
 pub use follow::{AttackFate, Inclusion};
@@ -39,6 +42,7 @@ pub use preflight::{PauseTerms, Preflight, head_time_s, preflight};
 pub use price::{FeeBudget, FeeOffer, PriceError, price};
 pub use relay::{FLASHBOTS_SIGNATURE, Relay, RelayError, RelayMethod, RelaySettings};
 pub use rpc::{Rpc, RpcError};
+pub use submit::{SubmitError, hand_in, waiting};
 pub use transact::{Receipt, Transaction, receipt, transact};
 
 /// Why a pause was not prepared, sent or seen through.

@@ -5,6 +5,7 @@
 //! committed row survives the death of the process. Its schema carries a version; each row carries the version of
 //! its own format. Both are refused when they are newer than this program.
 
+mod answers;
 pub mod clickhouse;
 mod schema;
 mod spool;
@@ -22,6 +23,7 @@ use thiserror::Error;
 
 use crate::record::{ActionRow, Decision, Evidence, VerdictRow};
 
+pub use answers::AcceptedAnswer;
 pub use stats::{DayStats, JournalStats, StatsCount};
 pub use writer::{JournalHealth, JournalWriter, WriterLimits};
 

@@ -59,6 +59,16 @@ const MIGRATIONS: &[&str] = &[
     CREATE TABLE shipped (store TEXT NOT NULL, rows_of TEXT NOT NULL, up_to INTEGER NOT NULL, PRIMARY KEY (store, rows_of));
 ", "
     ALTER TABLE verdicts ADD COLUMN is_mined INTEGER NOT NULL DEFAULT 0;
+", "
+    -- Answers of people; each number of a signer is accepted once.
+    CREATE TABLE answers (
+        signer BLOB NOT NULL,
+        nonce BLOB NOT NULL,
+        incident BLOB NOT NULL,
+        decision TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        PRIMARY KEY (signer, nonce)
+    ) WITHOUT ROWID;
 "];
 
 pub(super) const INSERT_VERDICT: &str = "INSERT INTO verdicts (version, chain, chain_id, block, tx_hash, sender, \

@@ -2,6 +2,7 @@
 //!
 //! The room carries out; it neither judges nor decides, and it spawns nothing.
 
+mod consent;
 mod desk;
 mod event;
 mod hand;
@@ -11,6 +12,7 @@ mod rehearse;
 pub use event::{GuardEvent, Judged, PauseShown, Started, Totals};
 pub use hand::{DryHand, EngineHand, PauseFired, PauseHand, PauseOrder};
 
+pub(crate) use consent::{Asked, Consent, Refusal, Said};
 pub(crate) use desk::{Desk, Notice, incident};
 pub(crate) use pursue::{Pursuit, Settled, pursue};
 pub(crate) use rehearse::{Left, Rehearsed, rehearse};

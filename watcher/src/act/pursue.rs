@@ -27,6 +27,10 @@ pub(crate) struct Pursuit {
     pub(crate) incident: String,
     /// The judged transaction.
     pub(crate) attack: B256,
+    /// The evidence, in one line.
+    pub(crate) reason: String,
+    /// It waits until a person has answered.
+    pub(crate) awaits_answer: bool,
     /// Head on which it was judged.
     pub(crate) block: u64,
     /// What would leave without the pause, wei.

@@ -25,7 +25,7 @@ use super::{
     resume::Resume,
 };
 use crate::{
-    act::{EngineHand, PauseHand},
+    act::{Consent, EngineHand, PauseHand},
     facts::Protected,
     policy::Limits,
     settings::{ChainSettings, GuardSettings, ProtectedSettings},
@@ -51,7 +51,7 @@ impl Chain {
         hand: Option<Arc<dyn PauseHand>>,
         shared: Shared,
     ) -> Self {
-        let Shared { judge, ledger, desk, metrics } = shared;
+        let Shared { judge, ledger, desk, metrics, consent } = shared;
         let protocols: Vec<_> =
             settings.protected.iter().filter(|protected| protected.chain == chain.name).collect();
         let orders: Vec<Orders> = protocols
@@ -82,6 +82,7 @@ impl Chain {
             hand,
             desk,
             evidence_floor: settings.evidence_floor,
+            consent,
             past: Past::new(reach_blocks),
             policy: settings.policy.clone(),
             acquaintances: Acquaintances::default(),
@@ -156,6 +157,13 @@ pub(super) fn open_journal(
         }
     }
     Ok((Some(JournalWriter::start(journal, WriterLimits::default())?), resumes))
+}
+
+/// Where people are asked before some pauses; none where the settings name nobody.
+pub(super) fn consent(settings: &GuardSettings) -> Result<Option<Arc<Consent>>, GuardError> {
+    let Some(approval) = &settings.policy.approval else { return Ok(None) };
+    let path = settings.journal.as_ref().ok_or(GuardError::ApprovalWithoutJournal)?;
+    Ok(Some(Arc::new(Consent::new(approval.clone(), Journal::open(path)?))))
 }
 
 pub(super) fn start_shipper(settings: &GuardSettings) -> Result<Option<Shipper>, JournalError> {

@@ -19,7 +19,9 @@ use super::past::Past;
 use super::priority::{Acquaintances, Priority};
 use super::reload::Office;
 use crate::{
-    act::{Desk, Judged, Left, PauseHand, PauseOrder, Pursuit, Rehearsed, incident, rehearse},
+    act::{
+        Consent, Desk, Judged, Left, PauseHand, PauseOrder, Pursuit, Rehearsed, incident, rehearse,
+    },
     facts::{Observation, Protected, dictionary, observe},
     policy::{Case, Ledger, Ruling, Standing, Ticket, decide},
     settings::{PauseCall, PolicySettings, WhenPauseLeaks},
@@ -56,6 +58,8 @@ pub(super) struct Chain {
     pub(super) guardian: Option<Address>,
     pub(super) desk: Arc<Desk>,
     pub(super) evidence_floor: f32,
+    /// Where people are asked before some pauses; none in a replay, which asks nobody.
+    pub(super) consent: Option<Arc<Consent>>,
     /// What rules look back at.
     pub(super) past: Past,
     pub(super) policy: PolicySettings,
@@ -71,6 +75,7 @@ pub(super) struct Shared {
     pub(super) ledger: Arc<Mutex<Ledger>>,
     pub(super) desk: Arc<Desk>,
     pub(super) metrics: Arc<ChainMetrics>,
+    pub(super) consent: Option<Arc<Consent>>,
 }
 
 /// What is ordered for one protocol.
@@ -266,10 +271,15 @@ impl Chain {
             let protocol = self.protocol_key(group);
             let standing = Standing {
                 eased: self.eased(tx.sender, self.protected.name(group), now_ms),
+                // A pause under way was answered for, or needed no answer; this one raises it.
+                asks_people: self.policy.approval.is_some() && !ledger.is_open(&protocol, head),
                 ..ledger.standing(&protocol, mode, now_ms, head)
             };
             let ruling = decide(&case, &standing);
-            let is_new = ruling.would_decide == Decision::Pause && !ledger.is_open(&protocol, head);
+            // One that waits for people is entered once they have answered.
+            let is_new = ruling.would_decide == Decision::Pause
+                && !ruling.awaits_answer
+                && !ledger.is_open(&protocol, head);
             let ticket = is_new.then(|| ledger.enter(&protocol, now_ms, head));
             Due { group: Some(group), mode, ruling, ticket, rehearsed: None }
         };
@@ -395,6 +405,8 @@ impl Chain {
             protocol: self.protected.name(due.group?).to_owned(),
             incident: incident(&self.name, &self.names_of(&observation.touched_groups), tx.sender),
             attack: tx.hash,
+            reason: due.ruling.reason.clone(),
+            awaits_answer: due.ruling.awaits_answer,
             block: execution.head,
             at_stake_wei: observation.outflow_wei,
             order: PauseOrder {
@@ -407,7 +419,7 @@ impl Chain {
             },
             premises: self.premises(target, execution),
             confirm_within: Duration::from_millis(self.policy.confirm_within_ms),
-            is_raise: due.ticket.is_none(),
+            is_raise: due.ticket.is_none() && !due.ruling.awaits_answer,
             ticket: due.ticket.take(),
         })
     }
@@ -505,7 +517,12 @@ impl Chain {
     }
 
     fn protocol_key(&self, group: usize) -> String {
-        format!("{}/{}", self.name, self.protected.name(group))
+        self.key_of(self.protected.name(group))
+    }
+
+    /// The name of a protocol in the ledger.
+    pub(super) fn key_of(&self, protocol: &str) -> String {
+        format!("{}/{protocol}", self.name)
     }
 
     /// Height of the head; zero before the first.

@@ -56,6 +56,9 @@ pub enum GuardError {
         /// What is missing.
         missing: &'static str,
     },
+    /// People are to be asked, and there is no place to write down what they answered.
+    #[error("policy.approval needs a journal: an answer is accepted once, also across restarts")]
+    ApprovalWithoutJournal,
     /// A recording holds one chain.
     #[error("a recording holds one chain, and {configured} are configured")]
     NotOneChain {

@@ -1,6 +1,7 @@
-//! Metrics and health over HTTP, for whoever may reach the address: three pages, read only.
+//! Metrics and health over HTTP, for whoever may reach the address; and, where people are asked before some pauses,
+//! what waits for them and the place to hand an answer in.
 //!
-//! Nothing else is served and nothing can be changed here. A request must be small, quick and of a host that is
+//! Nothing else is served, and nothing is believed: an answer counts by its signature alone. A request must be small, quick and of a host that is
 //! expected: a page in somebody's browser must not be able to read it under a name of its own (DNS rebinding).
 
 use std::{
@@ -17,10 +18,16 @@ use tokio::{
     time::timeout,
 };
 
+use portcullis_alerting::guardian::{AnswerError, SignedAnswer};
+use serde_json::json;
+
 use super::metrics::Board;
+use crate::act::{Consent, Refusal};
 
 /// Longest head of a request, bytes.
 const HEAD_LIMIT_BYTES: usize = 8 * 1024;
+/// Longest answer of a person, bytes.
+const BODY_LIMIT_BYTES: usize = 4 * 1024;
 /// Headers of a request.
 const HEADERS_LIMIT: usize = 64;
 /// Connections at the same time; more wait in the system's own queue.
@@ -86,15 +93,37 @@ async fn answer(mut stream: TcpStream, hosts: &[String], board: &Board) {
         },
         Page::Health => Response::json(board.health()),
         Page::Readiness => Response::json(board.readiness()),
+        Page::Waiting => match &board.consent {
+            Some(consent) => Response::json((true, json!(consent.waiting()).to_string() + "\n")),
+            None => Refused(404, "Not Found").into(),
+        },
+        Page::Answers(body) => match &board.consent {
+            Some(consent) => take_answer(Arc::clone(consent), board.desk.now_ms(), body).await,
+            None => Refused(404, "Not Found").into(),
+        },
     };
     send(stream, response).await;
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Page {
     Metrics,
     Health,
     Readiness,
+    Waiting,
+    /// With what was posted.
+    Answers(Vec<u8>),
+}
+
+/// What a whole head asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Asked {
+    Page(Page),
+    /// An answer of so many bytes follows the head, which ends here.
+    Body {
+        from: usize,
+        length: usize,
+    },
 }
 
 /// Status and reason of an answer that is not a page.
@@ -133,8 +162,13 @@ async fn read(stream: &mut TcpStream, hosts: &[String]) -> Result<Page, Refused>
             return Err(Refused(400, "Bad Request"));
         }
         head.extend_from_slice(&part[..length]);
-        if let Some(page) = page(&head, hosts)? {
-            return Ok(page);
+        match asked(&head, hosts)? {
+            Some(Asked::Page(page)) => return Ok(page),
+            Some(Asked::Body { from, length }) => {
+                let body = head.get(from..).unwrap_or_default().to_vec();
+                return read_body(stream, body, length).await.map(Page::Answers);
+            }
+            None => {}
         }
         if head.len() > HEAD_LIMIT_BYTES {
             return Err(Refused(431, "Request Header Fields Too Large"));
@@ -142,19 +176,69 @@ async fn read(stream: &mut TcpStream, hosts: &[String]) -> Result<Page, Refused>
     }
 }
 
-/// The page that a request asks for; none while its head is not whole.
-fn page(head: &[u8], hosts: &[String]) -> Result<Option<Page>, Refused> {
+async fn read_body(
+    stream: &mut TcpStream,
+    mut body: Vec<u8>,
+    length: usize,
+) -> Result<Vec<u8>, Refused> {
+    while body.len() < length {
+        let mut part = [0; 1024];
+        let read = stream.read(&mut part).await.map_err(|_| Refused(400, "Bad Request"))?;
+        if read == 0 {
+            return Err(Refused(400, "Bad Request"));
+        }
+        body.extend_from_slice(&part[..read]);
+    }
+    body.truncate(length);
+    Ok(body)
+}
+
+/// Takes an answer in; checking a signature and writing it down block.
+async fn take_answer(consent: Arc<Consent>, now_ms: u64, body: Vec<u8>) -> Response {
+    let taken = tokio::task::spawn_blocking(move || {
+        let signed: SignedAnswer = serde_json::from_slice(&body)
+            .map_err(|error| (400, "Bad Request", format!("expected a signed answer: {error}")))?;
+        consent.answer(&signed, now_ms).map_err(|refusal| {
+            let (code, reason) = status_of(&refusal);
+            (code, reason, refusal.to_string())
+        })
+    });
+    let crashed = |_| Err((500, "Internal Server Error", "the answer was not taken".to_owned()));
+    let (status, body) = match taken.await.unwrap_or_else(crashed) {
+        Ok(said) => ((200, "OK"), json!({ "accepted": said.say, "signer": said.signer })),
+        Err((code, reason, words)) => ((code, reason), json!({ "error": words })),
+    };
+    Response { status, kind: "application/json", body: body.to_string() + "\n" }
+}
+
+fn status_of(refusal: &Refusal) -> (u16, &'static str) {
+    match refusal {
+        Refusal::Journal(_) => (503, "Service Unavailable"),
+        Refusal::Answer(error) => match error {
+            AnswerError::NothingWaits { .. } => (404, "Not Found"),
+            AnswerError::Used { .. } => (409, "Conflict"),
+            AnswerError::Lapsed { .. } => (410, "Gone"),
+            AnswerError::OtherChain { .. } | AnswerError::OtherGuardian { .. } => {
+                (422, "Unprocessable Content")
+            }
+            _ => (403, "Forbidden"),
+        },
+    }
+}
+
+/// What a request asks for; none while its head is not whole.
+fn asked(head: &[u8], hosts: &[String]) -> Result<Option<Asked>, Refused> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_LIMIT];
     let mut request = httparse::Request::new(&mut headers);
-    match request.parse(head) {
-        Ok(httparse::Status::Complete(_)) => {}
+    let from = match request.parse(head) {
+        Ok(httparse::Status::Complete(from)) => from,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(httparse::Error::TooManyHeaders) => {
             return Err(Refused(431, "Request Header Fields Too Large"));
         }
         Err(_) => return Err(Refused(400, "Bad Request")),
-    }
-    if head.len() > HEAD_LIMIT_BYTES {
+    };
+    if from > HEAD_LIMIT_BYTES {
         return Err(Refused(431, "Request Header Fields Too Large"));
     }
     let named = |name: &str| {
@@ -168,6 +252,22 @@ fn page(head: &[u8], hosts: &[String]) -> Result<Option<Page>, Refused> {
         [_] => return Err(Refused(421, "Misdirected Request")),
         _ => return Err(Refused(400, "Bad Request")),
     }
+    let path = request.path.unwrap_or_default();
+    let path = path.split('?').next().unwrap_or_default();
+    if (request.method, path) == (Some("POST"), "/answers") {
+        // A page in a browser cannot send this without being asked first whether it may (CORS), and it may not.
+        if named("content-type").as_slice() != ["application/json"] {
+            return Err(Refused(415, "Unsupported Media Type"));
+        }
+        let lengths = named("content-length");
+        let ([length], []) = (lengths.as_slice(), named("transfer-encoding").as_slice()) else {
+            return Err(Refused(411, "Length Required"));
+        };
+        return match length.parse() {
+            Ok(length @ ..=BODY_LIMIT_BYTES) => Ok(Some(Asked::Body { from, length })),
+            _ => Err(Refused(413, "Content Too Large")),
+        };
+    }
     if request.method != Some("GET") {
         return Err(Refused(405, "Method Not Allowed"));
     }
@@ -176,13 +276,14 @@ fn page(head: &[u8], hosts: &[String]) -> Result<Option<Page>, Refused> {
     if has_body || !named("transfer-encoding").is_empty() {
         return Err(Refused(413, "Content Too Large"));
     }
-    let path = request.path.unwrap_or_default();
-    match path.split('?').next().unwrap_or_default() {
-        "/metrics" => Ok(Some(Page::Metrics)),
-        "/healthz" => Ok(Some(Page::Health)),
-        "/readyz" => Ok(Some(Page::Readiness)),
-        _ => Err(Refused(404, "Not Found")),
-    }
+    let page = match path {
+        "/metrics" => Page::Metrics,
+        "/healthz" => Page::Health,
+        "/readyz" => Page::Readiness,
+        "/waiting" => Page::Waiting,
+        _ => return Err(Refused(404, "Not Found")),
+    };
+    Ok(Some(Asked::Page(page)))
 }
 
 /// An address cannot be somebody else's name for us; names must be known.
@@ -226,11 +327,17 @@ mod tests {
     use super::*;
 
     fn asked(request: &str) -> Result<Option<Page>, Refused> {
-        page(request.as_bytes(), &["guard.internal".to_owned()])
+        let asked = super::asked(request.as_bytes(), &["guard.internal".to_owned()])?;
+        Ok(asked.map(|asked| match asked {
+            Asked::Page(page) => page,
+            Asked::Body { from, length } => {
+                Page::Answers(request.as_bytes()[from..from + length].to_vec())
+            }
+        }))
     }
 
     #[test]
-    fn only_three_pages_are_served_and_only_to_hosts_that_are_expected() {
+    fn only_known_pages_are_served_and_only_to_hosts_that_are_expected() {
         let get =
             |path: &str, host: &str| asked(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
         for host in [
@@ -259,6 +366,29 @@ mod tests {
         for path in ["/", "/metrics/", "/../metrics", "http://localhost/metrics"] {
             assert_eq!(get(path, "localhost"), Err(Refused(404, "Not Found")), "{path}");
         }
+    }
+
+    #[test]
+    fn an_answer_is_taken_as_json_of_a_stated_and_small_size() {
+        let post =
+            |rest: &str| asked(&format!("POST /answers HTTP/1.1\r\nHost: localhost\r\n{rest}"));
+        let json = "Content-Type: application/json\r\n";
+        let whole = post(&format!("{json}Content-Length: 2\r\n\r\n{{}}"));
+        assert_eq!(whole, Ok(Some(Page::Answers(b"{}".to_vec()))));
+        let code = |rest: String| post(&rest).map_err(|refused| refused.0);
+        assert_eq!(code("Content-Length: 2\r\n\r\n{}".into()), Err(415));
+        assert_eq!(
+            code("Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}".into()),
+            Err(415)
+        );
+        assert_eq!(code(format!("{json}\r\n{{}}")), Err(411));
+        assert_eq!(code(format!("{json}Content-Length: 2\r\nContent-Length: 3\r\n\r\n")), Err(411));
+        assert_eq!(
+            code(format!("{json}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n")),
+            Err(411)
+        );
+        assert_eq!(code(format!("{json}Content-Length: 4097\r\n\r\n")), Err(413));
+        assert_eq!(code(format!("{json}Content-Length: -1\r\n\r\n")), Err(413));
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub use self::{
 };
 pub use crate::act::{DryHand, GuardEvent, Judged, PauseShown, Started, Totals};
 use crate::{
-    act::Desk,
+    act::{Consent, Desk},
     policy::Ledger,
     settings::{Flow, GuardSettings},
     source::{Clock, NodeSource, recording::Tape},
@@ -67,7 +67,8 @@ use crate::{
 };
 pub use arming::clean_days;
 use build::{
-    check, engine_hand, limits, listen, modes, open_journal, rules_of, start_shipper, started, tape,
+    check, consent, engine_hand, limits, listen, modes, open_journal, rules_of, start_shipper,
+    started, tape,
 };
 use chain::{Chain, Shared};
 use metrics::{Board, Counters, Watched};
@@ -124,6 +125,7 @@ pub struct GuardHandle {
     stop_alerts: watch::Sender<bool>,
     tape: Option<Arc<Tape>>,
     shipper: Option<Shipper>,
+    consent: Option<Arc<Consent>>,
     reloader: Reloader,
 }
 
@@ -207,6 +209,7 @@ impl Guard {
         let before = arming::Before::read(&mut settings, (parts.clock)())?;
         let (journal, resumes) = open_journal(&settings)?;
         let shipper = start_shipper(&settings)?;
+        let consent = consent(&settings)?;
         let (observers, events) = broadcast::channel(settings.channels.observers.max(1));
         let (queue, alerts) = mpsc::channel(ALERTS_LIMIT);
         let counters = Counters::new(settings.chains.iter().map(|chain| chain.name.to_string()));
@@ -236,6 +239,7 @@ impl Guard {
             stop_alerts: watch::Sender::new(false),
             tape: tape.clone(),
             shipper,
+            consent: consent.clone(),
             reloader: Reloader {
                 chains: Vec::new(),
                 ledger: Arc::clone(&ledger),
@@ -288,6 +292,7 @@ impl Guard {
                     ledger: Arc::clone(&ledger),
                     desk: Arc::clone(&desk),
                     metrics: counters.of(&chain.name),
+                    consent: consent.clone(),
                 },
             );
             // A recording holds no past, and a replay must come to the same verdicts.
@@ -324,7 +329,12 @@ impl Guard {
             if let Ok(address) = listener.local_addr() {
                 desk.tell(GuardEvent::Listening { address: address.to_string() });
             }
-            let board = Board { desk, chains: watched, protected: modes(&settings) };
+            let board = Board {
+                desk,
+                chains: watched,
+                protected: modes(&settings),
+                consent: consent.clone(),
+            };
             let stop = handle.stop.subscribe();
             handle.pages.spawn(http::serve(listener, hosts, Arc::new(board), stop));
         }
@@ -369,6 +379,10 @@ impl GuardHandle {
     /// lost. The last event is [`GuardEvent::Stopped`].
     pub async fn shutdown(mut self) -> Stopped {
         self.stop.send_replace(true);
+        // Pauses that wait for people are under way; they must not keep the chains from ending.
+        if let Some(consent) = &self.consent {
+            consent.close();
+        }
         while let Some(ended) = self.chains.join_next().await {
             if let Ok(Err(error)) = ended {
                 tracing::error!(target: "watcher::daemon", %error, "chain failed");

@@ -70,7 +70,7 @@ pub async fn replay(
         settings,
         state,
         hand,
-        Shared { judge, ledger, desk: Arc::clone(&desk), metrics: Arc::default() },
+        Shared { judge, ledger, desk: Arc::clone(&desk), metrics: Arc::default(), consent: None },
     );
     let source = Box::new(RecordingSource::new(replay.recording, replay.pace));
     let (receiver, task) = source.start(settings.channels.source);

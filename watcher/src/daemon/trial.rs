@@ -51,7 +51,13 @@ impl Trial {
             settings,
             state,
             hand,
-            Shared { judge: judge.clone(), ledger, desk: Arc::new(desk), metrics: Arc::default() },
+            Shared {
+                judge: judge.clone(),
+                ledger,
+                desk: Arc::new(desk),
+                metrics: Arc::default(),
+                consent: None,
+            },
         );
         Ok(Self { chain, judge })
     }

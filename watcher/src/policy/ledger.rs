@@ -96,6 +96,7 @@ impl Ledger {
                 .max(u32::from(is_open)),
             cooling_until_block,
             eased: None,
+            asks_people: false,
         }
     }
 

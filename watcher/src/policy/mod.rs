@@ -75,6 +75,8 @@ pub struct Standing {
     pub cooling_until_block: Option<u64>,
     /// What holds decisions back besides.
     pub eased: Option<Eased>,
+    /// A pause on less than a broken hard invariant waits until a person has answered.
+    pub asks_people: bool,
 }
 
 /// What is decided, and why.
@@ -88,6 +90,8 @@ pub struct Ruling {
     pub would_decide: Decision,
     /// One line for people: the evidence, then the order that held it back, if one did.
     pub reason: String,
+    /// The pause waits until a person has answered.
+    pub awaits_answer: bool,
 }
 
 impl From<&Verdict> for Case {
@@ -116,7 +120,7 @@ impl From<&Verdict> for Case {
 
 /// Decides a case.
 pub fn decide(case: &Case, standing: &Standing) -> Ruling {
-    let Weight { outcome, asks_for, mut reason } = weigh(case, standing);
+    let Weight { outcome, asks_for, is_hard, mut reason } = weigh(case, standing);
     let mut would_decide = asks_for;
     if asks_for == Decision::Pause {
         let held_back = if standing.pauses_left == 0 {
@@ -152,18 +156,25 @@ pub fn decide(case: &Case, standing: &Standing) -> Ruling {
         Mode::Alert => Decision::Alert,
         Mode::Armed => Decision::Pause,
     };
-    Ruling { outcome, decision: would_decide.min(allowed), would_decide, reason }
+    let decision = would_decide.min(allowed);
+    let awaits_answer = decision == Decision::Pause && standing.asks_people && !is_hard;
+    if awaits_answer {
+        reason.push_str("; waits for a person's answer");
+    }
+    Ruling { outcome, decision, would_decide, reason, awaits_answer }
 }
 
 /// What the evidence is worth, whatever the orders are.
 struct Weight {
     outcome: Outcome,
     asks_for: Decision,
+    /// A hard invariant is broken: nobody is asked, for by the time of an answer it is too late.
+    is_hard: bool,
     reason: String,
 }
 
 fn weigh(case: &Case, standing: &Standing) -> Weight {
-    let weight = |outcome, asks_for, reason| Weight { outcome, asks_for, reason };
+    let weight = |outcome, asks_for, reason| Weight { outcome, asks_for, is_hard: false, reason };
     match &case.unjudged {
         // On this head it can do no harm, and once it can it is judged again. What there was no room for is counted
         // and told as a number: an alert for each would add to the flood.
@@ -176,11 +187,12 @@ fn weigh(case: &Case, standing: &Standing) -> Weight {
     let stable =
         |kind| case.fired.iter().filter(move |rule| rule.is_stable && rule.evidence == kind);
     if let Some(hard) = stable(EvidenceKind::Hard).next() {
-        return weight(
-            Outcome::Attack,
-            Decision::Pause,
-            format!("hard invariant broken: {}", hard.name),
-        );
+        return Weight {
+            outcome: Outcome::Attack,
+            asks_for: Decision::Pause,
+            is_hard: true,
+            reason: format!("hard invariant broken: {}", hard.name),
+        };
     }
     if let Some(soft) = stable(EvidenceKind::Soft).next() {
         let other_class = || stable(EvidenceKind::Soft).find(|other| other.class != soft.class);

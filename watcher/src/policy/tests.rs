@@ -35,6 +35,7 @@ fn standing(mode: Mode) -> Standing {
         pauses_left: 3,
         cooling_until_block: None,
         eased: None,
+        asks_people: false,
     }
 }
 
@@ -221,4 +222,32 @@ fn who_is_allowed_and_what_is_planned_pauses_nothing_and_says_why() {
         ..case(&[], ModelKey::Absent)
     };
     assert_eq!(with(&unknown, allowed()).0, Decision::Alert, "what is unknown is told");
+}
+
+/// Whatever the evidence: a person is asked only where something would really be paused, never about a broken hard
+/// invariant, and asking changes nothing else.
+#[test]
+fn people_are_asked_about_pauses_on_soft_evidence_and_nothing_else() {
+    let mut asked = 0;
+    for kinds in subsets() {
+        let is_hard = kinds.iter().any(|kind| {
+            let (_, evidence, is_stable) = KINDS[*kind];
+            evidence == EvidenceKind::Hard && is_stable
+        });
+        for model in MODELS {
+            for standing in standings() {
+                let alone = decide(&case(&kinds, model), &standing);
+                let asking =
+                    decide(&case(&kinds, model), &Standing { asks_people: true, ..standing });
+                assert!(!alone.awaits_answer);
+                assert_eq!(
+                    (alone.outcome, alone.decision, alone.would_decide),
+                    (asking.outcome, asking.decision, asking.would_decide)
+                );
+                assert_eq!(asking.awaits_answer, alone.decision == Decision::Pause && !is_hard);
+                asked += u32::from(asking.awaits_answer);
+            }
+        }
+    }
+    assert!(asked > 0, "some of them wait");
 }

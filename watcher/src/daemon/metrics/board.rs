@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{Simulated, text::Exposition};
 use crate::{
-    act::Desk,
+    act::{Consent, Desk},
     daemon::{chain::Chain, priority::Priority},
     source::CoverageMeter,
 };
@@ -39,6 +39,8 @@ pub(in crate::daemon) struct Board {
     pub(in crate::daemon) chains: Vec<Watched>,
     /// Protocol, chain, mode in force.
     pub(in crate::daemon) protected: Vec<(String, String, Mode)>,
+    /// Where people are asked before some pauses.
+    pub(in crate::daemon) consent: Option<Arc<Consent>>,
 }
 
 impl Board {

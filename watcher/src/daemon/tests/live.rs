@@ -13,8 +13,8 @@ use super::{
     *,
 };
 use crate::{
-    act::{Notice, PauseOrder},
-    settings::ChannelSettings,
+    act::{Consent, Notice, PauseOrder},
+    settings::{ChannelSettings, PolicySettings},
     source::SourceEvent,
 };
 
@@ -54,7 +54,7 @@ impl Source for Script {
 
 /// A hand whose pauses are always mined at once, in front of the attack.
 #[derive(Debug)]
-struct WillingHand {
+pub(super) struct WillingHand {
     dry: DryHand,
     has_right: bool,
     fired: Mutex<Vec<PauseOrder>>,
@@ -66,7 +66,7 @@ struct WillingHand {
 
 /// What becomes of a pause that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mined {
+pub(super) enum Mined {
     /// It is in the next block.
     Next,
     /// It waits.
@@ -154,23 +154,23 @@ impl PauseHand for WillingHand {
 }
 
 impl WillingHand {
-    fn targets(&self) -> Vec<Address> {
+    pub(super) fn targets(&self) -> Vec<Address> {
         self.fired.lock().unwrap().iter().map(|order| order.target).collect()
     }
 }
 
 /// A running chain over a script.
-struct Live {
-    hand: Arc<WillingHand>,
+pub(super) struct Live {
+    pub(super) hand: Arc<WillingHand>,
     events: mpsc::UnboundedReceiver<GuardEvent>,
-    alerts: Arc<Mutex<Vec<String>>>,
+    pub(super) alerts: Arc<Mutex<Vec<String>>>,
     stop: watch::Sender<bool>,
     ended: tokio::task::JoinHandle<Result<(), GuardError>>,
 }
 
 /// How a chain is run.
 #[derive(Debug, Clone, Copy)]
-struct Plan {
+pub(super) struct Plan {
     has_right: bool,
     work: usize,
     /// The nodes do not confirm what is judged.
@@ -178,7 +178,8 @@ struct Plan {
     mined: Mined,
 }
 
-const PLAN: Plan = Plan { has_right: true, work: 16, disagrees: false, mined: Mined::Next };
+pub(super) const PLAN: Plan =
+    Plan { has_right: true, work: 16, disagrees: false, mined: Mined::Next };
 
 impl Live {
     fn start(
@@ -198,7 +199,23 @@ impl Live {
         failure: Option<SourceError>,
         clock: Clock,
     ) -> Self {
+        Self::start_asking(world, plan, (events, failure), clock, (shipped(), None))
+    }
+
+    /// Under rules of the test's own, and with people who are asked.
+    pub(super) fn start_asking(
+        world: &World,
+        plan: Plan,
+        (events, failure): (Vec<SourceEvent>, Option<SourceError>),
+        clock: Clock,
+        (rules, consent): (RuleSet, Option<Arc<Consent>>),
+    ) -> Self {
+        let policy = PolicySettings {
+            approval: consent.as_ref().map(|consent| consent.settings().clone()),
+            ..world.settings(Mode::Armed).policy
+        };
         let settings = GuardSettings {
+            policy,
             channels: ChannelSettings { work: plan.work, ..ChannelSettings::default() },
             ..world.settings(Mode::Armed)
         };
@@ -224,7 +241,7 @@ impl Live {
             disagrees: plan.disagrees,
             mined: plan.mined,
         });
-        let judge = Judge::new(Arc::new(shipped()), None);
+        let judge = Judge::new(Arc::new(rules), None);
         let ledger = Arc::new(Mutex::new(Ledger::new(limits(&settings, &judge))));
         let state = ForkedState::from_recording(&world.record(&[])).unwrap();
         let kept: Arc<dyn PauseHand> = hand.clone();
@@ -233,7 +250,7 @@ impl Live {
             &settings,
             state,
             Some(kept),
-            Shared { judge, ledger, desk: Arc::new(desk), metrics: Arc::default() },
+            Shared { judge, ledger, desk: Arc::new(desk), metrics: Arc::default(), consent },
         );
         let stop = watch::Sender::new(false);
         let runner = run::Runner {
@@ -254,7 +271,7 @@ impl Live {
     }
 
     /// Events up to and with the first that is wanted.
-    async fn until(&mut self, wanted: impl Fn(&GuardEvent) -> bool) -> Vec<GuardEvent> {
+    pub(super) async fn until(&mut self, wanted: impl Fn(&GuardEvent) -> bool) -> Vec<GuardEvent> {
         let mut seen = Vec::new();
         let within = Duration::from_secs(30);
         while let Ok(Some(event)) = tokio::time::timeout(within, self.events.recv()).await {
@@ -267,7 +284,7 @@ impl Live {
         panic!("the stream ended, or stood still, before what was wanted: {seen:#?}");
     }
 
-    async fn stop(mut self) -> (Vec<GuardEvent>, Result<(), GuardError>) {
+    pub(super) async fn stop(mut self) -> (Vec<GuardEvent>, Result<(), GuardError>) {
         self.stop.send_replace(true);
         let ended = self.ended.await.unwrap();
         let mut rest = Vec::new();
@@ -278,11 +295,11 @@ impl Live {
     }
 }
 
-fn up() -> SourceEvent {
+pub(super) fn up() -> SourceEvent {
     SourceEvent::Up { node: "node".into(), chain: "test".into() }
 }
 
-fn actions(events: &[GuardEvent]) -> Vec<(&str, &str)> {
+pub(super) fn actions(events: &[GuardEvent]) -> Vec<(&str, &str)> {
     let rows = events
         .iter()
         .filter_map(|event| if let GuardEvent::Action(row) = event { Some(row) } else { None });

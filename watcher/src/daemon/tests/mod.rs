@@ -1,5 +1,6 @@
 //! A vault, its attacker and an honest user on a chain in memory, through the whole guard.
 
+mod answered;
 mod arming;
 mod live;
 mod past;

@@ -8,7 +8,7 @@ use super::{world::*, *};
 use crate::facts::contract_dictionary;
 
 /// A rule set of one pack with these rules.
-fn rules(rules: &str) -> RuleSet {
+pub(super) fn rules(rules: &str) -> RuleSet {
     let text = format!("pack: asking\nversion: 1.0.0\nengine: 1\nauthor: tests\nrules:\n{rules}");
     let dictionaries = [dictionary(), contract_dictionary()];
     let pack =
@@ -16,7 +16,7 @@ fn rules(rules: &str) -> RuleSet {
     RuleSet::new(vec![pack]).unwrap()
 }
 
-fn rule(id: &str, rest: &str) -> String {
+pub(super) fn rule(id: &str, rest: &str) -> String {
     format!(
         "  - id: {id}\n    subject: transaction\n    severity: high\n    maturity: stable\n    class: drain\n    \
          why: A test.\n    {}\n",
