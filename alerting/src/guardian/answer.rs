@@ -292,7 +292,6 @@ impl Key {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use alloy::primitives::{address, b256, keccak256};
 
