@@ -142,42 +142,6 @@ impl Lowerer<'_> {
         }
     }
 
-    /// The candidate that takes these arguments; the first where none does.
-    pub(super) fn choose(
-        &self,
-        candidates: &[FunctionId],
-        types: &[Type],
-        names: &[Option<&Name>],
-    ) -> Option<FunctionId> {
-        let fits = |id: &&FunctionId| {
-            let params = &self.program.function(**id).params;
-            params.len() == types.len()
-                && (0..types.len()).all(|at| {
-                    let param = match names.get(at).copied().flatten() {
-                        Some(name) => {
-                            params.iter().find(|param| param.name.as_ref() == Some(&name.text))
-                        }
-                        None => params.get(at),
-                    };
-                    param.is_some_and(|param| param.ty.accepts(&types[at], self.program))
-                })
-        };
-        let exact = |id: &&FunctionId| {
-            let params = &self.program.function(**id).params;
-            params.iter().zip(types).all(|(param, ty)| param.ty == *ty)
-        };
-        let fitting: Vec<FunctionId> = candidates.iter().filter(fits).copied().collect();
-        fitting
-            .iter()
-            .find(exact)
-            .or(fitting.first())
-            .or_else(|| {
-                candidates.iter().find(|id| self.program.function(**id).params.len() == types.len())
-            })
-            .or(candidates.first())
-            .copied()
-    }
-
     pub(super) fn pass_all(
         &mut self,
         params: &[Param],
@@ -218,9 +182,7 @@ impl Lowerer<'_> {
         span: Span,
     ) -> Value {
         let values = self.values(args);
-        let types: Vec<_> = values.iter().map(Value::ty).collect();
-        let names: Vec<_> = args.iter().map(|(name, _)| *name).collect();
-        let Some(id) = self.choose(functions, &types, &names) else { return Value::unknown() };
+        let Some(id) = self.choose(functions, &values, args) else { return Value::unknown() };
         let operands = self.pass_all(&self.program.function(id).params.clone(), values, args, span);
         let dispatch = match (via, self.scope.contract) {
             (CallVia::Super, Some(contract)) => Dispatch::Super(contract),
@@ -272,10 +234,7 @@ impl Lowerer<'_> {
     ) -> Value {
         let mut values = vec![receiver];
         values.extend(self.values(args));
-        let types: Vec<_> = values.iter().map(Value::ty).collect();
-        let mut names = vec![None];
-        names.extend(args.iter().map(|(name, _)| *name));
-        let Some(id) = self.choose(functions, &types, &names) else { return Value::unknown() };
+        let Some(id) = self.choose(functions, &values, args) else { return Value::unknown() };
         let params = self.program.function(id).params.clone();
         // Names of arguments are those of the parameters after the receiver.
         let receiver = values.remove(0);

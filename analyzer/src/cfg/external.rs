@@ -21,9 +21,7 @@ impl Lowerer<'_> {
         span: Span,
     ) -> Value {
         let values = self.values(args);
-        let types: Vec<_> = values.iter().map(Value::ty).collect();
-        let names: Vec<_> = args.iter().map(|(name, _)| *name).collect();
-        let target = self.choose(functions, &types, &names);
+        let target = self.choose(functions, &values, args);
         // With one argument and an unknown receiver these are the members of an address.
         if target.is_none()
             && getter.is_none()

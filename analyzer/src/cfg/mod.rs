@@ -14,6 +14,7 @@ mod ir;
 mod lower;
 mod name;
 mod operator;
+mod overload;
 pub(crate) mod text;
 mod value;
 mod view;

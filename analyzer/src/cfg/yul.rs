@@ -240,6 +240,7 @@ impl Lowerer<'_> {
         match &expr.kind {
             YulExprKind::Literal(text) => vec![Operand::number(text)],
             YulExprKind::Path(path) => vec![self.yul_path(path)],
+            YulExprKind::Unknown => vec![Operand::unknown()],
             YulExprKind::Call(name, args) => self.yul_call(name, args, wanted, expr.span),
         }
     }

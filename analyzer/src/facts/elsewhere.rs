@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 
 use petgraph::graph::NodeIndex;
 
+use super::callee::{Callee, callee_itself};
 use super::calls::Heirs;
 use super::entry::{AbsolutePlace, At, Entry, StateKey};
 use super::origin::Origin;
-use super::summary::{Callee, OutCall, Summary, Work, callee_itself};
+use super::summary::{OutCall, Summary};
+use super::work::Work;
 use super::{EntryPoint, Facts};
 use crate::cfg::*;
 use crate::hir::{ContractId, Declaration, FunctionId, Program, Type, VariableId};

@@ -11,7 +11,7 @@ use ruint::aliases::U256;
 
 use super::entry::{AbsoluteKey, AbsoluteRoot, At, Entry};
 use super::loops::LoopBound;
-use super::summary::Work;
+use super::work::Work;
 use super::{EntryPoint, Facts};
 use crate::cfg::*;
 use crate::hir::VariableId;

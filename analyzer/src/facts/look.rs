@@ -1,8 +1,9 @@
 //! Answers for those who look rather than judge: bodies, composed or alone, and guards in words.
 
 use super::Facts;
+use super::callee::Callee;
 use super::entry::StateKey;
-use super::summary::{Callee, Summary};
+use super::summary::Summary;
 use crate::cfg::{Body, Calls, Constant, View, compose};
 use crate::hir::{ContractId, FunctionId};
 

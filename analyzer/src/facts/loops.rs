@@ -7,7 +7,7 @@ use petgraph::graph::NodeIndex;
 use super::bits::Bits;
 use super::entry::{AbsoluteKey, AbsoluteRoot, At, Entry, overlap};
 use super::origin::Origin;
-use super::summary::Work;
+use super::work::Work;
 use super::{EntryPoint, Facts};
 use crate::cfg::*;
 use crate::hir::{ContractId, FunctionId};

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Facts;
+use super::callee::hands_over_control;
 use super::entry::Entry;
 use super::origin::Origin;
-use super::summary::hands_over_control;
 use crate::cfg::*;
 use crate::hir::ContractId;
 

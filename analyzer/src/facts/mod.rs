@@ -1,6 +1,7 @@
 //! Answers about a program, computed once and on demand. Start at [`Facts`].
 
 mod bits;
+mod callee;
 mod calls;
 mod constants;
 mod elsewhere;
@@ -22,6 +23,7 @@ mod refine;
 mod resting;
 mod summary;
 mod table;
+mod work;
 
 #[cfg(test)]
 mod tests;
@@ -46,7 +48,7 @@ pub use hazards::{Hazard, HazardKind};
 pub use locks::{LockCover, LockKind};
 pub use loops::{Loop, LoopBound};
 use open::Open;
-pub use order::Order;
+pub use order::{ORDER_FACTS, Order};
 pub use reentrancy::{Reentrancy, ReentrancyFace};
 use summary::summarise;
 pub(crate) use summary::{Guard, Summary};

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::callee::Callee;
 use super::entry::StateKey;
-use super::summary::{Callee, Guard, Summary};
+use super::summary::{Guard, Summary};
 use super::{Facts, is_guarded};
 use crate::hir::ContractId;
 

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ruint::aliases::U256;
 
+use super::callee::hands_over_control;
 use super::constants::{Constants, Known, Storage};
 use super::entry::{AbsolutePlace, AbsoluteRoot, Entry, StateKey};
-use super::summary::hands_over_control;
 use super::{EntryPoint, Facts};
 use crate::cfg::*;
 use crate::hir::{ContractId, FunctionId, VariableId};

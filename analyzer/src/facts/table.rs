@@ -7,6 +7,8 @@ use ruint::aliases::U256;
 
 use super::entry::StateKey;
 use super::loops::{LoopBound, LoopHere};
+use super::order::ORDER_FACTS;
+use super::summary::Summary;
 use super::{EntryPoint, Facts, is_guarded};
 
 const fn spec(name: &'static str, ty: FactType, unit: &'static str, doc: &'static str) -> FactSpec {
@@ -104,81 +106,77 @@ pub const FUNCTION_FACTS: &[FactSpec] = &[
 
 /// The `function` facts as rules are checked against them.
 pub fn dictionary() -> Dictionary {
-    Dictionary::new(Subject::Function, [FUNCTION_FACTS])
+    Dictionary::new(Subject::Function, [FUNCTION_FACTS, ORDER_FACTS])
 }
 
 impl Facts<'_> {
     /// Fills one table of `dictionary` for each entry point; facts that other passes register stay unknown.
     pub fn function_tables(&self, dictionary: &Dictionary) -> Vec<(EntryPoint, FactTable)> {
+        let mut positions: Vec<Option<usize>> = Vec::new();
         self.summaries()
             .iter()
             .map(|summary| {
+                let values = self.function_values(summary);
+                if positions.is_empty() {
+                    positions = values.iter().map(|(name, _)| dictionary.position(name)).collect();
+                }
                 let mut table = dictionary.empty_table();
-                let mut set = |name: &str, value: Value| {
-                    if let Some(position) = dictionary.position(name) {
-                        table.set(position, value);
+                for ((_, value), position) in values.into_iter().zip(&positions) {
+                    if let Some(position) = position {
+                        table.set(*position, value);
                     }
-                };
-                let count = |count: usize| Value::Uint(U256::from(count));
-                let open = &self.open(summary.contract).variables;
-                let name = self.program.function_name(summary.function);
-                let name = name.rsplit('.').next().unwrap_or(&name).to_owned();
-                set(
-                    "contract",
-                    Value::Text(self.program.contract_name(summary.contract).to_owned()),
-                );
-                set("function", Value::Text(name));
-                set("payable", Value::Bool(summary.is_payable));
-                let has_effects = !summary.writes.is_empty()
-                    || !summary.calls.is_empty()
-                    || !summary.destructs.is_empty();
-                let guarded = summary.writes.iter().all(|write| is_guarded(&write.guard, open))
-                    && summary.calls.iter().all(|call| is_guarded(&call.guard, open))
-                    && summary.destructs.iter().all(|site| is_guarded(&site.guard, open));
-                set("guarded", Value::Bool(has_effects && guarded));
-                let locked = !summary.calls.is_empty()
-                    && summary.calls.iter().all(|call| self.lock_of(summary, call).is_some());
-                set("locked", Value::Bool(locked));
-                set("external_calls", count(summary.calls.len()));
-                set(
-                    "stranger_calls",
-                    count(
-                        summary
-                            .calls
-                            .iter()
-                            .filter(|call| self.is_strangers(summary.contract, &call.callee))
-                            .count(),
-                    ),
-                );
-                set(
-                    "delegate_calls",
-                    count(summary.calls.iter().filter(|call| call.is_delegate).count()),
-                );
-                let read: BTreeSet<_> = summary.reads.iter().map(StateKey::whole).collect();
-                set("storage_reads", count(read.len()));
-                let written: BTreeSet<_> =
-                    summary.writes.iter().map(|write| write.variable.whole()).collect();
-                set("storage_writes", count(written.len()));
-                let stale: usize = summary
-                    .calls
-                    .iter()
-                    .filter(|call| self.is_strangers(summary.contract, &call.callee))
-                    .map(|call| call.stale.len())
-                    .sum();
-                set("writes_after_call", count(stale));
-                set("can_self_destruct", Value::Bool(!summary.destructs.is_empty()));
-                let loops = |wanted: &dyn Fn(&LoopHere) -> bool| {
-                    count(summary.loops.iter().filter(|found| wanted(found)).count())
-                };
-                set("loops", loops(&|_| true));
-                set("unbounded_loops", loops(&|found| found.bound != LoopBound::Constant));
-                let grows = [LoopBound::Stored, LoopBound::StorageLength];
-                set("storage_loops", loops(&|found| grows.contains(&found.bound)));
-                set("caller_loops", loops(&|found| found.bound == LoopBound::Caller));
-                set("calls_in_loops", loops(&|found| found.calls_out));
-                set("fully_read", Value::Bool(!summary.is_partial));
+                }
                 (EntryPoint { contract: summary.contract, function: summary.function }, table)
             })
             .collect()
+    }
+
+    /// The facts of one entry point, always in the same order.
+    fn function_values(&self, summary: &Summary) -> Vec<(&'static str, Value)> {
+        let count = |count: usize| Value::Uint(U256::from(count));
+        let open = &self.open(summary.contract).variables;
+        let name = self.program.function_name(summary.function);
+        let name = name.rsplit('.').next().unwrap_or(&name).to_owned();
+        let has_effects = !summary.writes.is_empty()
+            || !summary.calls.is_empty()
+            || !summary.destructs.is_empty();
+        let guarded = summary.writes.iter().all(|write| is_guarded(&write.guard, open))
+            && summary.calls.iter().all(|call| is_guarded(&call.guard, open))
+            && summary.destructs.iter().all(|site| is_guarded(&site.guard, open));
+        let locked = !summary.calls.is_empty()
+            && summary.calls.iter().all(|call| self.lock_of(summary, call).is_some());
+        let to_strangers = || {
+            summary.calls.iter().filter(|call| self.is_strangers(summary.contract, &call.callee))
+        };
+        let read: BTreeSet<_> = summary.reads.iter().map(StateKey::whole).collect();
+        let written: BTreeSet<_> =
+            summary.writes.iter().map(|write| write.variable.whole()).collect();
+        let loops = |wanted: &dyn Fn(&LoopHere) -> bool| {
+            count(summary.loops.iter().filter(|found| wanted(found)).count())
+        };
+        let grows = [LoopBound::Stored, LoopBound::StorageLength];
+        let mut values = vec![
+            ("contract", Value::Text(self.program.contract_name(summary.contract).to_owned())),
+            ("function", Value::Text(name)),
+            ("payable", Value::Bool(summary.is_payable)),
+            ("guarded", Value::Bool(has_effects && guarded)),
+            ("locked", Value::Bool(locked)),
+            ("external_calls", count(summary.calls.len())),
+            ("stranger_calls", count(to_strangers().count())),
+            ("delegate_calls", count(summary.calls.iter().filter(|call| call.is_delegate).count())),
+            ("storage_reads", count(read.len())),
+            ("storage_writes", count(written.len())),
+            ("writes_after_call", count(to_strangers().map(|call| call.stale.len()).sum())),
+            ("can_self_destruct", Value::Bool(!summary.destructs.is_empty())),
+            ("loops", loops(&|_| true)),
+            ("unbounded_loops", loops(&|found| found.bound != LoopBound::Constant)),
+            ("storage_loops", loops(&|found| grows.contains(&found.bound))),
+            ("caller_loops", loops(&|found| found.bound == LoopBound::Caller)),
+            ("calls_in_loops", loops(&|found| found.calls_out)),
+            ("fully_read", Value::Bool(!summary.is_partial)),
+        ];
+        let order = ORDER_FACTS.iter().zip(summary.order);
+        values.extend(order.map(|(spec, number)| (spec.name, count(number))));
+        values
     }
 }

@@ -102,6 +102,15 @@ fn literal(text: &str) -> Option<Wide> {
         .checked_mul(Wide::from(10).checked_pow(Wide::from(exponent))?)
 }
 
+/// How many bits a number literal takes, with its unit (`2 ether`); `None` where it is no whole number.
+pub(crate) fn literal_bits(text: &str) -> Option<usize> {
+    let (number, unit) = match text.split_once(' ') {
+        Some((number, unit)) => (number, Some(unit)),
+        None => (text, None),
+    };
+    Some(literal(number)?.checked_mul(Wide::from(factor(unit)?))?.bit_len())
+}
+
 /// What a unit multiplies by: wei, or seconds.
 pub(crate) fn factor(unit: Option<&str>) -> Option<u64> {
     Some(match unit {

@@ -206,32 +206,35 @@ impl Program {
         }
     }
 
-    /// Functions that `using` directives attach to values of type `ty` under `name`.
+    /// Functions that `using` directives attach to values of type `ty` under `name`: those for this very type, else
+    /// those for a type that takes it.
     pub(crate) fn attached(&self, scope: Scope, ty: &Type, name: &str) -> Vec<FunctionId> {
-        let mut out = Vec::new();
+        let mut exact = Vec::new();
+        let mut near = Vec::new();
         for using in self.usings(scope, ty) {
+            let is_exact = using.ty.as_ref().is_none_or(|wanted| wanted == ty);
+            let out = if is_exact { &mut exact } else { &mut near };
             if let Some(library) = using.library {
-                out.extend(
-                    self.contract(library).members.get(name).into_iter().flatten().filter_map(
-                        |declaration| match declaration {
-                            Declaration::Function(id)
-                                if self.function(*id).kind == FunctionKind::Function =>
-                            {
-                                Some(*id)
-                            }
-                            _ => None,
-                        },
-                    ),
-                );
+                let members = self.contract(library).members.get(name);
+                out.extend(members.into_iter().flatten().filter_map(
+                    |declaration| match declaration {
+                        Declaration::Function(id)
+                            if self.function(*id).kind == FunctionKind::Function =>
+                        {
+                            Some(*id)
+                        }
+                        _ => None,
+                    },
+                ));
             }
+            let named = using.functions.iter();
             out.extend(
-                using
-                    .functions
-                    .iter()
+                named
                     .filter(|(id, operator)| operator.is_none() && self.function(*id).name == name)
                     .map(|(id, _)| *id),
             );
         }
+        let mut out = if exact.is_empty() { near } else { exact };
         out.sort();
         out.dedup();
         out

@@ -27,6 +27,7 @@ use crate::project::{Project, ProjectFile};
 use crate::syntax::ast;
 use crate::syntax::{Diagnostic, FileId, Span, on_deep_stack};
 
+pub(crate) use constant::literal_bits;
 pub(crate) use coverage::Names;
 pub use ids::{ContractId, EnumId, EventId, FunctionId, StructId, UserTypeId, VariableId};
 pub use layout::StorageSlot;

@@ -257,24 +257,32 @@ Vault.raw(uint256)  main.sol:29
 fn facts() {
     insta::assert_snapshot!(text(Printer::Facts, "Vault.setOracle"), @r"
 Vault.setOracle(IOracle)  main.sol:21
-  contract           Vault
-  function           setOracle
-  payable            false
-  guarded            true
-  locked             false
-  external_calls     0
-  stranger_calls     0
-  delegate_calls     0
-  storage_reads      1
-  storage_writes     2
-  writes_after_call  0
-  can_self_destruct  false
-  loops              0
-  unbounded_loops    0
-  storage_loops      0
-  caller_loops       0
-  calls_in_loops     0
-  fully_read         true
+  contract              Vault
+  function              setOracle
+  payable               false
+  guarded               true
+  locked                false
+  external_calls        0
+  stranger_calls        0
+  delegate_calls        0
+  storage_reads         1
+  storage_writes        2
+  writes_after_call     0
+  can_self_destruct     false
+  loops                 0
+  unbounded_loops       0
+  storage_loops         0
+  caller_loops          0
+  calls_in_loops        0
+  fully_read            true
+  unchecked_writes      0
+  unchecked_calls       0
+  written_before_calls  0
+  written_after_calls   0
+  read_after_calls      0
+  events_after_calls    0
+  calls_after_calls     0
+  checks_after_calls    0
 ");
 }
 

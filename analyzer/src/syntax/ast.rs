@@ -410,4 +410,6 @@ pub(crate) enum YulExprKind {
     /// A name, or a name with a suffix (`x.slot`).
     Path(Vec<Name>),
     Call(Name, Vec<YulExpr>),
+    /// A word on the stack that could not be followed.
+    Unknown,
 }

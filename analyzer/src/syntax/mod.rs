@@ -10,6 +10,7 @@
 pub(crate) mod ast;
 mod deep;
 mod lower;
+mod old_assembly;
 mod prelex;
 mod recover;
 mod span;

@@ -33,6 +33,8 @@ pub(crate) struct Region {
     pub(crate) is_too_deep: bool,
     /// Ends where another item starts, because a bracket is missing.
     pub(crate) is_cut: bool,
+    /// Assembly with labels or `=:`, which the parser does not know.
+    pub(crate) is_old: bool,
 }
 
 /// The rewritten text and what the rewritten parts meant.
@@ -43,10 +45,6 @@ pub(crate) struct Prelexed {
     pub(crate) pragmas: Vec<(usize, usize)>,
     /// Offsets of the opening parenthesis of each `var (a, b)`, whose `var` is blanked.
     pub(crate) var_tuples: BTreeSet<usize>,
-    /// The names of the labels of assembly, which are blanked, in order.
-    pub(crate) labels: Vec<(usize, usize)>,
-    /// Where each `=: name` of assembly starts, and where its name does, and ends; all of it is blanked.
-    pub(crate) pops: Vec<(usize, usize, usize)>,
     /// The expressions of `layout at`.
     pub(crate) layouts: Vec<(usize, usize)>,
     /// Innermost last among those that contain each other.
@@ -79,6 +77,7 @@ struct Level {
     body: Option<(usize, usize)>,
     is_too_deep: bool,
     is_cut: bool,
+    is_old: bool,
 }
 
 /// Overwrites `range` with spaces, keeping line breaks.
@@ -103,8 +102,6 @@ pub(crate) fn prelex(text: &str) -> Prelexed {
             masked: text.as_bytes().to_vec(),
             pragmas: Vec::new(),
             var_tuples: BTreeSet::new(),
-            labels: Vec::new(),
-            pops: Vec::new(),
             layouts: Vec::new(),
             regions: Vec::new(),
             strays: Vec::new(),
@@ -129,6 +126,7 @@ fn level(context: Context, open: usize) -> Level {
         body: None,
         is_too_deep: false,
         is_cut: false,
+        is_old: false,
     }
 }
 
@@ -179,8 +177,12 @@ impl Prelexer<'_> {
             if let Some(next) = self.word(at, context) {
                 return next;
             }
-        } else if context == Context::Assembly && self.assembly_punctuation(at) {
-            return at + 2;
+        } else if context == Context::Assembly
+            && token.is(b'=')
+            && self.is_punct(at + 1, b':')
+            && self.adjacent(at)
+        {
+            self.top_mut().is_old = true;
         }
         match token.kind {
             super::tokens::TokenKind::Punct(b'(' | b'[') => {
@@ -354,23 +356,6 @@ impl Prelexer<'_> {
         }
     }
 
-    /// Loose assembly: `=: x` and `name :=` of old dialects. Returns whether two tokens were consumed.
-    fn assembly_punctuation(&mut self, at: usize) -> bool {
-        if self.is_punct(at, b'=') && self.is_punct(at + 1, b':') && self.adjacent(at) {
-            // `=: x` takes what the expression before it left.
-            let end = if self.is_word(at + 2) {
-                let name = self.tokens[at + 2];
-                self.out.pops.push((self.tokens[at].start, name.start, name.end));
-                name.end
-            } else {
-                self.tokens[at + 1].end
-            };
-            blank(&mut self.out.masked, self.tokens[at].start, end);
-            return true;
-        }
-        false
-    }
-
     /// `name:` that is not followed by `=` is a label of the old dialect.
     fn assembly_label(&mut self, at: usize) {
         let is_typed = at > 0
@@ -378,9 +363,7 @@ impl Prelexer<'_> {
                 || matches!(self.word_at(at - 1), "let")
                 || self.is_punct(at - 1, b','));
         if self.is_punct(at + 1, b':') && !self.is_punct(at + 2, b'=') && !is_typed {
-            let name = self.tokens[at];
-            self.out.labels.push((name.start, name.end));
-            blank(&mut self.out.masked, name.start, self.tokens[at + 1].end);
+            self.top_mut().is_old = true;
         }
     }
 
@@ -475,12 +458,14 @@ impl Prelexer<'_> {
                 body: Some((closed.open, end)),
                 is_too_deep: closed.is_too_deep,
                 is_cut: false,
+                is_old: closed.is_old,
             });
         }
         let top = self.top_mut();
         if closed.context == Context::Contract {
             top.body = Some((closed.open, end));
         } else {
+            top.is_old |= closed.is_old && top.context == Context::Assembly;
             top.is_too_deep |= closed.is_too_deep;
             top.is_cut |= closed.is_cut;
             if closed.context == Context::Block {
@@ -508,6 +493,7 @@ impl Prelexer<'_> {
             body,
             is_too_deep,
             is_cut,
+            is_old: false,
         });
     }
 

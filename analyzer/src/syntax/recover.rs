@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use solang_parser::diagnostics::Diagnostic as ParserDiagnostic;
 use solang_parser::pt::{Loc, SourceUnit};
 
+use super::ast::YulBlock;
 use super::prelex::{Prelexed, Region, RegionKind, blank};
-use super::{Diagnostic, FileId, Span};
+use super::{Diagnostic, FileId, Span, old_assembly};
 
 /// What the parser made of the text, with what had to be taken out.
 pub(crate) struct Recovered {
@@ -15,10 +16,8 @@ pub(crate) struct Recovered {
     /// Opening braces of bodies and assembly blocks whose content was blanked.
     pub(crate) broken_bodies: BTreeSet<usize>,
     pub(crate) var_tuples: BTreeSet<usize>,
-    /// The names of the labels of assembly.
-    pub(crate) labels: Vec<(usize, usize)>,
-    /// Each `=: name` of assembly: its start, and the name.
-    pub(crate) pops: Vec<(usize, usize, usize)>,
+    /// Blocks of assembly in the old dialect, by their opening brace; their content is blanked.
+    pub(crate) old_assembly: BTreeMap<usize, YulBlock>,
     /// The expressions of `layout at`, which are blank in what the parser saw.
     pub(crate) layouts: Vec<(usize, usize)>,
 }
@@ -46,6 +45,7 @@ pub(crate) fn parse(prelexed: Prelexed, text: &str, file: FileId) -> Recovered {
         file,
         diagnostics: Vec::new(),
         broken_bodies: BTreeSet::new(),
+        old_assembly: BTreeMap::new(),
         said: BTreeMap::new(),
     };
     for stray in &prelexed.strays {
@@ -57,6 +57,11 @@ pub(crate) fn parse(prelexed: Prelexed, text: &str, file: FileId) -> Recovered {
     }
     recovery.refuse_deep_items();
     recovery.close_cut_items();
+    for index in 0..recovery.regions.len() {
+        if recovery.regions[index].is_old {
+            recovery.read_old_assembly(index);
+        }
+    }
     let unit = recovery.run();
     let mut diagnostics = recovery.diagnostics;
     diagnostics.sort();
@@ -66,8 +71,7 @@ pub(crate) fn parse(prelexed: Prelexed, text: &str, file: FileId) -> Recovered {
         diagnostics,
         broken_bodies: recovery.broken_bodies,
         var_tuples: prelexed.var_tuples,
-        labels: prelexed.labels,
-        pops: prelexed.pops,
+        old_assembly: recovery.old_assembly,
         layouts: prelexed.layouts,
     }
 }
@@ -80,6 +84,7 @@ struct Recovery<'t> {
     file: FileId,
     diagnostics: Vec<Diagnostic>,
     broken_bodies: BTreeSet<usize>,
+    old_assembly: BTreeMap<usize, YulBlock>,
     /// The diagnostic of each region.
     said: BTreeMap<usize, usize>,
 }
@@ -194,6 +199,13 @@ impl Recovery<'_> {
         }
         // An error at the end of an item often shows at the first token past it.
         let Some(index) = inside.or_else(|| self.last_before(start)) else { return false };
+        if self.read_old_assembly(index) {
+            // Where one block is of the old dialect, others are.
+            for other in 0..self.regions.len() {
+                self.read_old_assembly(other);
+            }
+            return false;
+        }
         let span = Span::new(self.file, start, end);
         let found = span.text(self.text).lines().next().unwrap_or("").trim().to_owned();
         self.take_out(index);
@@ -222,6 +234,21 @@ impl Recovery<'_> {
             }
         }
         false
+    }
+
+    /// Whether the region is assembly of the old dialect, which is read apart from the rest.
+    fn read_old_assembly(&mut self, index: usize) -> bool {
+        let region = &self.regions[index];
+        if region.kind != RegionKind::Assembly || self.states[index] != State::Whole {
+            return false;
+        }
+        let (start, end) = (region.start, region.end);
+        let Some(read) = old_assembly::read(self.text, start, end, self.file) else { return false };
+        blank(&mut self.masked, start + 1, end - 1);
+        self.states[index] = State::Gone;
+        self.diagnostics.extend(read.diagnostics);
+        self.old_assembly.insert(start, read.block);
+        true
     }
 
     /// Takes out what stands behind the last item, where that is more than space: the head of one that never came.

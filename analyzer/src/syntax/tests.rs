@@ -138,6 +138,67 @@ fn assembly_of_old_has_labels() {
     );
 }
 
+/// The notes and the statements of the assembly of a function with that block.
+fn old_assembly(block: &str) -> (Vec<String>, String) {
+    let text = format!("contract C {{ function f(uint n) {{ uint r; assembly {{ {block} }} }} }}");
+    let (program, diagnostics) = crate::hir::project(&[("old.sol", &text)]);
+    let facts = crate::facts::Facts::new(&program);
+    let ir = program.function_ids().find_map(|id| facts.ir_text(id)).unwrap_or_default();
+    (diagnostics.into_iter().map(|diagnostic| diagnostic.message).collect(), ir)
+}
+
+#[test]
+fn instructions_of_old_assembly_work_on_the_stack() {
+    let (said, ir) = old_assembly("n 1 add =: r");
+    assert_eq!(said, [""; 0]);
+    assert!(ir.contains("= 1 +% n.0"), "{ir}");
+    for block in [
+        "n 1 add 2 mul =: r",
+        "n dup1 mul =: r",
+        "n 1 swap1 sub =: r",
+        "0 again: 1 add dup1 n gt again jumpi =: r",
+        "{ n =: r } if r { n =: r }",
+        "switch n case 0 { 1 =: r } default { 2 =: r }",
+        "for { let i := 0 } lt(i, n) { i 1 add =: i } { i =: r }",
+        "function g(a) -> b { a 1 add =: b } g(n) =: r",
+        "0x40 mload n dup2 mstore =: r",
+        "caller =: r",
+        "n hex\"01\" eq =: r",
+        "1 \"abc\" pop =: r",
+    ] {
+        let (said, ir) = old_assembly(block);
+        assert_eq!(said, [""; 0], "{block}");
+        assert!(!ir.contains("unknown"), "{block}: {ir}");
+    }
+}
+
+#[test]
+fn what_cannot_be_followed_on_the_stack_costs_its_statement() {
+    for (block, wrong) in [
+        ("add =: r 1 n sstore", "`add` takes more than the block has put on the stack"),
+        ("n 1 n sstore dup2 =: r pop", "`dup2` reaches below what the block has put on the stack"),
+        ("n jump there: 1 n sstore", "`jump` goes where the block does not tell"),
+        ("let x := 1 n sstore 1 n sstore", "takes a variable from the stack"),
+    ] {
+        let (said, ir) = old_assembly(block);
+        assert_eq!(said.len(), 1, "{block}: {said:?}");
+        assert!(said[0].contains(wrong), "{said:?}");
+        assert!(ir.contains("unknown"), "{block}: {ir}");
+        assert!(ir.contains("store") || ir.contains("slot"), "{block}: {ir}");
+    }
+    let (said, ir) = old_assembly("n 1 add 7 =: r");
+    assert_eq!(said, ["assembly leaves a word on the stack"]);
+    assert!(ir.contains("r.1 = 7") && ir.contains("= 1 +% n.0"), "{ir}");
+}
+
+#[test]
+fn a_long_run_of_old_assembly_is_not_deep() {
+    let block = format!("n {} =: r", "1 add ".repeat(50_000));
+    let (said, ir) = old_assembly(&block);
+    assert_eq!(said, [""; 0]);
+    assert_eq!(ir.matches("+%").count(), 50_000);
+}
+
 #[test]
 fn pragmas_of_any_kind_are_kept() {
     let parsed = on_deep_stack(|| {

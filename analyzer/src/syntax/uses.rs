@@ -113,8 +113,9 @@ pub(crate) fn in_invocation(invocation: &Invocation, visit: &mut dyn FnMut(Span)
     invocation.args.iter().flatten().for_each(|arg| in_expression(arg, visit));
 }
 
+/// What old assembly keeps on the stack has names that stand nowhere in the text: those are no uses.
 fn in_path(path: &[Name], visit: &mut dyn FnMut(Span)) {
-    path.iter().for_each(|name| visit(name.span));
+    path.iter().filter(|name| name.span.start < name.span.end).for_each(|name| visit(name.span));
 }
 
 fn in_optional(statement: Option<&Stmt>, visit: &mut dyn FnMut(Span)) {
@@ -174,10 +175,10 @@ fn in_assembly(block: &YulBlock, visit: &mut dyn FnMut(Span)) {
 
 fn in_yul(expr: &YulExpr, visit: &mut dyn FnMut(Span)) {
     match &expr.kind {
-        YulExprKind::Literal(_) => {}
+        YulExprKind::Literal(_) | YulExprKind::Unknown => {}
         YulExprKind::Path(path) => in_path(path, visit),
         YulExprKind::Call(name, args) => {
-            visit(name.span);
+            in_path(std::slice::from_ref(name), visit);
             args.iter().for_each(|arg| in_yul(arg, visit));
         }
     }

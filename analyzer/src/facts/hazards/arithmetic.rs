@@ -3,7 +3,7 @@
 use super::{Candidate, HazardKind};
 use crate::cfg::*;
 use crate::facts::origin::Origin;
-use crate::facts::summary::Work;
+use crate::facts::work::Work;
 use crate::hir::{ArrayLength, Type};
 use crate::syntax::ast::BinaryOp;
 

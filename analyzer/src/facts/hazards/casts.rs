@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Candidate, HazardKind};
 use crate::cfg::*;
 use crate::facts::origin::Origin;
-use crate::facts::summary::Work;
+use crate::facts::work::Work;
 use crate::hir::Type;
 use crate::syntax::ast::{BinaryOp, ContractKind};
 

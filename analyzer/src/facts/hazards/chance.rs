@@ -6,7 +6,7 @@ use super::{Candidate, HazardKind};
 use crate::cfg::*;
 use crate::facts::entry::source;
 use crate::facts::origin::{Depth, Origin};
-use crate::facts::summary::Work;
+use crate::facts::work::Work;
 use crate::hir::{FunctionId, Type};
 use crate::syntax::ast::BinaryOp;
 

@@ -2,9 +2,10 @@
 
 use super::{Candidate, HazardKind};
 use crate::cfg::*;
+use crate::facts::callee::{Callee, callee};
 use crate::facts::entry::{AbsoluteKey, At, StateKey, overlap};
 use crate::facts::origin::{Depth, Origin};
-use crate::facts::summary::{Callee, Work, callee};
+use crate::facts::work::Work;
 use crate::syntax::ast::BinaryOp;
 
 impl Work<'_, '_> {

@@ -5,7 +5,7 @@ use crate::cfg::*;
 use crate::facts::constants::{Known, constant_value};
 use crate::facts::entry::At;
 use crate::facts::origin::Origin;
-use crate::facts::summary::Work;
+use crate::facts::work::Work;
 use crate::hir::{Program, Type};
 use crate::syntax::ast::BinaryOp;
 

@@ -8,7 +8,7 @@ use super::{Candidate, HazardKind, Need};
 use crate::cfg::*;
 use crate::facts::entry::{AbsoluteKey, AbsolutePlace, AbsoluteRoot, At, StateKey};
 use crate::facts::origin::Origin;
-use crate::facts::summary::Work;
+use crate::facts::work::Work;
 use crate::syntax::Span;
 
 impl Work<'_, '_> {

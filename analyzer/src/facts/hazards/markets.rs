@@ -2,7 +2,7 @@
 
 use super::{Candidate, HazardKind};
 use crate::cfg::*;
-use crate::facts::summary::Work;
+use crate::facts::work::Work;
 use crate::hir::{StructId, Type};
 use crate::syntax::ast::ContractKind;
 

@@ -29,9 +29,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 use ruint::aliases::U256;
 
+use super::callee::Callee;
 use super::constants::{Known, constant_value};
 use super::entry::{At, Entry, StateKey};
-use super::summary::{Callee, Guard, Summary, Work, site};
+use super::summary::{Guard, Summary, site};
+use super::work::Work;
 use super::{EntryPoint, Facts};
 use crate::cfg::*;
 use crate::hir::{ContractId, FunctionId};

@@ -7,10 +7,12 @@ use ruint::aliases::U256;
 
 use super::{Candidate, Ether, HazardKind};
 use crate::cfg::*;
+use crate::facts::callee::{Callee, callee};
 use crate::facts::constants::{Known, constant_value};
 use crate::facts::entry::At;
 use crate::facts::origin::Origin;
-use crate::facts::summary::{Callee, Summary, Work, callee};
+use crate::facts::summary::Summary;
+use crate::facts::work::Work;
 use crate::hir::{FunctionId, Type};
 use crate::syntax::ast::{BinaryOp, ContractKind};
 

@@ -6,7 +6,7 @@ use super::{Candidate, HazardKind};
 use crate::cfg::*;
 use crate::facts::entry::At;
 use crate::facts::origin::Origin;
-use crate::facts::summary::Work;
+use crate::facts::work::Work;
 use crate::syntax::ast::{BinaryOp, ContractKind};
 
 impl Work<'_, '_> {

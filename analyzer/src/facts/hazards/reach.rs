@@ -2,9 +2,11 @@
 
 use super::{Candidate, HazardKind, Need};
 use crate::cfg::*;
+use crate::facts::callee::Callee;
 use crate::facts::entry::At;
 use crate::facts::origin::Origin;
-use crate::facts::summary::{Callee, Summary, Work};
+use crate::facts::summary::Summary;
+use crate::facts::work::Work;
 use crate::hir::Type;
 
 impl Work<'_, '_> {

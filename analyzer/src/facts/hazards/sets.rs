@@ -3,7 +3,7 @@
 use super::{Candidate, HazardKind};
 use crate::cfg::*;
 use crate::facts::entry::{AbsoluteKey, AbsolutePlace};
-use crate::facts::summary::Work;
+use crate::facts::work::Work;
 use crate::syntax::ast::BinaryOp;
 
 impl Work<'_, '_> {

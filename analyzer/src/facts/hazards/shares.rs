@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{Candidate, HazardKind};
 use crate::cfg::*;
+use crate::facts::callee::Callee;
 use crate::facts::entry::{AbsoluteKey, At};
 use crate::facts::origin::Origin;
-use crate::facts::summary::{Callee, Work};
+use crate::facts::work::Work;
 use crate::syntax::ast::BinaryOp;
 
 impl Work<'_, '_> {

@@ -7,7 +7,7 @@ use crate::cfg::*;
 use crate::facts::bits::Bits;
 use crate::facts::entry::{At, StateKey, source};
 use crate::facts::origin::{Depth, Origin};
-use crate::facts::summary::Work;
+use crate::facts::work::Work;
 use crate::syntax::ast::BinaryOp;
 
 impl Work<'_, '_> {

@@ -7,7 +7,7 @@ use super::{Candidate, HazardKind};
 use crate::cfg::*;
 use crate::facts::entry::{At, source};
 use crate::facts::origin::{Depth, Origin};
-use crate::facts::summary::Work;
+use crate::facts::work::Work;
 use crate::hir::Type;
 
 /// What stands in a digest.

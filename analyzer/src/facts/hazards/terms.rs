@@ -5,7 +5,7 @@
 use super::{Candidate, HazardKind};
 use crate::cfg::*;
 use crate::facts::constants::{Known, constant_value};
-use crate::facts::summary::Work;
+use crate::facts::work::Work;
 use crate::hir::{FunctionId, Program, Type};
 use crate::syntax::ast::BinaryOp;
 

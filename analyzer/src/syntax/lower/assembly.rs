@@ -1,37 +1,21 @@
-//! Assembly, with the labels and `=:` of the old dialect.
+//! Assembly, as the parser reads it or as it was read in the old dialect.
 
 use solang_parser::pt;
 use solang_parser::pt::CodeLocation;
 
 use super::Lowerer;
-use crate::syntax::Span;
 use crate::syntax::ast::*;
 
 impl Lowerer<'_> {
     pub(super) fn yul_block(&self, block: &pt::YulBlock) -> YulBlock {
         let span = self.span(&block.loc);
-        let mut statements: Vec<_> =
-            block.statements.iter().map(|statement| self.yul_stmt(statement)).collect();
-        self.put_labels(span, &mut statements);
+        if let Some(read) = self.recovered.old_assembly.get(&(span.start as usize)) {
+            return read.clone();
+        }
         YulBlock {
-            statements,
+            statements: block.statements.iter().map(|statement| self.yul_stmt(statement)).collect(),
             is_opaque: self.recovered.broken_bodies.contains(&(span.start as usize)),
             span,
-        }
-    }
-
-    /// Puts the labels that stand directly in a block between its statements.
-    pub(super) fn put_labels(&self, block: Span, statements: &mut Vec<YulStmt>) {
-        let labels = &self.recovered.labels;
-        let range = block.range();
-        let first = labels.partition_point(|(start, _)| *start < range.start);
-        for &(start, end) in labels[first..].iter().take_while(|(_, end)| *end <= range.end) {
-            let span = Span::new(self.file, start, end);
-            let at = statements.partition_point(|statement| statement.span.end <= span.start);
-            if statements.get(at).is_none_or(|next| !next.span.contains(&span)) {
-                let name = Name { text: span.text(self.text).to_owned(), span };
-                statements.insert(at, YulStmt { kind: YulStmtKind::Label(name), span });
-            }
         }
     }
 
@@ -69,26 +53,10 @@ impl Lowerer<'_> {
                 returns: item.returns.iter().map(|param| self.name(&param.id)).collect(),
                 body: self.yul_block(&item.body),
             },
-            pt::YulStatement::FunctionCall(call) => match self.popped(span) {
-                Some(name) => YulStmtKind::Assign(vec![vec![name]], self.yul_call(call)),
-                None => YulStmtKind::Call(self.yul_call(call)),
-            },
+            pt::YulStatement::FunctionCall(call) => YulStmtKind::Call(self.yul_call(call)),
             pt::YulStatement::Error(_) => YulStmtKind::Error,
         };
         YulStmt { kind, span }
-    }
-
-    /// The name that takes the value of a statement, in the `value =: name` of the old dialect.
-    pub(super) fn popped(&self, statement: Span) -> Option<Name> {
-        let pops = &self.recovered.pops;
-        let end = statement.range().end;
-        let next = pops.partition_point(|(operator, ..)| *operator < end);
-        let &(operator, start, end_of_name) = pops.get(next)?;
-        let between = self.text.get(end..operator)?;
-        between.trim().is_empty().then(|| {
-            let span = Span::new(self.file, start, end_of_name);
-            Name { text: span.text(self.text).to_owned(), span }
-        })
     }
 
     pub(super) fn yul_case(&self, case: &pt::YulSwitchOptions) -> (Option<YulExpr>, YulBlock) {
