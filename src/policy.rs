@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use alloy::primitives::B256;
+use anyhow::bail;
 use portcullis_alerting::journal::{DayStats, Journal, VerdictFilter};
 use portcullis_alerting::record::{Decision, Mode};
 use portcullis_watcher::daemon::clean_days;
@@ -54,20 +55,27 @@ struct Report {
 #[derive(Debug, Serialize)]
 struct ChainReport {
     chain: String,
-    /// Whole days in a row before today on which nothing would have been paused that was not armed.
-    clean_days: u32,
-    /// So many are needed before `armed` is honoured.
+    /// So many clean days are needed before `armed` is honoured.
     clean_days_needed: u32,
     /// Why `armed` is honoured without them.
     arm_override: Option<String>,
-    /// Protected entries with the mode that a start now would give them.
-    protected: Vec<(String, Mode)>,
+    protected: Vec<ProtectedReport>,
     judged: u64,
     would_pause: u64,
     /// By day (UTC).
     days: Vec<(String, DayStats)>,
     /// The newest of what would have been paused.
     newest: Vec<WouldPause>,
+}
+
+/// How one protected entry stands.
+#[derive(Debug, Serialize)]
+struct ProtectedReport {
+    name: String,
+    /// The mode that a start now would give it.
+    mode: Mode,
+    /// Whole days in a row before today on which it would not have been paused while it was not armed.
+    clean_days: u32,
 }
 
 /// One transaction that would have been paused for, or was.
@@ -77,6 +85,8 @@ struct WouldPause {
     block: u64,
     mode: Mode,
     decision: Decision,
+    /// Names of the protocols that it touches.
+    touched: Vec<String>,
     reason: String,
 }
 
@@ -88,7 +98,15 @@ pub(crate) fn run(args: PolicyArgs) -> anyhow::Result<ExitCode> {
     let PolicyCommand::Report(args) = args.command;
     let config = config::load(&args.config)?;
     let base = args.config.parent().unwrap_or(Path::new(""));
-    let journal = Journal::open_read_only(base.join(&config.journal.path))?;
+    let path = base.join(&config.journal.path);
+    if !path.is_file() {
+        bail!(
+            "{}: there is no journal yet; let `portcullis guard --config {}` observe for some days, then ask again",
+            path.display(),
+            args.config.display()
+        );
+    }
+    let journal = Journal::open_read_only(path)?;
     let report = report(&config, &journal, args.days, platform::now_ms())?;
     match args.format {
         guardian::Format::Json => {
@@ -108,6 +126,7 @@ fn report(config: &Config, journal: &Journal, days: u64, now_ms: u64) -> anyhow:
         let filter = VerdictFilter {
             chain: Some(chain.name.clone()),
             since_ms: Some(now_ms.saturating_sub(days.saturating_mul(DAY_MS))),
+            live_only: true,
             ..VerdictFilter::default()
         };
         let stats = journal.stats(&filter)?;
@@ -117,21 +136,21 @@ fn report(config: &Config, journal: &Journal, days: u64, now_ms: u64) -> anyhow:
             ..filter
         };
         let newest = journal.verdicts(&pauses)?;
-        let clean = clean_days(journal, &chain.name, needed, now_ms)?;
-        let is_honoured = clean >= needed || config.policy.arm_override.is_some();
         let entries = config.protected.iter().filter(|entry| entry.chain == chain.name);
         chains.push(ChainReport {
             chain: chain.name.clone(),
-            clean_days: clean,
             clean_days_needed: needed,
             arm_override: config.policy.arm_override.clone(),
             protected: entries
                 .map(|entry| {
+                    let clean = clean_days(journal, &chain.name, &entry.name, needed, now_ms)?;
+                    let is_honoured = clean >= needed || config.policy.arm_override.is_some();
                     let mode = entry.mode.unwrap_or(config.mode);
                     let held = mode == Mode::Armed && !is_honoured;
-                    (entry.name.clone(), if held { Mode::Alert } else { mode })
+                    let mode = if held { Mode::Alert } else { mode };
+                    Ok(ProtectedReport { name: entry.name.clone(), mode, clean_days: clean })
                 })
-                .collect(),
+                .collect::<anyhow::Result<_>>()?,
             judged: stats.verdicts,
             would_pause: stats.days.values().map(|day| day.would_pause).sum(),
             days: stats.days.into_iter().collect(),
@@ -142,6 +161,7 @@ fn report(config: &Config, journal: &Journal, days: u64, now_ms: u64) -> anyhow:
                     block: row.block,
                     mode: row.mode,
                     decision: row.decision,
+                    touched: row.touched,
                     reason: row.reason,
                 })
                 .collect(),
@@ -160,22 +180,17 @@ impl Report {
                 chain.judged,
                 chain.would_pause
             ));
-            let days = format!(
-                "{} of {} clean days",
-                chain.clean_days.min(chain.clean_days_needed),
-                chain.clean_days_needed
-            );
-            let is_enough = chain.clean_days >= chain.clean_days_needed;
-            let verdict = match (&chain.arm_override, is_enough) {
-                (_, true) => paint.green(&format!("{days}: `armed` is honoured")),
-                (Some(reason), false) => {
-                    paint.yellow(&format!("{days}: `armed` is honoured by override: {reason}"))
-                }
-                (None, false) => paint.yellow(&format!("{days}: `armed` would run as `alert`")),
-            };
-            page.push_str(&format!("  {verdict}\n"));
-            for (name, mode) in &chain.protected {
-                page.push_str(&format!("  {name}: {}\n", word(*mode)));
+            for entry in &chain.protected {
+                let needed = chain.clean_days_needed;
+                let days = format!("{} of {needed} clean days", entry.clean_days.min(needed));
+                let verdict = match (&chain.arm_override, entry.clean_days >= needed) {
+                    (_, true) => paint.green(&format!("{days}: `armed` is honoured")),
+                    (Some(reason), false) => {
+                        paint.yellow(&format!("{days}: `armed` is honoured by override: {reason}"))
+                    }
+                    (None, false) => paint.yellow(&format!("{days}: `armed` would run as `alert`")),
+                };
+                page.push_str(&format!("  {}: {}; {verdict}\n", entry.name, word(entry.mode)));
             }
             for (day, counts) in &chain.days {
                 page.push_str(&format!(
@@ -185,10 +200,11 @@ impl Report {
             }
             for pause in &chain.newest {
                 page.push_str(&format!(
-                    "  {} in {} on {}: {}\n",
+                    "  {} in {} on {}, {}: {}\n",
                     pause.tx_hash,
                     word(pause.mode),
                     pause.block,
+                    pause.touched.join(" and "),
                     pause.reason
                 ));
             }
@@ -231,6 +247,9 @@ mod tests {
             score: None,
             reason: "hard invariant broken".into(),
             is_mined: false,
+            touched: Vec::new(),
+            would_pause: Vec::new(),
+            is_replay: false,
         }
     }
 
@@ -248,16 +267,34 @@ mod tests {
         let clean = page();
         assert!(clean.contains("7 judged, 0 would have been paused for"), "{clean}");
         assert!(
-            clean.contains("7 of 7 clean days: `armed` is honoured\n  vault: armed"),
+            clean.contains("  vault: armed; 7 of 7 clean days: `armed` is honoured\n"),
             "{clean}"
         );
 
-        journal.append_verdict(&row(3, Decision::Pause)).unwrap();
+        // What would have paused another protocol, and what happened in a replay, count against nobody here.
+        let other = VerdictRow {
+            touched: vec!["pool".into()],
+            would_pause: vec!["pool".into()],
+            ..row(3, Decision::Pause)
+        };
+        let of_vault = |is_replay| VerdictRow {
+            touched: vec!["vault".into()],
+            would_pause: vec!["vault".into()],
+            is_replay,
+            ..row(3, Decision::Pause)
+        };
+        journal.append_verdict(&other).unwrap();
+        journal.append_verdict(&of_vault(true)).unwrap();
+        let unstained = page();
+        assert!(unstained.contains("vault: armed; 7 of 7 clean days"), "{unstained}");
+        assert!(unstained.contains("8 judged, 1 would have been paused for"), "{unstained}");
+
+        journal.append_verdict(&of_vault(false)).unwrap();
         let stained = page();
         assert!(
-            stained.contains("2 of 7 clean days: `armed` would run as `alert`\n  vault: alert"),
+            stained.contains("vault: alert; 2 of 7 clean days: `armed` would run as `alert`\n"),
             "{stained}"
         );
-        assert!(stained.contains("in alert on 77: hard invariant broken"), "{stained}");
+        assert!(stained.contains("in alert on 77, vault: hard invariant broken"), "{stained}");
     }
 }

@@ -5,14 +5,19 @@
 
 mod process;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use alloy::primitives::{B256, U256};
+use alloy::primitives::{Address, B256, U256};
 use alloy::sol_types::SolCall;
+use portcullis_alerting::guardian::{Key, Transaction, deploy, transact};
 use portcullis_alerting::journal::{Journal, VerdictFilter};
 use portcullis_alerting::record::{Decision, Outcome, VerdictRow};
+use portcullis_alerting::secret::Secret;
 use portcullis_range::node::{LocalNode, Receipt, find_anvil};
 use portcullis_range::story::{Role, Story, StoryOptions, Vault};
+use portcullis_watcher::source::NodeUrl;
+use portcullis_watcher::source::rpc::{Client, RpcLimits};
 use process::GuardProcess;
 
 const CHAIN_ID: u64 = 31_337;
@@ -48,16 +53,10 @@ impl Run {
     }
 }
 
-/// Plays a story against a guard in `mode`.
-async fn run(mode: &str, options: &StoryOptions) -> Run {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let anvil = find_anvil(None, &root).expect("anvil is set up: `bash .ci/setup`");
-    let node = LocalNode::start(&anvil, CHAIN_ID, BLOCK_TIME_S).await.unwrap();
-    let story = Story::tell(options);
-    node.set_up(&story).await.unwrap();
-
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("portcullis.toml");
+/// Writes the configuration of a guard in `mode` over a story.
+fn configured(folder: &Path, mode: &str, node: &LocalNode, story: &Story) -> PathBuf {
+    let config = folder.join("portcullis.toml");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let runtime = root.join(".parts/onnxruntime/libonnxruntime.so");
     assert!(runtime.is_file(), "ONNX Runtime is set up: `bash .ci/setup`");
     let text = format!(
@@ -71,6 +70,19 @@ async fn run(mode: &str, options: &StoryOptions) -> Run {
         runtime.display()
     );
     std::fs::write(&config, text).unwrap();
+    config
+}
+
+/// Plays a story against a guard in `mode`.
+async fn run(mode: &str, options: &StoryOptions) -> Run {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let anvil = find_anvil(None, &root).expect("anvil is set up: `bash .ci/setup`");
+    let node = LocalNode::start(&anvil, CHAIN_ID, BLOCK_TIME_S).await.unwrap();
+    let story = Story::tell(options);
+    node.set_up(&story).await.unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let config = configured(folder.path(), mode, &node, &story);
     let mut guard = GuardProcess::start(&config, Some(&story.pauser.private_key()));
     guard.wait_for("ready");
 
@@ -130,4 +142,50 @@ async fn observing_lets_the_attack_through_and_says_what_it_would_have_done() {
         "{}",
         row.reason
     );
+}
+
+/// Whoever stole the pauser's key can do what a pauser can, which is to pause; the guard says at once that its key was
+/// used, by whom it cannot be known, and who can end it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stolen_key_is_told_of_when_it_is_used() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let anvil = find_anvil(None, &root).expect("anvil is set up: `bash .ci/setup`");
+    let node = LocalNode::start(&anvil, CHAIN_ID, 1).await.unwrap();
+    let story = Story::tell(&StoryOptions::default());
+    node.set_up(&story).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = configured(folder.path(), "armed", &node, &story);
+    let mut guard = GuardProcess::start(&config, Some(&story.pauser.private_key()));
+    guard.wait_for("ready");
+
+    let url: NodeUrl = node.address().parse().unwrap();
+    let (client, _told, driver) =
+        Client::connect("thief".into(), &url, RpcLimits::default()).await.unwrap();
+    tokio::spawn(async move {
+        driver.await;
+    });
+    let stolen = Secret::new(story.pauser.private_key());
+    let stolen = Key::from_env_value("STOLEN", &stolen).unwrap();
+    let within = Duration::from_secs(20);
+    // What a pauser may not do fails already where its gas is estimated.
+    for forbidden in [
+        deploy::add_pauser_call(Address::repeat_byte(9), u64::MAX),
+        deploy::register_call(story.vault, &[]),
+        deploy::transfer_ownership_call(stolen.address()),
+        deploy::set_limits_call(0, 1, u32::MAX),
+    ] {
+        let call = Transaction { to: Some(story.guardian), data: forbidden, value_wei: U256::ZERO };
+        transact(&stolen, &client, &call, within).await.unwrap_err();
+    }
+    let data = deploy::pause_call(story.vault, B256::ZERO);
+    let pause = Transaction { to: Some(story.guardian), data, value_wei: U256::ZERO };
+    let paused = transact(&stolen, &client, &pause, within).await.unwrap();
+    assert!(paused.has_succeeded());
+    let used = guard.wait_until("key_used", |event| event["kind"] == "key_used");
+    assert_eq!(used["action_tx_hash"], paused.transaction_hash.to_string());
+    let words = used["detail"].as_str().unwrap();
+    assert!(words.contains("called the guardian") && words.contains("setPauser"), "{words}");
+    // A second one is more than the contract allows for a while.
+    transact(&stolen, &client, &pause, within).await.unwrap_err();
+    assert_eq!(guard.interrupt(), Some(0));
 }

@@ -39,6 +39,9 @@ fn verdict(n: u8) -> VerdictRow {
             "=nothing".into()
         },
         is_mined: false,
+        touched: Vec::new(),
+        would_pause: Vec::new(),
+        is_replay: false,
     }
 }
 

@@ -102,3 +102,67 @@ fn nobody_to_tell_is_a_failure() {
         String::from_utf8_lossy(&output.stderr).contains("no [[notify]] channel is configured")
     );
 }
+
+/// What a guard could not tell: listed, sent again to a receiver that is back, and then listed no more.
+#[test]
+fn what_was_not_told_is_listed_and_sent_again() {
+    use portcullis_alerting::{journal::Journal, record::DeadLetter};
+    let told = |output: &Output| String::from_utf8(output.stdout.clone()).unwrap();
+    let run = |folder: &Path, args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .arg("notify")
+            .args(args)
+            .arg("--config")
+            .arg(folder.join("portcullis.toml"))
+            .output()
+            .expect("the command starts")
+    };
+    let (origin, asked) = receiver("200 OK");
+    let folder = configured(&format!(
+        "[[notify]]\nkind = 'alertmanager'\nname = 'back'\nurl = '{origin}'\n\
+         [[notify]]\nkind = 'alertmanager'\nname = 'gone'\nurl = 'http://127.0.0.1:1'\n"
+    ));
+    let nothing = run(folder.path(), &["failed"]);
+    assert_eq!(nothing.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("there is no journal"));
+
+    let journal = Journal::open(folder.path().join("portcullis.db")).unwrap();
+    let alert = portcullis_alerting::notify::Alert {
+        incident: "local/vault/1".into(),
+        severity: portcullis_alerting::notify::Severity::Critical,
+        title: "the vault is drained".into(),
+        text: "all of it".into(),
+        chain: "local".into(),
+        tx_hash: None,
+        contract: None,
+        at_ms: 1_700_000_000_000,
+    };
+    for channel in ["back", "gone", "renamed"] {
+        let letter = DeadLetter {
+            at_ms: 1_700_000_000_001,
+            channel: Some(channel.into()),
+            is_over: false,
+            alert: serde_json::to_value(&alert).unwrap(),
+            failure: "HTTP status 500".into(),
+            attempts: 5,
+        };
+        journal.append_dead_letter(&letter).unwrap();
+    }
+    let listed = run(folder.path(), &["failed"]);
+    assert_eq!((listed.status.code(), told(&listed).lines().count()), (Some(1), 3));
+    assert!(told(&listed).contains("back: the vault is drained (HTTP status 500, 5 attempts)"));
+    let unknown = run(folder.path(), &["resend", "77"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("nothing waits under number 77"));
+
+    let sent = run(folder.path(), &["resend"]);
+    assert_eq!(sent.status.code(), Some(2), "two did not arrive: {}", told(&sent));
+    assert!(told(&sent).contains("1: delivered"), "{}", told(&sent));
+    assert!(told(&sent).contains("3: no configured channel"), "{}", told(&sent));
+    assert!(asked.join().unwrap().contains("(late) the vault is drained"));
+    let left = run(folder.path(), &["failed", "--format", "json"]);
+    let left: serde_json::Value = serde_json::from_slice(&left.stdout).unwrap();
+    let numbers: Vec<_> =
+        left.as_array().unwrap().iter().map(|one| one["number"].clone()).collect();
+    assert_eq!(numbers, [2, 3]);
+}

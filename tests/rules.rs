@@ -281,6 +281,9 @@ mod over_recordings {
                 score: None,
                 reason: "r".to_owned(),
                 is_mined: false,
+                touched: Vec::new(),
+                would_pause: Vec::new(),
+                is_replay: false,
             };
             journal.append_verdict(&row).unwrap();
             let facts = match number {
@@ -343,6 +346,9 @@ mod over_recordings {
                 score: None,
                 reason: "r".to_owned(),
                 is_mined: false,
+                touched: Vec::new(),
+                would_pause: Vec::new(),
+                is_replay: false,
             };
             journal.append_verdict(&row).unwrap();
             // The first row touches nothing: it only says from when on the journal knows.

@@ -131,6 +131,15 @@ pub struct VerdictRow {
     /// First seen in a block: nobody had announced it, or it was mined while the guard was away.
     #[serde(default)]
     pub is_mined: bool,
+    /// Names of the protocols that it touches.
+    #[serde(default)]
+    pub touched: Vec<String>,
+    /// Of them, those that would have been paused and are not armed: each is one to look at before arming.
+    #[serde(default)]
+    pub would_pause: Vec<String>,
+    /// Judged while a recording was replayed: it counts for nothing that really happened.
+    #[serde(default)]
+    pub is_replay: bool,
 }
 
 /// Full evidence, kept where it matters.
@@ -204,13 +213,30 @@ pub struct ActionRow {
     /// The judged transaction that led here.
     #[schemars(with = "String")]
     pub tx_hash: B256,
-    /// `alert_delivered`, `alert_failed`, `pause_sent`, `pause_raised`, `pause_mined`, `pause_not_mined`, `pause_stands`, `pause_failed`, `pause_unconfirmed`, `pause_waits`, `pause_approved`, `pause_vetoed`, `pause_unanswered`, `pause_held`, `attack_reverted`, `attack_succeeded`, `gap`, ...
+    /// `alert_delivered`, `alert_failed`, `pause_sent`, `pause_raised`, `pause_mined`, `pause_not_mined`, `pause_stands`, `pause_failed`, `pause_unconfirmed`, `pause_waits`, `pause_approved`, `pause_vetoed`, `pause_unanswered`, `pause_held`, `attack_reverted`, `attack_succeeded`, `key_used`, `gap`, ...
     pub kind: String,
     /// One line for people.
     pub detail: String,
     /// The transaction this action sent, if any.
     #[schemars(with = "Option<String>")]
     pub action_tx_hash: Option<B256>,
+}
+
+/// Something that people should have been told and were not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeadLetter {
+    /// When it was given up, milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Name of the channel; none where there was no room to try any.
+    pub channel: Option<String>,
+    /// The incident is over, which is what should have been told; otherwise that there is one.
+    pub is_over: bool,
+    /// The alert, as channels are given it.
+    pub alert: serde_json::Value,
+    /// Why it was given up.
+    pub failure: String,
+    /// Attempts made.
+    pub attempts: u32,
 }
 
 /// JSON has no word for a number that is not one; it is written as null and read back as NaN.

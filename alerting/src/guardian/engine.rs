@@ -1,6 +1,6 @@
 //! Fires a pause: once per target, at the right price, on every path at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +17,9 @@ use super::nonce::Nonces;
 use super::price::tip_to_beat_wei;
 use super::rpc::{Rpc, RpcError};
 use super::{FeeBudget, FeeOffer, GuardianError, Key, Relay, deploy, price};
+
+/// Transactions that an engine remembers having sent: far more than a day's budget and its raises.
+const HANDED_LIMIT: usize = 1_024;
 
 /// Where and how a chain's pauses are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +111,8 @@ pub struct PauseEngine {
     /// Whom relays know this engine as.
     identity: Key,
     targets: Mutex<BTreeMap<Address, TargetState>>,
+    /// What was handed to any path, the newest last.
+    handed: Mutex<VecDeque<B256>>,
     /// Tells those who wait that a target is being sent for no longer.
     freed: Notify,
     /// An async lock, because it is held while the chain is asked, so that two pauses never share a nonce.
@@ -183,6 +188,7 @@ impl PauseEngine {
             rpcs,
             relays: Vec::new(),
             targets: Mutex::default(),
+            handed: Mutex::default(),
             freed: Notify::new(),
             nonces: tokio::sync::Mutex::default(),
             ladder: Mutex::default(),
@@ -559,6 +565,7 @@ impl PauseEngine {
         target: Address,
         head: u64,
     ) -> Result<String, GuardianError> {
+        self.note_handed(tx_hash);
         let (answers, mut answered) =
             mpsc::channel(self.rpcs.len().saturating_add(self.relays.len()).max(1));
         for rpc in &self.rpcs {
@@ -599,6 +606,20 @@ impl PauseEngine {
             Some(relay) if !says_nonce_is_used(&reasons.join("; ")) => Ok(relay),
             _ => Err(refused),
         }
+    }
+
+    /// Whether this engine handed a transaction to any node or relay, whatever became of it.
+    pub fn has_sent(&self, tx_hash: B256) -> bool {
+        self.handed.lock().unwrap_or_else(PoisonError::into_inner).contains(&tx_hash)
+    }
+
+    /// Before it is sent: it may be mined before a node has said that it took it.
+    fn note_handed(&self, tx_hash: B256) {
+        let mut handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
+        if handed.len() >= HANDED_LIMIT {
+            handed.pop_front();
+        }
+        handed.push_back(tx_hash);
     }
 
     fn send_to_relays(&self, raw: &Bytes, block: u64, answers: Option<&mpsc::Sender<Answer>>) {

@@ -7,6 +7,7 @@
 
 mod answers;
 pub mod clickhouse;
+mod letters;
 mod schema;
 mod spool;
 mod standing;
@@ -21,7 +22,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Row, ToSql, params};
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::record::{ActionRow, Decision, Evidence, VerdictRow};
+use crate::record::{ActionRow, DeadLetter, Decision, Evidence, VerdictRow};
 
 pub use answers::AcceptedAnswer;
 pub use stats::{DayStats, JournalStats, StatsCount};
@@ -49,6 +50,8 @@ pub enum JournalRow {
     Evidence(Box<Evidence>),
     /// What was done after a decision.
     Action(ActionRow),
+    /// What people were not told.
+    DeadLetter(DeadLetter),
 }
 
 /// Which verdicts to read; what is left out does not restrict.
@@ -68,6 +71,8 @@ pub struct VerdictFilter {
     pub until_ms: Option<u64>,
     /// At most this many, the newest first.
     pub limit: Option<u32>,
+    /// Only what was judged as it happened, nothing of a replay.
+    pub live_only: bool,
 }
 
 /// Why the journal could not be opened, written or read.
@@ -226,7 +231,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::BadValue`], [`JournalError::Full`], [`JournalError::Storage`].
     pub fn append_verdict(&self, row: &VerdictRow) -> Result<(), JournalError> {
-        let cells: [&dyn ToSql; 16] = [
+        let cells: [&dyn ToSql; 19] = [
             &ROW_VERSION,
             &row.chain,
             &integer("chain_id", row.chain_id)?,
@@ -243,6 +248,9 @@ impl Journal {
             &row.score.map(f64::from),
             &row.reason,
             &row.is_mined,
+            &names("touched", &row.touched)?,
+            &names("would_pause", &row.would_pause)?,
+            &row.is_replay,
         ];
         self.insert(schema::INSERT_VERDICT, &cells)
     }
@@ -296,6 +304,7 @@ impl Journal {
             JournalRow::Verdict(row) => self.append_verdict(row),
             JournalRow::Evidence(evidence) => self.append_evidence(evidence),
             JournalRow::Action(row) => self.append_action(row),
+            JournalRow::DeadLetter(letter) => self.append_dead_letter(letter),
         }
     }
 
@@ -338,6 +347,7 @@ impl Journal {
             until_ms,
             floor,
             filter.limit.map_or(-1, i64::from),
+            filter.live_only,
         ];
         self.visit("verdict", schema::SELECT_VERDICTS, cells, |row| row.verdict(), take)
     }
@@ -444,6 +454,9 @@ impl Cells<'_> {
             score: self.score("score")?,
             reason: self.text("reason")?,
             is_mined: self.integer("is_mined")? != 0,
+            touched: self.names("touched")?,
+            would_pause: self.names("would_pause")?,
+            is_replay: self.integer("is_replay")? != 0,
         })
     }
 
@@ -520,6 +533,14 @@ impl Cells<'_> {
         serde_json::from_str(&text).map_err(|error| self.corrupt(field, error.to_string()))
     }
 
+    /// A list of names; none where the row is older than the list.
+    fn names(&self, field: &'static str) -> Result<Vec<String>, JournalError> {
+        let text: Option<String> = self.get(field)?;
+        let read = |text: String| serde_json::from_str(&text);
+        let names = text.map(read).transpose();
+        names.map(Option::unwrap_or_default).map_err(|error| self.corrupt(field, error.to_string()))
+    }
+
     fn corrupt(&self, field: &'static str, reason: String) -> JournalError {
         JournalError::Corrupt {
             path: self.path.to_owned(),
@@ -539,10 +560,16 @@ pub fn row_schema() -> serde_json::Value {
         verdict: VerdictRow,
         evidence: Evidence,
         action: ActionRow,
+        dead_letter: DeadLetter,
     }
     let mut schema = schemars::schema_for!(Rows).to_value();
     schema["title"] = format!("portcullis journal rows, version {ROW_VERSION}").into();
     schema
+}
+
+fn names(field: &'static str, names: &[String]) -> Result<String, JournalError> {
+    serde_json::to_string(names)
+        .map_err(|error| JournalError::BadValue { field, reason: error.to_string() })
 }
 
 /// SQLite's integers are signed.

@@ -69,11 +69,29 @@ const MIGRATIONS: &[&str] = &[
         at_ms INTEGER NOT NULL,
         PRIMARY KEY (signer, nonce)
     ) WITHOUT ROWID;
+", "
+    -- JSON lists of names; NULL where a row is older than they are.
+    ALTER TABLE verdicts ADD COLUMN touched TEXT;
+    ALTER TABLE verdicts ADD COLUMN would_pause TEXT;
+    ALTER TABLE verdicts ADD COLUMN is_replay INTEGER NOT NULL DEFAULT 0;
+    -- What people were not told.
+    CREATE TABLE dead_letters (
+        id INTEGER PRIMARY KEY,
+        version INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        channel TEXT,
+        is_over INTEGER NOT NULL,
+        alert TEXT NOT NULL,
+        failure TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        resent_at_ms INTEGER
+    );
 "];
 
 pub(super) const INSERT_VERDICT: &str = "INSERT INTO verdicts (version, chain, chain_id, block, tx_hash, sender, \
-     receiver, seen_at_ms, latency_us, outcome, decision, would_decide, mode, score, reason, is_mined) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+     receiver, seen_at_ms, latency_us, outcome, decision, would_decide, mode, score, reason, is_mined, touched, \
+     would_pause, is_replay) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
 pub(super) const INSERT_EVIDENCE: &str =
     "INSERT INTO evidence (version, tx_hash, body) VALUES (?1, ?2, ?3)";
 pub(super) const INSERT_ACTION: &str = "INSERT INTO actions (version, at_ms, chain, tx_hash, kind, detail, \
@@ -83,7 +101,7 @@ pub(super) const SELECT_VERDICTS: &str = "SELECT * FROM verdicts \
      WHERE (?1 IS NULL OR chain = ?1) AND (?2 IS NULL OR tx_hash = ?2) AND (?3 IS NULL OR receiver = ?3) \
      AND (?4 IS NULL OR seen_at_ms >= ?4) AND (?5 IS NULL OR seen_at_ms < ?5) \
      AND CASE would_decide WHEN 'none' THEN 0 WHEN 'alert' THEN 1 ELSE 2 END >= ?6 \
-     ORDER BY id DESC LIMIT ?7";
+     AND NOT (?8 AND is_replay) ORDER BY id DESC LIMIT ?7";
 pub(super) const SELECT_EVIDENCE: &str = "SELECT * FROM evidence WHERE tx_hash = ?1 ORDER BY id";
 pub(super) const SELECT_ACTIONS: &str = "SELECT * FROM actions WHERE tx_hash = ?1 ORDER BY id";
 

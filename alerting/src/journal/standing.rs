@@ -10,30 +10,34 @@ use crate::record::ActionRow;
 /// Milliseconds of a day.
 const DAY_MS: u64 = 86_400_000;
 
-/// What one day of one chain comes to.
+/// What one day comes to for one protocol.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ChainDay {
-    /// Judged transactions.
+    /// Transactions of its chain that were judged as they happened.
     pub judged: u64,
-    /// Pauses that would have been decided while nothing could be paused: each is one to look at before arming.
+    /// Pauses of it that would have been decided while it was not armed: each is one to look at before arming.
     pub would_pause: u64,
 }
 
 impl Journal {
-    /// The days on which transactions of a chain were judged, from `since_ms` on, by their number since the Unix epoch.
+    /// The days on which transactions of a chain were judged, from `since_ms` on, by their number since the Unix epoch,
+    /// as they count for one protocol. Rows of replays do not count; rows from before verdicts named protocols count for
+    /// all of their chain.
     ///
     /// # Errors
     /// [`JournalError::Storage`].
     pub fn chain_days(
         &self,
         chain: &str,
+        protocol: &str,
         since_ms: u64,
     ) -> Result<BTreeMap<u64, ChainDay>, JournalError> {
         const DAYS: &str = "SELECT seen_at_ms / ?3 AS day, count(*), \
-             sum(would_decide = 'pause' AND mode != 'armed') \
-             FROM verdicts WHERE chain = ?1 AND seen_at_ms >= ?2 GROUP BY day";
+             sum(CASE WHEN would_pause IS NULL THEN would_decide = 'pause' AND mode != 'armed' \
+             ELSE EXISTS (SELECT 1 FROM json_each(would_pause) WHERE value = ?4) END) \
+             FROM verdicts WHERE chain = ?1 AND seen_at_ms >= ?2 AND NOT is_replay GROUP BY day";
         let failed = |source| storage(self.path(), source);
-        let cells = params![chain, bounded(since_ms), bounded(DAY_MS)];
+        let cells = params![chain, bounded(since_ms), bounded(DAY_MS), protocol];
         let mut statement = self.connection.prepare_cached(DAYS).map_err(failed)?;
         let rows = statement
             .query_map(cells, |row| {

@@ -24,6 +24,9 @@ fn verdict(n: u64, would_decide: Decision) -> VerdictRow {
         score: (n > 0).then_some(0.1),
         reason: "because".into(),
         is_mined: false,
+        touched: Vec::new(),
+        would_pause: Vec::new(),
+        is_replay: false,
     }
 }
 
@@ -266,4 +269,54 @@ fn the_schema_names_every_kind_of_row() {
     for kind in ["verdict", "evidence", "action"] {
         assert!(schema["properties"][kind].is_object(), "{schema}");
     }
+}
+
+/// Rows that an earlier program wrote name no protocol: they count for each, and read back with empty lists.
+#[test]
+fn rows_from_before_verdicts_named_protocols_count_for_all_of_them() {
+    const DAY_MS: u64 = 86_400_000;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.sqlite");
+    let journal = Journal::open(&path).unwrap();
+    let day = verdict(1, Decision::Pause).seen_at_ms / DAY_MS;
+    let would_pause = |journal: &Journal, protocol: &str| {
+        journal.chain_days("local", protocol, 0).unwrap()[&day].would_pause
+    };
+    let named = VerdictRow {
+        touched: vec!["a".into(), "b".into()],
+        would_pause: vec!["b".into()],
+        ..verdict(1, Decision::Pause)
+    };
+    journal.append_verdict(&named).unwrap();
+    assert_eq!((would_pause(&journal, "a"), would_pause(&journal, "b")), (0, 1));
+    journal.append_verdict(&verdict(2, Decision::Pause)).unwrap();
+    assert_eq!(would_pause(&journal, "a"), 0, "an empty list is not the lack of one");
+    let earlier = "UPDATE verdicts SET touched = NULL, would_pause = NULL WHERE id = 2";
+    Connection::open(&path).unwrap().execute(earlier, []).unwrap();
+    assert_eq!((would_pause(&journal, "a"), would_pause(&journal, "b")), (1, 2));
+    let rows = journal.verdicts(&VerdictFilter::default()).unwrap();
+    assert_eq!((&rows[0].touched, &rows[1]), (&vec![], &named));
+    let replayed = VerdictRow { is_replay: true, ..verdict(3, Decision::Pause) };
+    journal.append_verdict(&replayed).unwrap();
+    let live = VerdictFilter { live_only: true, ..VerdictFilter::default() };
+    assert_eq!((journal.verdicts(&live).unwrap().len(), would_pause(&journal, "b")), (2, 2));
+}
+
+#[test]
+fn what_people_were_not_told_waits_until_it_was_sent_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path().join("journal.sqlite")).unwrap();
+    let letter = |channel: Option<&str>| DeadLetter {
+        at_ms: 5,
+        channel: channel.map(str::to_owned),
+        is_over: channel.is_none(),
+        alert: json!({ "title": "the vault is drained" }),
+        failure: "HTTP status 500".into(),
+        attempts: 5,
+    };
+    let rows = [letter(Some("pager")), letter(None)].map(JournalRow::DeadLetter);
+    journal.append_batch(&rows).unwrap();
+    assert_eq!(journal.dead_letters().unwrap(), [(1, letter(Some("pager"))), (2, letter(None))]);
+    journal.note_resent(1, 9).unwrap();
+    assert_eq!(journal.dead_letters().unwrap(), [(2, letter(None))]);
 }

@@ -22,7 +22,7 @@ pub struct WriterLimits {
     pub verdicts: usize,
     /// Evidence, which may be tens of kilobytes each.
     pub evidence: usize,
-    /// Action rows.
+    /// Action rows and dead letters.
     pub actions: usize,
 }
 
@@ -98,7 +98,7 @@ impl Waiting {
         match row {
             JournalRow::Verdict(_) => &mut self.verdicts,
             JournalRow::Evidence(_) => &mut self.evidence,
-            JournalRow::Action(_) => &mut self.actions,
+            JournalRow::Action(_) | JournalRow::DeadLetter(_) => &mut self.actions,
         }
     }
 }
@@ -128,7 +128,7 @@ impl JournalWriter {
         let limit = match row {
             JournalRow::Verdict(_) => self.shared.limits.verdicts,
             JournalRow::Evidence(_) => self.shared.limits.evidence,
-            JournalRow::Action(_) => self.shared.limits.actions,
+            JournalRow::Action(_) | JournalRow::DeadLetter(_) => self.shared.limits.actions,
         };
         if state.is_closing || *state.waiting.of(&row) >= limit {
             state.health.dropped_rows += 1;

@@ -26,7 +26,7 @@ pub use dispatcher::{Delivery, Dispatcher, Quiet, RetryPolicy};
 pub use pagerduty::PagerDutySettings;
 pub use slack::SlackSettings;
 pub use telegram::TelegramSettings;
-pub use webhook::{SIGNATURE_HEADER, TIMESTAMP_HEADER, WebhookSettings};
+pub use webhook::{Forgery, SIGNATURE_HEADER, TIMESTAMP_HEADER, WebhookSettings, verify};
 
 /// Milliseconds since the Unix epoch, from whoever may read a clock.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;

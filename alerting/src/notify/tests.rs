@@ -114,6 +114,39 @@ async fn the_receiver_can_verify_what_it_gets() {
     assert_eq!(seen.headers["x-portcullis-signature"], format!("sha256={outer:x}"));
 }
 
+/// An attacker who has seen requests, and knows the address, makes none that a receiver believes.
+#[tokio::test]
+async fn a_forged_or_replayed_request_is_not_believed() {
+    let (url, receiver) = receiver(&["204 No Content"]);
+    webhook(&url).deliver(&alert(Severity::Info)).await.unwrap();
+    let seen = receiver.join().unwrap().remove(0);
+    let (stamp, signature) =
+        (&*seen.headers["x-portcullis-timestamp"], &*seen.headers["x-portcullis-signature"]);
+    let believed = |key: &str, (stamp, signature): (&str, &str), body: &str, now_ms| {
+        verify(&Secret::new(key), (stamp, signature), body.as_bytes(), now_ms, 300_000)
+    };
+    assert_eq!(believed(KEY, (stamp, signature), &seen.body, NOW_MS + 299_999), Ok(()));
+
+    let worse = seen.body.replace("\"info\"", "\"critical\"");
+    assert_ne!(worse, seen.body);
+    let later = (NOW_MS + 1).to_string();
+    // Where the stamp ends and the body begins cannot be shifted: a stamp is digits, and a full stop follows.
+    let shifted = format!("{}.{}", stamp.split_at(12).1, seen.body);
+    let forged = [
+        believed("another key", (stamp, signature), &seen.body, NOW_MS),
+        believed(KEY, (stamp, signature), &worse, NOW_MS),
+        believed(KEY, (&later, signature), &seen.body, NOW_MS),
+        believed(KEY, (stamp.split_at(12).0, signature), &shifted, NOW_MS),
+        believed(KEY, (stamp, &signature[..signature.len() - 2]), &seen.body, NOW_MS),
+        believed(KEY, (stamp, "sha256="), &seen.body, NOW_MS),
+        believed(KEY, (stamp, &signature.replace("sha256=", "")), &seen.body, NOW_MS),
+    ];
+    assert_eq!(forged, [Err(Forgery::Signature); 7]);
+    let stale = Err(Forgery::Stale { tolerance_ms: 300_000 });
+    assert_eq!(believed(KEY, (stamp, signature), &seen.body, NOW_MS + 300_001), stale);
+    assert_eq!(believed(KEY, (stamp, signature), &seen.body, NOW_MS - 300_001), stale);
+}
+
 #[tokio::test]
 async fn a_server_that_stumbles_is_asked_again() {
     let (url, receiver) = receiver(&[
@@ -332,4 +365,32 @@ async fn a_flood_is_held_back_and_critical_alerts_pass() {
     assert_eq!(listener.count(), 4);
     dispatcher.deliver(&later(Severity::High, "next minute", 60)).await;
     assert_eq!(listener.count(), 5);
+}
+
+/// The clock is the caller's: an hour passes without anybody waiting for it.
+#[tokio::test]
+async fn an_incident_is_over_after_an_hour_of_silence() {
+    const HOUR_S: u64 = 3_600;
+    let (keeper, other) =
+        (Arc::new(Listener { folds: true, ..Listener::default() }), Arc::new(Listener::default()));
+    let dispatcher = dispatcher(vec![
+        (Severity::Info, Box::new(Arc::clone(&keeper))),
+        (Severity::Critical, Box::new(Arc::clone(&other))),
+    ]);
+    let start_ms = later(Severity::High, "a", 0).at_ms;
+    let after = |seconds: u64| start_ms + seconds * 1_000;
+    dispatcher.deliver(&later(Severity::Critical, "a", 0)).await;
+    // Folded for one channel, and told to the other: it was heard of.
+    dispatcher.deliver(&later(Severity::Critical, "a", 60)).await;
+    dispatcher.deliver(&later(Severity::High, "b", 120)).await;
+    assert_eq!(dispatcher.resolve_quiet(after(60 + HOUR_S) - 1).await, []);
+
+    let over = dispatcher.resolve_quiet(after(60 + HOUR_S)).await;
+    let [(alert, deliveries)] = over.as_slice() else { panic!("{over:?}") };
+    assert_eq!((alert.incident.as_str(), deliveries.len()), ("a", 2), "both were told of it");
+    let over = dispatcher.resolve_quiet(after(120 + HOUR_S)).await;
+    let [(alert, deliveries)] = over.as_slice() else { panic!("{over:?}") };
+    assert_eq!((alert.incident.as_str(), deliveries.len()), ("b", 1), "one wanted to hear of it");
+    assert_eq!(dispatcher.resolve_quiet(after(24 * HOUR_S)).await, [], "each is over once");
+    assert_eq!(keeper.resolved.load(Ordering::SeqCst), 2);
 }

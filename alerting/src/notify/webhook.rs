@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+use thiserror::Error;
 
 use super::http::Endpoint;
 use super::{Alert, Clock, DeliveryError, NotifyError, Sink};
@@ -67,9 +68,48 @@ impl Sink for Webhook {
     }
 }
 
+/// Why a request is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Forgery {
+    /// The signature is not over this timestamp and this body with this key.
+    #[error("the signature does not fit the timestamp and the body")]
+    Signature,
+    /// The timestamp is no number, or too far from now: an old request, sent again.
+    #[error("the timestamp is not within {tolerance_ms} ms of now")]
+    Stale {
+        /// How far it may be away.
+        tolerance_ms: u64,
+    },
+}
+
+/// Whether a request was made by whoever holds the key, and just now: what every receiver has to ask. `timestamp` and
+/// `signature` are the values of [`TIMESTAMP_HEADER`] and [`SIGNATURE_HEADER`]; the comparison takes the same time
+/// wherever they differ.
+///
+/// # Errors
+/// [`Forgery`].
+pub fn verify(
+    signing_key: &Secret,
+    (timestamp, signature): (&str, &str),
+    body: &[u8],
+    now_ms: u64,
+    tolerance_ms: u64,
+) -> Result<(), Forgery> {
+    let given = signature.strip_prefix("sha256=").and_then(|hex| alloy::hex::decode(hex).ok());
+    let mac = keyed(signing_key).chain_update(timestamp).chain_update(".").chain_update(body);
+    mac.verify_slice(&given.unwrap_or_default()).map_err(|_| Forgery::Signature)?;
+    let is_fresh =
+        timestamp.parse::<u64>().is_ok_and(|at_ms| at_ms.abs_diff(now_ms) <= tolerance_ms);
+    if is_fresh { Ok(()) } else { Err(Forgery::Stale { tolerance_ms }) }
+}
+
+fn keyed(key: &Secret) -> Hmac<Sha256> {
+    Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()).expect("HMAC takes keys of any length")
+}
+
 fn sign(key: &Secret, timestamp: &str, body: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes())
-        .expect("HMAC takes keys of any length");
+    let mut mac = keyed(key);
     mac.update(timestamp.as_bytes());
     mac.update(b".");
     mac.update(body.as_bytes());

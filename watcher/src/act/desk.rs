@@ -10,7 +10,7 @@ use alloy::primitives::{Address, B256};
 use portcullis_alerting::{
     journal::{JournalHealth, JournalRow, JournalWriter},
     notify::{Alert, Delivery, Severity},
-    record::{ActionRow, Decision, Outcome},
+    record::{ActionRow, DeadLetter, Decision, Outcome},
 };
 
 use crate::source::Clock;
@@ -129,7 +129,9 @@ impl Desk {
     fn notify(&self, notice: Notice) {
         let Some(queue) = &self.alerts else { return };
         if let Err(notice) = queue(notice) {
+            let is_over = matches!(*notice, Notice::Over(_));
             let (Notice::Raised(alert) | Notice::Over(alert)) = *notice;
+            self.keep(&alert, is_over, None, "no room for it", 0);
             let detail = format!("no room for: {}", alert.title);
             self.act(&alert.chain, alert.tx_hash.unwrap_or_default(), "alert_failed", detail, None);
         }
@@ -157,6 +159,7 @@ impl Desk {
                 ),
             };
             self.act(&alert.chain, tx_hash, kind, detail, None);
+            self.keep_failed(alert, false, delivery);
         }
     }
 
@@ -174,7 +177,33 @@ impl Desk {
                 ),
             };
             self.act(&alert.chain, alert.tx_hash.unwrap_or_default(), kind, detail, None);
+            self.keep_failed(alert, true, delivery);
         }
+    }
+
+    fn keep_failed(&self, alert: &Alert, is_over: bool, delivery: &Delivery) {
+        if let Some(failure) = &delivery.failure {
+            self.keep(alert, is_over, Some(&delivery.sink), failure, delivery.attempts);
+        }
+    }
+
+    /// Keeps what people were not told, so that it can be sent again.
+    fn keep(
+        &self,
+        alert: &Alert,
+        is_over: bool,
+        channel: Option<&str>,
+        failure: &str,
+        attempts: u32,
+    ) {
+        self.record(JournalRow::DeadLetter(DeadLetter {
+            at_ms: self.now_ms(),
+            channel: channel.map(str::to_owned),
+            is_over,
+            alert: serde_json::to_value(alert).unwrap_or_default(),
+            failure: failure.to_owned(),
+            attempts,
+        }));
     }
 
     /// Counts transactions that were dropped unjudged, and says so.

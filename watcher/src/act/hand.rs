@@ -59,6 +59,11 @@ pub trait PauseHand: Send + Sync + fmt::Debug {
         within: Duration,
     ) -> BoxFuture<'a, Result<String, GuardianError>>;
 
+    /// Whether a transaction was sent with this hand's key and not by this hand.
+    fn is_foreign(&self, _sender: Address, _tx_hash: B256) -> bool {
+        false
+    }
+
     /// Prices the pause above the attack and sends it.
     ///
     /// # Errors
@@ -144,6 +149,10 @@ impl PauseHand for EngineHand {
                 confirmed.by.join(", ")
             ))
         })
+    }
+
+    fn is_foreign(&self, sender: Address, tx_hash: B256) -> bool {
+        sender == self.engine.address() && !self.engine.has_sent(tx_hash)
     }
 
     fn fire<'a>(

@@ -52,7 +52,7 @@ impl Before {
                 continue;
             }
             let found = match journal {
-                Some(journal) => clean_days(journal, &entry.chain, needed, now_ms)?,
+                Some(journal) => clean_days(journal, &entry.chain, &entry.name, needed, now_ms)?,
                 None => 0,
             };
             if found >= needed {
@@ -86,8 +86,8 @@ impl Before {
     }
 }
 
-/// Whole days before today, in a row and at most as many as are needed, on which the chain was judged and nothing
-/// would have been paused that was not armed; none where today had something. Today counts in neither way else: it is
+/// Whole days before today, in a row and at most as many as are needed, on which the chain was judged and the protocol
+/// would not have been paused while it was not armed; none where today had something. Replays do not count. Today counts in neither way else: it is
 /// not over.
 ///
 /// # Errors
@@ -95,12 +95,13 @@ impl Before {
 pub fn clean_days(
     journal: &Journal,
     chain: &str,
+    protocol: &str,
     needed: u32,
     now_ms: u64,
 ) -> Result<u32, JournalError> {
     let today = now_ms / DAY_MS;
     let first = today.saturating_sub(u64::from(needed));
-    let days = journal.chain_days(chain, first.saturating_mul(DAY_MS))?;
+    let days = journal.chain_days(chain, protocol, first.saturating_mul(DAY_MS))?;
     if days.get(&today).is_some_and(|day| day.would_pause > 0) {
         return Ok(0);
     }
@@ -136,6 +137,7 @@ fn paused(
             chain: Some(sent.chain.clone()),
             tx_hash: Some(sent.tx_hash),
             limit: Some(1),
+            live_only: true,
             ..Default::default()
         };
         let block = journal.verdicts(&filter)?.first().map_or(0, |row| row.block);

@@ -9,6 +9,7 @@ use alloy::primitives::B256;
 
 use super::{
     chain::{Chain, Job},
+    gate::look_for_strangers,
     resume::{MadeUp, Resume},
     run::Worker,
 };
@@ -39,6 +40,7 @@ pub(super) fn advance(chain: &Chain, block: &BlockRecord, went_back: usize) {
     let began = Instant::now();
     let advanced = chain.take_block(block);
     chain.metrics.advance.note(began.elapsed());
+    look_for_strangers(chain, block);
     let state = match advanced {
         Ok(AdvanceReport::Exact { .. }) if went_back > 0 => format!("rolled back {went_back}"),
         Ok(AdvanceReport::Exact { .. }) => "exact".to_owned(),

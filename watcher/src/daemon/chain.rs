@@ -363,8 +363,13 @@ impl Chain {
         else {
             return Vec::new();
         };
-        let row =
+        let mut row =
             self.row(job, execution.head, &weightiest.ruling, weightiest.mode, verdict.score());
+        row.touched = self.names_of(&observation.touched_groups);
+        let unarmed = dues
+            .iter()
+            .filter(|due| due.mode != Mode::Armed && due.ruling.would_decide == Decision::Pause);
+        row.would_pause = self.names_of(&unarmed.filter_map(|due| due.group).collect::<Vec<_>>());
         let counterfactual = dues
             .iter()
             .find_map(|due| due.rehearsed.as_ref())
@@ -458,6 +463,9 @@ impl Chain {
             score,
             reason: ruling.reason.clone(),
             is_mined: job.is_mined(),
+            touched: Vec::new(),
+            would_pause: Vec::new(),
+            is_replay: job.taken.is_none(),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::{
     act::{Asked, Pursuit, Said, Settled, pursue},
     policy::{Eased, Ticket},
     settings::WithoutAnswer,
+    source::BlockRecord,
 };
 
 pub(super) async fn carry_out(chain: Arc<Chain>, mut pursuit: Pursuit, ask_every: Duration) {
@@ -28,6 +29,30 @@ pub(super) async fn carry_out(chain: Arc<Chain>, mut pursuit: Pursuit, ask_every
         let ticket = pursuit.ticket.take();
         let settle = |settled| chain.settle(ticket, settled);
         pursue(pursuit, hand, Arc::clone(&chain.desk), ask_every, settle).await;
+    }
+}
+
+/// Says where the pauser's key was used and not from here: by another guard that has it, or by a thief.
+pub(super) fn look_for_strangers(chain: &Chain, block: &BlockRecord) {
+    let Some(hand) = &chain.hand else { return };
+    for tx in block.transactions.iter().filter(|tx| hand.is_foreign(tx.sender, tx.hash)) {
+        let what = if tx.to() == Some(hand.guardian()) { "the guardian" } else { "something else" };
+        let words = format!(
+            "the pauser's key {} called {what} in block {}, and not from this guard ({}): another guard has it, this \
+             one used it before a restart, or it is stolen; the guardian's owner ends its right with `setPauser`",
+            tx.sender, block.number, tx.hash
+        );
+        chain.desk.act(&chain.name, tx.hash, "key_used", words.clone(), Some(tx.hash));
+        chain.desk.raise(Alert {
+            incident: format!("{}/key/{}", chain.name, tx.sender),
+            severity: Severity::Critical,
+            title: format!("{}: the pauser's key was used, and not from here", chain.name),
+            text: words,
+            chain: chain.name.clone(),
+            tx_hash: Some(tx.hash),
+            contract: tx.to(),
+            at_ms: chain.desk.now_ms(),
+        });
     }
 }
 
@@ -76,12 +101,15 @@ impl Chain {
             };
         let wait = Duration::from_millis(consent.settings().wait_ms);
         note("pause_waits", words(&waiting, wait));
+        // An incident of its own: folded into what was told a moment ago, nobody would hear of it.
+        let asked = Told { incident: told.under("waits", &waiting), ..told.clone() };
         let mut alert =
-            told.alert(Severity::Critical, "a pause waits for an answer", self.desk.now_ms());
+            asked.alert(Severity::Critical, "a pause waits for an answer", self.desk.now_ms());
         alert.text = words(&waiting, wait);
         self.desk.raise(alert);
         let said = timeout(wait, answer).await;
         let pursuit = consent.take(waiting.incident)?;
+        self.desk.over(asked.alert(Severity::Critical, "it waits no longer", self.desk.now_ms()));
         let fires = match said {
             Ok(Ok(Said { signer, say: Say::Approve, .. })) => {
                 note("pause_approved", format!("{}: by {signer}", waiting.incident));
@@ -103,6 +131,7 @@ impl Chain {
                 let then = if fires { "it is fired, as configured" } else { "not paused" };
                 let title = format!("nobody answered in {} s: {then}", wait.as_secs());
                 note("pause_unanswered", format!("{}: {title}", waiting.incident));
+                let told = Told { incident: told.under("unanswered", &waiting), ..told.clone() };
                 self.desk.raise(told.alert(Severity::Critical, &title, self.desk.now_ms()));
                 fires
             }
@@ -114,6 +143,7 @@ impl Chain {
         if let Err(held) = &entered {
             note("pause_held", held.clone());
             let title = format!("not paused: {held}");
+            let told = Told { incident: told.under("held", &waiting), ..told };
             self.desk.raise(told.alert(Severity::Critical, &title, self.desk.now_ms()));
         }
         entered.ok()
@@ -170,6 +200,7 @@ fn words(waiting: &Waiting, wait: Duration) -> String {
 }
 
 /// What alerts about a pause that waits have in common.
+#[derive(Clone)]
 struct Told {
     chain: String,
     protocol: String,
@@ -179,6 +210,11 @@ struct Told {
 }
 
 impl Told {
+    /// An incident for one thing about one decision.
+    fn under(&self, what: &str, waiting: &Waiting) -> String {
+        format!("{}/{}/{what}/{}", self.chain, self.protocol, waiting.incident)
+    }
+
     fn alert(&self, severity: Severity, title: &str, at_ms: u64) -> Alert {
         Alert {
             incident: self.incident.clone(),

@@ -41,6 +41,7 @@ impl Resume {
         let filter = VerdictFilter {
             chain: Some(chain.name.to_string()),
             limit: Some(LOOK_BACK),
+            live_only: true,
             ..VerdictFilter::default()
         };
         let rows = journal.verdicts(&filter)?;

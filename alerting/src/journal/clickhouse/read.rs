@@ -106,6 +106,9 @@ impl ClickHouseJournal {
             Some(Decision::Alert) => text.push_str(" AND would_decide != 'none'"),
             Some(Decision::Pause) => text.push_str(" AND would_decide = 'pause'"),
         }
+        if filter.live_only {
+            text.push_str(" AND NOT is_replay");
+        }
         for (comparison, bound) in [(">=", filter.since_ms), ("<", filter.until_ms)] {
             if let Some(bound) = bound {
                 write!(text, " AND seen_at_ms {comparison} {bound}")

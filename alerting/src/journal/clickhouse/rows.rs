@@ -19,7 +19,8 @@ pub(super) const TABLES: [&str; 3] = [
         journal FixedString(32), row UInt64, version UInt32, chain String, chain_id UInt64, block UInt64,
         tx_hash FixedString(32), sender FixedString(20), receiver Nullable(FixedString(20)), seen_at_ms UInt64,
         latency_us UInt64, outcome String, decision String, would_decide String, mode String,
-        score Nullable(Float32), reason String, is_mined UInt8 DEFAULT 0
+        score Nullable(Float32), reason String, is_mined UInt8 DEFAULT 0,
+        touched Array(String), would_pause Array(String), is_replay UInt8 DEFAULT 0
     ) ENGINE = ReplacingMergeTree PARTITION BY toYYYYMM(toDateTime(intDiv(seen_at_ms, 1000)))
     ORDER BY (chain, seen_at_ms, journal, row)",
     "CREATE TABLE IF NOT EXISTS evidence (
@@ -61,6 +62,9 @@ pub(super) struct StoredVerdict {
     score: Option<f32>,
     reason: String,
     is_mined: u8,
+    touched: Vec<String>,
+    would_pause: Vec<String>,
+    is_replay: u8,
 }
 
 /// Stored evidence.
@@ -113,6 +117,9 @@ impl StoredVerdict {
             score: row.score,
             reason: row.reason,
             is_mined: u8::from(row.is_mined),
+            touched: row.touched,
+            would_pause: row.would_pause,
+            is_replay: u8::from(row.is_replay),
         })
     }
 
@@ -135,6 +142,9 @@ impl StoredVerdict {
             score: self.score,
             reason: self.reason,
             is_mined: self.is_mined != 0,
+            touched: self.touched,
+            would_pause: self.would_pause,
+            is_replay: self.is_replay != 0,
         })
     }
 }

@@ -156,14 +156,20 @@ impl Board {
             "decision",
             &|watched| named(&watched.chain.metrics.counted().would_decide),
         );
-        let action = |kind: &'static str| {
+        let actions = |kinds: &'static [&'static str]| {
             move |watched: &Watched| {
                 let counted = watched.chain.metrics.counted();
-                vec![(String::new(), counted.actions.get(kind).copied().unwrap_or_default())]
+                let of = |kind: &&str| counted.actions.get(*kind).copied().unwrap_or_default();
+                vec![(String::new(), kinds.iter().map(of).sum())]
             }
         };
-        counter("portcullis_sent_total", "Pauses sent.", "", &action("pause_sent"));
-        counter("portcullis_included_total", "Pauses mined.", "", &action("pause_mined"));
+        counter(
+            "portcullis_sent_total",
+            "Pauses sent, those included that raise the offer of one before.",
+            "",
+            &actions(&["pause_sent", "pause_raised"]),
+        );
+        counter("portcullis_included_total", "Pauses mined.", "", &actions(&["pause_mined"]));
         counter(
             "portcullis_actions_total",
             "Everything done after a decision, by kind; as in the journal.",

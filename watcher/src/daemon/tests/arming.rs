@@ -32,6 +32,13 @@ fn row(seen_at_ms: u64, would_decide: Decision, mode: Mode) -> VerdictRow {
         score: None,
         reason: String::new(),
         is_mined: false,
+        touched: Vec::new(),
+        would_pause: if would_decide == Decision::Pause && mode != Mode::Armed {
+            vec!["vault".into()]
+        } else {
+            Vec::new()
+        },
+        is_replay: false,
     }
 }
 
@@ -143,4 +150,24 @@ fn a_restart_gives_no_budget_back_and_ends_no_cool_down() {
     let standing = ledger.standing("test/vault", Mode::Armed, NOW_MS, 80);
     assert_eq!(standing.pauses_left, settings.policy.max_pauses_per_day - 1);
     assert_eq!(standing.cooling_until_block, Some(77 + settings.policy.cooldown_blocks));
+}
+
+#[test]
+fn neither_another_protocol_nor_a_replay_makes_a_day_unclean_or_clean() {
+    let mut rows = week();
+    let would_pause = |protocol: &str, is_replay| VerdictRow {
+        touched: vec![protocol.into()],
+        would_pause: vec![protocol.into()],
+        is_replay,
+        ..row(NOW_MS - 3 * DAY_MS, Decision::Pause, Mode::Alert)
+    };
+    rows.push(would_pause("pool", false));
+    rows.push(would_pause("vault", true));
+    assert_eq!(started_over(&rows, |_| {}).0, Mode::Armed);
+    rows.push(would_pause("vault", false));
+    assert!(started_over(&rows, |_| {}).1[0].contains("2 of 7"), "its own counts");
+
+    let replayed: Vec<_> =
+        week().into_iter().map(|row| VerdictRow { is_replay: true, ..row }).collect();
+    assert!(started_over(&replayed, |_| {}).1[0].contains("0 of 7"), "nothing was watched");
 }

@@ -61,6 +61,8 @@ pub(super) struct WillingHand {
     is_refreshed: AtomicBool,
     premises: Mutex<Vec<Premises>>,
     disagrees: bool,
+    /// Somebody paused the contract already.
+    stands: bool,
     mined: Mined,
 }
 
@@ -105,7 +107,10 @@ impl PauseHand for WillingHand {
 
     fn fire<'a>(&'a self, order: &'a PauseOrder) -> Later<'a, crate::act::PauseFired> {
         self.fired.lock().unwrap().push(order.clone());
-        Box::pin(async {
+        Box::pin(async move {
+            if self.stands {
+                return Err(GuardianError::AlreadyPaused { target: order.target });
+            }
             let priced = self.dry.fire(order).await?;
             Ok(crate::act::PauseFired { tx_hash: Some(B256::repeat_byte(1)), ..priced })
         })
@@ -175,11 +180,12 @@ pub(super) struct Plan {
     work: usize,
     /// The nodes do not confirm what is judged.
     disagrees: bool,
+    stands: bool,
     mined: Mined,
 }
 
 pub(super) const PLAN: Plan =
-    Plan { has_right: true, work: 16, disagrees: false, mined: Mined::Next };
+    Plan { has_right: true, work: 16, disagrees: false, stands: false, mined: Mined::Next };
 
 impl Live {
     fn start(
@@ -239,6 +245,7 @@ impl Live {
             is_refreshed: AtomicBool::new(false),
             premises: Mutex::default(),
             disagrees: plan.disagrees,
+            stands: plan.stands,
             mined: plan.mined,
         });
         let judge = Judge::new(Arc::new(rules), None);
@@ -377,6 +384,26 @@ async fn what_the_nodes_do_not_confirm_is_an_alert_and_no_pause() {
     assert!(live.alerts.lock().unwrap().contains(&title));
     let (_, ended) = live.stop().await;
     ended.unwrap();
+}
+
+/// What is paused already needs no second pause: the row says so, nobody is told that a pause failed, and the budget
+/// stays whole.
+#[tokio::test]
+async fn a_pause_that_stands_is_journalled_and_nobody_is_alarmed() {
+    let mut world = World::new(true);
+    let mut script = vec![up()];
+    script.extend(world.blocks.iter().cloned().map(SourceEvent::Head));
+    script.push(SourceEvent::Pending(world.attack()));
+    let mut live = Live::start(&world, Plan { stands: true, ..PLAN }, script, None);
+    let is_it = |event: &GuardEvent| matches!(event, GuardEvent::Action(row) if row.kind.starts_with("pause_"));
+    let events = live.until(is_it).await;
+    let words = format!("{} is paused already", world.vault);
+    assert_eq!(actions(&events), [("pause_stands", words.as_str())]);
+    let alerts = live.alerts.lock().unwrap().clone();
+    assert_eq!(alerts, ["vault: hard invariant broken: reentrancy/lost-update-drain"]);
+    let (rest, ended) = live.stop().await;
+    ended.unwrap();
+    assert_eq!(actions(&rest), []);
 }
 
 #[tokio::test]
