@@ -235,7 +235,7 @@ impl Past {
         let judged = Judged { tx, predecessors, execution, observation: &observation };
         let instances = behind.map_or_else(Vec::new, |simulator| {
             let sources = Sources { simulator, protected: &self.protected, memory: &self.memory };
-            asked::instances(&self.rules, sources, judged)
+            asked::instances(&self.rules, sources, judged, None)
         });
         let answers = self.rules.evaluate_on(Subject::Transaction, &observation.facts, &instances);
         let fires =

@@ -164,7 +164,7 @@ impl Player<'_> {
             execution: &execution,
             observation: &observation,
         };
-        let instances = asked::instances(self.rules, sources, judged);
+        let instances = asked::instances(self.rules, sources, judged, None);
         let created = Creation::all_in(&execution, &observation, &self.protected);
         let contracts = if created.is_empty() {
             Vec::new()

@@ -86,7 +86,7 @@ impl Eye {
         let memory = Memory::new(self.rules.reach_blocks());
         let sources = Sources { simulator, protected: &self.protected, memory: &memory };
         let judged = Judged { tx, predecessors, execution: &execution, observation: &observation };
-        let instances = asked::instances(&self.rules, sources, judged);
+        let instances = asked::instances(&self.rules, sources, judged, None);
         Ok(Found { execution, observation, instances, contracts: Vec::new() })
     }
 }

@@ -118,22 +118,45 @@ impl Model {
     /// [`ModelError::WrongVector`] for a vector of another schema, [`ModelError::Runtime`] when ONNX Runtime
     /// fails.
     pub fn score(&self, vector: &Vector) -> Result<Score, ModelError> {
+        let probability = self.probability(vector)?;
+        let (bias, _) = self.stored.forest.contributions(vector.values());
+        Ok(Score { probability, bias: bias as f32, contributions: self.contributions(vector) })
+    }
+
+    /// [`Score::probability`] alone.
+    ///
+    /// # Errors
+    /// As [`Model::score`].
+    pub fn probability(&self, vector: &Vector) -> Result<f32, ModelError> {
+        self.check(vector)?;
+        let probability = match &self.runtime {
+            None => self.stored.forest.probability(vector.values()),
+            Some(runtime) => runtime.probability(vector.values())?,
+        };
+        Ok(probability.clamp(0.0, 1.0))
+    }
+
+    /// [`Score::contributions`] alone; none for a vector of another schema.
+    pub fn contributions(&self, vector: &Vector) -> Vec<(usize, f32)> {
+        if self.check(vector).is_err() {
+            return Vec::new();
+        }
+        let (_, moved) = self.stored.forest.contributions(vector.values());
+        let mut contributions: Vec<(usize, f32)> =
+            moved.iter().enumerate().map(|(index, &move_by)| (index, move_by as f32)).collect();
+        contributions.retain(|&(_, move_by)| move_by != 0.0);
+        contributions.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()).then(a.0.cmp(&b.0)));
+        contributions
+    }
+
+    fn check(&self, vector: &Vector) -> Result<(), ModelError> {
         if !std::ptr::eq(vector.schema(), self.schema) && vector.schema() != self.schema {
             return Err(ModelError::WrongVector {
                 expected: self.schema.name,
                 found: vector.schema().name,
             });
         }
-        let probability = match &self.runtime {
-            None => self.stored.forest.probability(vector.values()),
-            Some(runtime) => runtime.probability(vector.values())?,
-        };
-        let (bias, moved) = self.stored.forest.contributions(vector.values());
-        let mut contributions: Vec<(usize, f32)> =
-            moved.iter().enumerate().map(|(index, &move_by)| (index, move_by as f32)).collect();
-        contributions.retain(|&(_, move_by)| move_by != 0.0);
-        contributions.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()).then(a.0.cmp(&b.0)));
-        Ok(Score { probability: probability.clamp(0.0, 1.0), bias: bias as f32, contributions })
+        Ok(())
     }
 
     /// SHA-256 of the file, lower-case hex: names the model in the journal.

@@ -49,6 +49,8 @@ pub(super) fn advance(chain: &Chain, block: &BlockRecord, went_back: usize) {
         Ok(AdvanceReport::Emptied(because)) => format!("emptied: {because:?}"),
         Err(error) => format!("emptied: {error}"),
     };
+    // A head is told after the verdicts that were given below it.
+    chain.settle_papers();
     chain.desk.tell(GuardEvent::Head {
         chain: chain.name.clone(),
         number: block.number,

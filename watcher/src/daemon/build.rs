@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use super::{
     GuardError, Parts, Started,
     chain::{Chain, Orders, Shared},
+    paper::Scribe,
     past::Past,
     priority::Acquaintances,
     reload::Office,
@@ -63,17 +64,23 @@ impl Chain {
             })
             .collect();
         let reach_blocks = judge.rules().reach_blocks();
+        let protected = Protected::new(
+            protocols.iter().map(|protected| (protected.name.clone(), protected.addresses.clone())),
+        )
+        .listing(protocols.iter().map(|protected| &protected.listed));
+        let protected = Arc::new(protected);
         Self {
             name: chain.name.to_string(),
             chain_id: chain.chain_id,
             simulator: Simulator::new(state),
             pool: Mutex::new(Pool::new(POOL_LIMIT)),
-            protected: Protected::new(
-                protocols
-                    .iter()
-                    .map(|protected| (protected.name.clone(), protected.addresses.clone())),
-            )
-            .listing(protocols.iter().map(|protected| &protected.listed)),
+            scribe: Scribe {
+                protected: Arc::clone(&protected),
+                desk: Arc::clone(&desk),
+                evidence_floor: settings.evidence_floor,
+            },
+            clerk: None,
+            protected,
             mode: orders.iter().map(|orders| orders.mode).max().unwrap_or(settings.mode),
             orders,
             office: Office::new(judge),
@@ -81,7 +88,6 @@ impl Chain {
             guardian: hand.as_ref().map(|hand| hand.guardian()).or(settings.guardian),
             hand,
             desk,
-            evidence_floor: settings.evidence_floor,
             consent,
             past: Past::new(reach_blocks),
             policy: settings.policy.clone(),

@@ -3,18 +3,18 @@
 //! Live and replayed transactions go through the same [`Chain::work`]; it blocks, and spawns nothing.
 
 use std::{
-    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use alloy::primitives::{Address, U256};
-use portcullis_alerting::record::{Counterfactual, Decision, Evidence, Mode, VerdictRow};
-use portcullis_rules::Value;
-use serde_json::json;
+use portcullis_alerting::record::{Decision, Mode, VerdictRow};
+use portcullis_rules::question::Instance;
 
+use super::clerk::Clerk;
 use super::metrics::{ChainMetrics, SimulationEnd};
+use super::paper::{Paper, Scribe};
 use super::past::Past;
 use super::priority::{Acquaintances, Priority};
 use super::reload::Office;
@@ -22,22 +22,19 @@ use crate::{
     act::{
         Consent, Desk, Judged, Left, PauseHand, PauseOrder, Pursuit, Rehearsed, incident, rehearse,
     },
-    facts::{Observation, Protected, dictionary, observe},
+    facts::{Observation, Protected, observe},
     policy::{Case, Ledger, Ruling, Standing, Ticket, decide},
     settings::{PauseCall, PolicySettings, WhenPauseLeaks},
-    simulate::{CallOnly, SimError, Simulator, execution::Execution},
+    simulate::{CallOnly, Ran, SimError, Simulator, execution::Execution},
     source::{BlockRecord, PendingTransaction, Pool},
-    state::StateError,
+    state::{StateError, StateView},
     verdict::{Judge, Unjudged, Verdict},
 };
 
 /// How often a transaction that cannot be mined yet is judged again, once at each new head.
 const TRIES: u32 = 5;
-/// Hashing the schema anew for each transaction would take as long as its facts.
-static SCHEMA_HASH: LazyLock<String> =
-    LazyLock::new(|| portcullis_models::schema::TRANSACTION.hash_hex());
-/// Frames of a call tree that the evidence keeps.
-const TREE_FRAMES: usize = 512;
+/// Verdicts that wait to be written down; each holds its execution. Beyond, whoever judges writes its own.
+const PAPERS_LIMIT: usize = 256;
 
 /// Everything that judging on one chain needs.
 #[derive(Debug)]
@@ -46,7 +43,7 @@ pub(super) struct Chain {
     pub(super) chain_id: u64,
     pub(super) simulator: Simulator,
     pub(super) pool: Mutex<Pool>,
-    pub(super) protected: Protected,
+    pub(super) protected: Arc<Protected>,
     /// By protocol, in the order of [`Protected`].
     pub(super) orders: Vec<Orders>,
     /// In force where no protocol is touched: the highest of them.
@@ -57,7 +54,9 @@ pub(super) struct Chain {
     /// The guardian contract, also where no key is at hand.
     pub(super) guardian: Option<Address>,
     pub(super) desk: Arc<Desk>,
-    pub(super) evidence_floor: f32,
+    pub(super) scribe: Scribe,
+    /// Writes down what was decided and is in no hurry; none where everything is to be told in its order.
+    pub(super) clerk: Option<Clerk<Paper>>,
     /// Where people are asked before some pauses; none in a replay, which asks nobody.
     pub(super) consent: Option<Arc<Consent>>,
     /// What rules look back at.
@@ -135,6 +134,17 @@ pub(super) enum Done {
     Waiting(Job),
 }
 
+/// A transaction that was run, and what was answered about it.
+struct Seen {
+    execution: Execution,
+    predecessors: Vec<Arc<PendingTransaction>>,
+    observation: Observation,
+    judge: Judge,
+    instances: Vec<Instance>,
+    /// When the simulation was done.
+    began: Instant,
+}
+
 /// What one protocol is due.
 struct Due {
     group: Option<usize>,
@@ -185,16 +195,8 @@ impl Chain {
         if let (0, Some((taken, _))) = (job.tries, job.taken) {
             self.metrics.queue.note(taken.elapsed());
         }
-        let began = Instant::now();
-        let simulated = self.simulate(&job);
-        self.metrics.simulate.note(began.elapsed());
-        self.metrics.simulated(match &simulated {
-            Ok(_) => SimulationEnd::Done,
-            Err(Missed::MayCome(_) | Missed::NeverMinable(_)) => SimulationEnd::NotMinable,
-            Err(Missed::Failed(_)) => SimulationEnd::Failed,
-        });
-        let (execution, predecessors) = match simulated {
-            Ok(done) => done,
+        let seen = match self.look(&job) {
+            Ok(seen) => seen,
             Err(Missed::MayCome(_)) if job.tries < TRIES && !job.is_mined() => {
                 return Done::Waiting(Job { tries: job.tries + 1, ..job });
             }
@@ -207,34 +209,53 @@ impl Chain {
                 return Done::Settled(Vec::new());
             }
         };
-        let began = Instant::now();
-        let observation = observe(&execution, &self.protected);
-        self.acquaintances.learn(&execution, &observation, &self.protected);
-        let judge = self.office.judge();
-        let instances = self.answers(&judge, &job.tx, &predecessors, &execution, &observation);
-        let verdict = judge.judge_on(&observation, &instances);
+        let Seen { execution, predecessors, observation, judge, instances, began } = seen;
+        let verdict = judge.weigh(&observation, &instances);
         self.judge_deployments(&execution, &observation);
         let mut dues = self.decide(&job.tx, &verdict, &observation, execution.head);
         self.metrics.judge.note(began.elapsed());
         for due in &mut dues {
             self.rehearse(due, &job.tx, &predecessors, &observation);
         }
-        Done::Settled(self.publish(&job, &execution, &observation, &verdict, dues))
+        Done::Settled(self.conclude(&job, judge, execution, observation, verdict, dues))
     }
 
-    fn simulate(&self, job: &Job) -> Result<(Execution, Vec<Arc<PendingTransaction>>), Missed> {
-        let nonce = {
-            let view = self.simulator.state().view().map_err(Missed::from)?;
-            view.nonce(job.tx.sender).map_err(Missed::from)?
-        };
+    /// Runs the transaction and answers what is asked of it; the head stands still until all of it is answered.
+    fn look(&self, job: &Job) -> Result<Seen, Missed> {
+        let began = Instant::now();
+        let view = self.simulator.state().view().map_err(Missed::from);
+        let simulated =
+            view.as_ref().map_err(Missed::clone).and_then(|view| self.simulate(view, job));
+        self.metrics.simulate.note(began.elapsed());
+        self.metrics.simulated(match &simulated {
+            Ok(_) => SimulationEnd::Done,
+            Err(Missed::MayCome(_) | Missed::NeverMinable(_)) => SimulationEnd::NotMinable,
+            Err(Missed::Failed(_)) => SimulationEnd::Failed,
+        });
+        let (mut ran, predecessors) = simulated?;
+        let began = Instant::now();
+        let observation = observe(&ran.execution, &self.protected);
+        self.acquaintances.learn(&ran.execution, &observation, &self.protected);
+        let judge = self.office.judge();
+        let instances = self.answers(&judge, &job.tx, &predecessors, &mut ran, &observation);
+        let execution = ran.execution;
+        Ok(Seen { execution, predecessors, observation, judge, instances, began })
+    }
+
+    fn simulate<'v>(
+        &self,
+        view: &'v StateView<'v>,
+        job: &Job,
+    ) -> Result<(Ran<'v>, Vec<Arc<PendingTransaction>>), Missed> {
+        let nonce = view.nonce(job.tx.sender).map_err(Missed::from)?;
         let predecessors = self.pool().predecessors(&job.tx, nonce);
-        match (self.simulator.simulate(&job.tx, &predecessors), &job.mined_in) {
-            (Ok(execution), _) => Ok((execution, predecessors)),
+        match (self.simulator.run_on(view, &job.tx, &predecessors), &job.mined_in) {
+            (Ok(ran), _) => Ok((ran, predecessors)),
             // It was mined, so what it lacks on the head below was done by those before it in its block.
             (Err(SimError::Nonce { .. } | SimError::Invalid { .. }), Some((block, place))) => {
                 let before = block.transactions.get(..*place).unwrap_or_default().to_vec();
-                let execution = self.simulator.simulate(&job.tx, &before).map_err(Missed::from)?;
-                Ok((execution, before))
+                let ran = self.simulator.run_on(view, &job.tx, &before).map_err(Missed::from)?;
+                Ok((ran, before))
             }
             (Err(error), _) => Err(error.into()),
         }
@@ -350,12 +371,15 @@ impl Chain {
         due.rehearsed = Some(rehearsed);
     }
 
-    fn publish(
+    /// Has the verdict written down, and says which pauses are to be carried out. What nobody waits for is written
+    /// later; what is told to people is told first.
+    fn conclude(
         &self,
         job: &Job,
-        execution: &Execution,
-        observation: &Observation,
-        verdict: &Verdict,
+        judge: Judge,
+        execution: Execution,
+        observation: Observation,
+        verdict: Verdict,
         mut dues: Vec<Due>,
     ) -> Vec<Pursuit> {
         let Some(weightiest) =
@@ -365,33 +389,48 @@ impl Chain {
         };
         let mut row =
             self.row(job, execution.head, &weightiest.ruling, weightiest.mode, verdict.score());
-        row.touched = self.names_of(&observation.touched_groups);
+        row.touched = self.scribe.names_of(&observation.touched_groups);
         let unarmed = dues
             .iter()
             .filter(|due| due.mode != Mode::Armed && due.ruling.would_decide == Decision::Pause);
-        row.would_pause = self.names_of(&unarmed.filter_map(|due| due.group).collect::<Vec<_>>());
+        row.would_pause =
+            self.scribe.names_of(&unarmed.filter_map(|due| due.group).collect::<Vec<_>>());
         let counterfactual = dues
             .iter()
             .find_map(|due| due.rehearsed.as_ref())
             .map(|tried| tried.counterfactual.clone());
-        let keeps_evidence = !observation.touched.is_empty()
-            || verdict.score().is_some_and(|score| score >= self.evidence_floor);
-        let evidence =
-            keeps_evidence.then(|| self.evidence(execution, observation, verdict, counterfactual));
         let pursuits = dues
             .iter_mut()
-            .filter_map(|due| self.pursuit(&job.tx, execution, observation, due))
+            .filter_map(|due| self.pursuit(&job.tx, &execution, &observation, due))
             .collect();
-        let touched = self.names_of(&observation.touched_groups);
-        let judged = Judged {
-            row,
-            reasons: verdict.reasons.clone(),
-            touched,
-            outflow_wei: observation.outflow_wei,
-            evidence,
-        };
-        self.desk.publish(judged, observation.touched.first().copied());
+        let is_urgent = row.decision != Decision::None;
+        let paper = Paper { row, judge, execution, observation, verdict, counterfactual };
+        match &self.clerk {
+            Some(clerk) if !is_urgent => {
+                if let Err(paper) = clerk.hand(paper) {
+                    self.scribe.publish(*paper);
+                }
+            }
+            _ => self.scribe.publish(paper),
+        }
         pursuits
+    }
+
+    /// Waits until every verdict that was given is written down. Blocks.
+    pub(super) fn settle_papers(&self) {
+        if let Some(clerk) = &self.clerk {
+            clerk.settle();
+        }
+    }
+
+    /// With a clerk: for a chain on which verdicts come faster than they have to be told.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(super) fn with_clerk(mut self) -> std::io::Result<Self> {
+        let scribe = self.scribe.clone();
+        self.clerk = Some(Clerk::start(PAPERS_LIMIT, move |paper| scribe.publish(paper))?);
+        Ok(self)
     }
 
     fn pursuit(
@@ -408,7 +447,11 @@ impl Chain {
         Some(Pursuit {
             chain: self.name.clone(),
             protocol: self.protected.name(due.group?).to_owned(),
-            incident: incident(&self.name, &self.names_of(&observation.touched_groups), tx.sender),
+            incident: incident(
+                &self.name,
+                &self.scribe.names_of(&observation.touched_groups),
+                tx.sender,
+            ),
             attack: tx.hash,
             reason: due.ruling.reason.clone(),
             awaits_answer: due.ruling.awaits_answer,
@@ -469,59 +512,10 @@ impl Chain {
         }
     }
 
-    fn evidence(
-        &self,
-        execution: &Execution,
-        observation: &Observation,
-        verdict: &Verdict,
-        counterfactual: Option<Counterfactual>,
-    ) -> Evidence {
-        let facts: BTreeMap<String, serde_json::Value> = dictionary()
-            .specs()
-            .iter()
-            .zip(observation.facts.values())
-            .map(|(spec, value)| (spec.name.to_owned(), fact_json(value)))
-            .collect();
-        Evidence {
-            tx_hash: execution.envelope.tx_hash,
-            facts,
-            features: observation.vector.values().to_vec(),
-            schema_hash: SCHEMA_HASH.clone(),
-            rules: verdict.rule_evidence(),
-            model: verdict.model_evidence().cloned(),
-            call_tree: self.call_tree(execution),
-            counterfactual,
-        }
-    }
-
-    /// One object per frame in pre-order, with the protocol's name where the frame runs on a protected account.
-    fn call_tree(&self, execution: &Execution) -> serde_json::Value {
-        let frame = |frame: &crate::simulate::execution::Frame| {
-            let selector = frame.selector().map(alloy::hex::encode_prefixed);
-            json!({
-                "depth": frame.depth,
-                "kind": frame.kind,
-                "caller": frame.caller,
-                "acts_on": frame.acts_on,
-                "code_at": frame.code_at,
-                "protected": self.protected.group(&frame.acts_on).map(|group| self.protected.name(group)),
-                "selector": selector,
-                "value_wei": frame.value.to_string(),
-                "gas_used": frame.gas_used,
-                "success": frame.success,
-            })
-        };
-        execution.frames.iter().take(TREE_FRAMES).map(frame).collect()
-    }
-
     fn take_back(&self, due: &mut Due) {
         if let Some(ticket) = due.ticket.take() {
             self.ledger().take_back(ticket);
         }
-    }
-
-    fn names_of(&self, groups: &[usize]) -> Vec<String> {
-        groups.iter().map(|group| self.protected.name(*group).to_owned()).collect()
     }
 
     fn protocol_key(&self, group: usize) -> String {
@@ -549,6 +543,7 @@ impl Chain {
 }
 
 /// Why a transaction was not simulated.
+#[derive(Clone)]
 enum Missed {
     /// It cannot be mined on this head, but may on a later one.
     MayCome(String),
@@ -598,16 +593,4 @@ fn as_guardian(guardian: Address, calls: &[PauseCall]) -> Vec<CallOnly> {
             gas: GAS,
         })
         .collect()
-}
-
-/// Amounts and counts as decimal text, because JSON numbers lose what is beyond 2^53.
-fn fact_json(value: &Value) -> serde_json::Value {
-    match value {
-        Value::Unknown => serde_json::Value::Null,
-        Value::Bool(value) => json!(value),
-        Value::Uint(value) => json!(value.to_string()),
-        Value::AtLeast(floor) => json!({ "at_least": floor.to_string() }),
-        Value::Text(text) => json!(text),
-        Value::Address(bytes) => json!(Address::from(*bytes)),
-    }
 }

@@ -12,11 +12,13 @@ mod arming;
 mod block;
 mod build;
 mod chain;
+mod clerk;
 mod deliver;
 mod error;
 mod gate;
 mod http;
 mod metrics;
+mod paper;
 mod past;
 mod play;
 mod premises;
@@ -294,7 +296,9 @@ impl Guard {
                     metrics: counters.of(&chain.name),
                     consent: consent.clone(),
                 },
-            );
+            )
+            .with_clerk()
+            .map_err(|error| GuardError::Crashed(format!("no thread for the clerk: {error}")))?;
             // A recording holds no past, and a replay must come to the same verdicts.
             if let Some(journal) = settings.journal.as_ref().filter(|_| tape.is_none()) {
                 let name = format!("memory-{}.jsonl", chain.chain_id);

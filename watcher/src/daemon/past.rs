@@ -19,7 +19,7 @@ use crate::{
         Creation, Observation, Targets,
         asked::{self, Contribution, Judged, Mark, Memory, MemoryFile, MemoryFileError, Sources},
     },
-    simulate::execution::Execution,
+    simulate::{Ran, execution::Execution},
     source::{BlockRecord, PendingTransaction},
     state::{AdvanceReport, StateError},
     verdict::{Judge, name},
@@ -77,18 +77,19 @@ impl Chain {
         judge: &Judge,
         tx: &PendingTransaction,
         predecessors: &[Arc<PendingTransaction>],
-        execution: &Execution,
+        ran: &mut Ran<'_>,
         observation: &Observation,
     ) -> Vec<Instance> {
         if observation.touched.is_empty() || judge.rules().questions().is_empty() {
             return Vec::new();
         }
+        let Ran { execution, left } = ran;
         let judged = Judged { tx, predecessors, execution, observation };
         let instances = {
             let memory = self.past.memory.read().unwrap_or_else(PoisonError::into_inner);
             let sources =
                 Sources { simulator: &self.simulator, protected: &self.protected, memory: &memory };
-            asked::instances(judge.rules(), sources, judged)
+            asked::instances(judge.rules(), sources, judged, Some(left))
         };
         if judge.rules().reach_blocks() > 0
             && let Some(expected) =

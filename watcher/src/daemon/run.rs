@@ -513,6 +513,10 @@ impl Running {
             }
         }
         settle_waiting(&self.chain, self.waiting);
+        let chain = Arc::clone(&self.chain);
+        if let Err(error) = spawn_blocking(move || chain.settle_papers()).await {
+            tracing::error!(target: "watcher::daemon", %error, "verdicts not written down");
+        }
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(PURSUIT_TIMEOUT, all).await.is_err() {
             tracing::warn!(target: "watcher::daemon", "stopped before the last pause was followed to its end");

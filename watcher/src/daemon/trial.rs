@@ -58,7 +58,9 @@ impl Trial {
                 metrics: Arc::default(),
                 consent: None,
             },
-        );
+        )
+        .with_clerk()
+        .map_err(|error| GuardError::Crashed(format!("no thread for the clerk: {error}")))?;
         Ok(Self { chain, judge })
     }
 
@@ -89,9 +91,15 @@ impl Trial {
         Ok(self.chain.pool().predecessors(tx, nonce))
     }
 
-    /// Judges, from the simulation to the decision and its publication; false where `tx` cannot be mined yet.
+    /// Judges, from the simulation to the decision and its handing over to the clerk, who writes it down on a thread of
+    /// its own; false where `tx` cannot be mined yet.
     pub fn judge(&self, tx: Arc<PendingTransaction>) -> bool {
         matches!(self.chain.work(Job::replayed(tx)), Done::Settled(_))
+    }
+
+    /// Waits until everything judged so far is written down.
+    pub fn settle(&self) {
+        self.chain.settle_papers();
     }
 
     /// The simulator below.

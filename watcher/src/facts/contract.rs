@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
-use alloy::primitives::{Address, B256, Bytes, U256, hex_literal::hex, uint};
+use alloy::primitives::{Address, B256, Bytes, U256, hex_literal::hex, map::AddressSet, uint};
 use portcullis_rules::{
     Dictionary, FactSpec, FactTable,
     FactType::{self, Bool, Uint},
@@ -136,10 +136,11 @@ impl Creation {
 /// What the code of protected contracts tells about code that is made to call them.
 #[derive(Debug, Clone, Default)]
 pub struct Targets {
-    /// Their addresses.
-    pub addresses: Vec<Address>,
+    addresses: AddressSet,
+    /// One bit for each two bytes that an address may begin with: most of what stands in code is ruled out by it.
+    beginnings: Vec<u64>,
     /// Selectors that their dispatchers compare, sorted.
-    pub selectors: BTreeSet<[u8; 4]>,
+    selectors: BTreeSet<[u8; 4]>,
 }
 
 impl Targets {
@@ -161,17 +162,36 @@ impl Targets {
 
     /// Targets whose code is known.
     pub fn new<'c>(contracts: impl IntoIterator<Item = (Address, &'c [u8])>) -> Self {
-        let mut targets = Self::default();
+        let mut targets = Self { beginnings: vec![0; 1 << 10], ..Self::default() };
         for (address, code) in contracts {
-            if !targets.addresses.contains(&address) {
-                targets.addresses.push(address);
-            }
+            targets.addresses.insert(address);
+            let (word, bit) = place(address[0], address[1]);
+            targets.beginnings[word] |= bit;
             targets.selectors.extend(Code::read(code).compared);
         }
         // What every token has says nothing about whom it is meant for.
         targets.selectors.retain(|selector| !TOKEN_SELECTORS.contains(selector));
         targets
     }
+
+    /// Of the targets, those whose address stands anywhere in `bytes`, into `found`.
+    fn named_in(&self, bytes: &[u8], found: &mut AddressSet) {
+        for window in bytes.windows(20) {
+            let (word, bit) = place(window[0], window[1]);
+            if self.beginnings.get(word).is_some_and(|bits| bits & bit != 0) {
+                let address = Address::from_slice(window);
+                if self.addresses.contains(&address) {
+                    found.insert(address);
+                }
+            }
+        }
+    }
+}
+
+/// Word and bit of two bytes among [`Targets::beginnings`].
+fn place(first: u8, second: u8) -> (usize, u64) {
+    let number = usize::from(u16::from_be_bytes([first, second]));
+    (number / 64, 1 << (number % 64))
 }
 
 /// One fact, and how it is read.
@@ -342,17 +362,10 @@ fn shared() -> &'static Dictionary {
 /// Turns a deployment into facts.
 pub fn observe_contract(deployment: Deployment<'_>, targets: &Targets) -> FactTable {
     let code = deployment.code.map(Code::read);
-    let holds = |bytes: &[u8], address: &Address| {
-        bytes.windows(20).any(|window| window == address.as_slice())
-    };
-    let embedded_protected = targets
-        .addresses
-        .iter()
-        .filter(|address| {
-            holds(deployment.init_code, address)
-                || deployment.code.is_some_and(|code| holds(code, address))
-        })
-        .count();
+    let mut named = AddressSet::default();
+    targets.named_in(deployment.init_code, &mut named);
+    targets.named_in(deployment.code.unwrap_or_default(), &mut named);
+    let embedded_protected = named.len();
     let protected_selectors = code.as_ref().map(|code| {
         // A copy of the protected contract answers to its functions; code that calls it only names them.
         let named = code.pushed.intersection(&targets.selectors);

@@ -9,8 +9,8 @@ use revm::{
     inspector::NoOpInspector,
 };
 
-use super::{Bench, SimError, Simulator, evm, execution::Execution};
-use crate::source::PendingTransaction;
+use super::{Bench, LeftBehind, SimError, Simulator, evm, execution::Execution};
+use crate::{source::PendingTransaction, state::StateView};
 
 /// Gas of one view; what needs more says nothing.
 const VIEW_GAS: u64 = 5_000_000;
@@ -51,8 +51,8 @@ struct Inputs {
 }
 
 impl Simulator {
-    /// Reads `plans` before and after `tx`, whose `execution` on the same state is known. The transaction is run again
-    /// only where it changed something that a plan reads.
+    /// Reads `plans` before and after `tx`, whose `execution` on the same state is known, and `left` what it left where
+    /// that was kept. Otherwise the transaction is run again, where it changed something that a plan reads.
     ///
     /// # Errors
     /// See [`SimError`].
@@ -61,10 +61,30 @@ impl Simulator {
         tx: &PendingTransaction,
         predecessors: &[Arc<PendingTransaction>],
         execution: &Execution,
+        left: Option<&mut LeftBehind<'_>>,
         plans: &[Plan],
     ) -> Result<Vec<Around>, SimError> {
-        let view = self.view(tx.hash)?;
-        let mut bench = Bench::new(&view, self.state(), self.limits, tx, predecessors);
+        match left {
+            Some(LeftBehind { view, bench }) => {
+                let after = Some(bench);
+                self.read_on(view, (tx, predecessors), execution, after, plans)
+            }
+            None => {
+                let view = self.view(tx.hash)?;
+                self.read_on(&view, (tx, predecessors), execution, None, plans)
+            }
+        }
+    }
+
+    fn read_on<'v>(
+        &self,
+        view: &'v StateView<'v>,
+        (tx, predecessors): (&PendingTransaction, &[Arc<PendingTransaction>]),
+        execution: &Execution,
+        left: Option<&mut Bench<'v>>,
+        plans: &[Plan],
+    ) -> Result<Vec<Around>, SimError> {
+        let mut bench = Bench::new(view, self.state(), self.limits, tx, predecessors);
         bench.prepare(tx, predecessors)?;
         let mut answers = Vec::with_capacity(plans.len());
         let mut stale = Vec::new();
@@ -76,18 +96,27 @@ impl Simulator {
                 stale.push(place);
             }
         }
-        if !stale.is_empty() {
-            let env = evm::tx_env(tx);
-            let done = evm::run(&bench.cfg, &bench.block, &mut bench.layer, env, NoOpInspector)
-                .map_err(|error| match error {
-                    evm::RunError::Database(source) => SimError::State { tx_hash: tx.hash, source },
-                    other => SimError::Invalid { tx_hash: tx.hash, reason: other.to_string() },
-                })?;
-            bench.layer.commit(done.state);
-            for place in stale {
-                answers[place].after =
-                    bench.read(self, tx.hash, &plans[place], &mut Inputs::default())?;
+        if stale.is_empty() {
+            return Ok(answers);
+        }
+        let after = match left {
+            Some(left) => left,
+            None => {
+                let env = evm::tx_env(tx);
+                let done = evm::run(&bench.cfg, &bench.block, &mut bench.layer, env, NoOpInspector)
+                    .map_err(|error| match error {
+                        evm::RunError::Database(source) => {
+                            SimError::State { tx_hash: tx.hash, source }
+                        }
+                        other => SimError::Invalid { tx_hash: tx.hash, reason: other.to_string() },
+                    })?;
+                bench.layer.commit(done.state);
+                &mut bench
             }
+        };
+        for place in stale {
+            answers[place].after =
+                after.read(self, tx.hash, &plans[place], &mut Inputs::default())?;
         }
         Ok(answers)
     }

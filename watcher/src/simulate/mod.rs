@@ -13,7 +13,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use alloy::primitives::{Address, B256, Bytes, U256};
 use revm::{
@@ -134,6 +134,22 @@ impl Simulator {
         &self.state
     }
 
+    /// As [`Simulator::simulate`], on a head that the caller holds still, and keeps the state that `tx` leaves.
+    ///
+    /// # Errors
+    /// As [`Simulator::simulate`].
+    pub fn run_on<'v>(
+        &self,
+        view: &'v StateView<'v>,
+        tx: &PendingTransaction,
+        predecessors: &[Arc<PendingTransaction>],
+    ) -> Result<Ran<'v>, SimError> {
+        let mut bench = Bench::new(view, &self.state, self.limits, tx, predecessors);
+        bench.prepare(tx, predecessors)?;
+        let execution = bench.run_signed(tx)?;
+        Ok(Ran { execution, left: LeftBehind { view, bench } })
+    }
+
     /// Runs `predecessors` in order, then `tx`, and says what `tx` did.
     ///
     /// A predecessor that may not run (mined meanwhile, replaced) is passed over. Where the sender offers less
@@ -147,13 +163,32 @@ impl Simulator {
         predecessors: &[Arc<PendingTransaction>],
     ) -> Result<Execution, SimError> {
         let view = self.view(tx.hash)?;
-        let mut bench = Bench::new(&view, &self.state, self.limits, tx, predecessors);
-        bench.prepare(tx, predecessors)?;
-        bench.run_signed(tx)
+        self.run_on(&view, tx, predecessors).map(|ran| ran.execution)
     }
 
     fn view(&self, tx_hash: B256) -> Result<StateView<'_>, SimError> {
         self.state.view().map_err(|source| SimError::State { tx_hash, source })
+    }
+}
+
+/// A transaction that was run, and the state that it left.
+#[derive(Debug)]
+pub struct Ran<'v> {
+    /// What it did.
+    pub execution: Execution,
+    /// On what, and what it left.
+    pub left: LeftBehind<'v>,
+}
+
+/// The state below a transaction, held still, and what is written over it by the transaction and those before it.
+pub struct LeftBehind<'v> {
+    view: &'v StateView<'v>,
+    bench: Bench<'v>,
+}
+
+impl fmt::Debug for LeftBehind<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LeftBehind").field("head", &self.bench.head).finish_non_exhaustive()
     }
 }
 

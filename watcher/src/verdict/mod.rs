@@ -129,6 +129,14 @@ impl Judge {
 
     /// Asks about one observation, with what is known of the contracts that it touches.
     pub fn judge_on(&self, observation: &Observation, instances: &[Instance]) -> Verdict {
+        let mut verdict = self.weigh(observation, instances);
+        self.explain(&mut verdict, observation);
+        verdict
+    }
+
+    /// As [`Judge::judge_on`], without what only people read: neither reasons nor what moved the model.
+    /// [`Judge::explain`] adds them.
+    pub fn weigh(&self, observation: &Observation, instances: &[Instance]) -> Verdict {
         let touches_protected = !observation.touched.is_empty();
         let answers = self.rules.evaluate_on(Subject::Transaction, &observation.facts, instances);
         let model = match &self.model {
@@ -141,9 +149,31 @@ impl Judge {
             reason: "the execution is larger than what is recorded, so its facts are unknown"
                 .to_owned(),
         });
-        let reasons =
-            reasons(&answers, &model, unjudged.as_ref(), touches_protected, self.rules.is_empty());
-        Verdict { touches_protected, answers, model, unjudged, reasons }
+        Verdict { touches_protected, answers, model, unjudged, reasons: Vec::new() }
+    }
+
+    /// Says why a verdict that this judge gave on `observation` is what it is.
+    pub fn explain(&self, verdict: &mut Verdict, observation: &Observation) {
+        if let (ModelAnswer::Answered(evidence), Some(model)) = (&mut verdict.model, &self.model) {
+            let features = observation.vector.schema().features;
+            let named = |(place, moved): (usize, f32)| {
+                features.get(place).map(|feature| (feature.name.to_owned(), moved))
+            };
+            evidence.model_hash = model.hash_hex();
+            evidence.contributions = model
+                .contributions(&observation.vector)
+                .into_iter()
+                .filter_map(named)
+                .take(CONTRIBUTIONS_SHOWN)
+                .collect();
+        }
+        verdict.reasons = reasons(
+            &verdict.answers,
+            &verdict.model,
+            verdict.unjudged.as_ref(),
+            verdict.touches_protected,
+            self.rules.is_empty(),
+        );
     }
 
     /// The verdict on a transaction that a stage could not handle.
@@ -210,25 +240,20 @@ fn word(value: &impl serde::Serialize) -> String {
     }
 }
 
+/// The probability alone; what moved it is asked for by whoever explains.
 fn ask(model: &Model, vector: &Vector) -> ModelAnswer {
-    let mut evidence = ModelEvidence {
-        model_hash: model.hash_hex(),
+    let evidence = |probability, model_hash| ModelEvidence {
+        model_hash,
         engine: model.engine_name().to_owned(),
-        probability: None,
+        probability,
         contributions: Vec::new(),
     };
-    match model.score(vector) {
-        Ok(score) => {
-            evidence.probability = Some(score.probability);
-            let features = vector.schema().features;
-            let named = |&(place, moved): &(usize, f32)| {
-                features.get(place).map(|feature| (feature.name.to_owned(), moved))
-            };
-            evidence.contributions =
-                score.contributions.iter().filter_map(named).take(CONTRIBUTIONS_SHOWN).collect();
-            ModelAnswer::Answered(evidence)
-        }
-        Err(error) => ModelAnswer::Failed { reason: error.to_string(), evidence },
+    match model.probability(vector) {
+        Ok(probability) => ModelAnswer::Answered(evidence(Some(probability), String::new())),
+        Err(error) => ModelAnswer::Failed {
+            reason: error.to_string(),
+            evidence: evidence(None, model.hash_hex()),
+        },
     }
 }
 

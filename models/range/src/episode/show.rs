@@ -115,7 +115,7 @@ impl Witness {
         let Look { simulator, protected, tx, execution, observation } = look;
         let sources = Sources { simulator, protected, memory: &self.memory };
         let judged = Judged { tx, predecessors: &[], execution, observation };
-        asked::instances(&self.rules, sources, judged)
+        asked::instances(&self.rules, sources, judged, None)
     }
 
     /// Keeps what is known of contracts that the transaction creates.

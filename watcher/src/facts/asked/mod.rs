@@ -17,7 +17,7 @@ use portcullis_rules::{
 };
 
 use crate::{
-    simulate::{Around, Plan, Simulator, execution::Execution},
+    simulate::{Around, LeftBehind, Plan, Simulator, execution::Execution},
     source::{BlockRecord, PendingTransaction},
     state::{AdvanceReport, StateError},
 };
@@ -73,8 +73,13 @@ pub fn advance(
 }
 
 /// Answers what `rules` ask about each protected contract that the transaction touches; empty where they ask nothing
-/// that matters here. What cannot be had is unknown.
-pub fn instances(rules: &RuleSet, sources: Sources<'_>, judged: Judged<'_>) -> Vec<Instance> {
+/// that matters here. What cannot be had is unknown. `left` is the state that the transaction left, where it was kept.
+pub fn instances(
+    rules: &RuleSet,
+    sources: Sources<'_>,
+    judged: Judged<'_>,
+    left: Option<&mut LeftBehind<'_>>,
+) -> Vec<Instance> {
     if rules.questions().is_empty() || judged.observation.touched.is_empty() {
         return Vec::new();
     }
@@ -86,7 +91,7 @@ pub fn instances(rules: &RuleSet, sources: Sources<'_>, judged: Judged<'_>) -> V
     if wanted.iter().all(Vec::is_empty) {
         return Vec::new();
     }
-    let read = readings(rules.questions(), sources.simulator, judged, &wanted);
+    let read = readings(rules.questions(), sources.simulator, judged, left, &wanted);
     let probes = probes::Probes::new(judged.execution, sources.protected);
     let of_contract = |(contract, wanted): (&Address, &Vec<usize>)| {
         let mut replies = vec![Some(Value::Unknown); rules.questions().len()];
@@ -115,6 +120,7 @@ fn readings<'q>(
     questions: &'q [Question],
     simulator: &Simulator,
     judged: Judged<'_>,
+    left: Option<&mut LeftBehind<'_>>,
     wanted: &[Vec<usize>],
 ) -> Readings<'q> {
     let mut asked: Vec<(Address, &Reading)> = Vec::new();
@@ -132,7 +138,7 @@ fn readings<'q>(
     }
     let plans: Vec<Plan> =
         asked.iter().map(|(contract, reading)| plan(*contract, reading)).collect();
-    match simulator.read_around(judged.tx, judged.predecessors, judged.execution, &plans) {
+    match simulator.read_around(judged.tx, judged.predecessors, judged.execution, left, &plans) {
         Ok(answers) => asked.into_iter().zip(answers.into_iter().map(Some)).collect(),
         Err(error) => {
             tracing::debug!(target: "watcher::facts", %error, "views not read");
