@@ -16,7 +16,7 @@ use crate::terminal;
     portcullis inspect storage contracts/ Vault\n  \
     portcullis inspect callgraph contracts/ --format dot | dot -Tsvg\n\n\
     Exit codes: 0 printed; 2 nothing to print: a path that cannot be read, a name that is not declared or \
-    not clear, a table asked for as a graph.")]
+    not clear, a picture of control flow that is not of one function.")]
 pub(crate) struct InspectArgs {
     /// What to look at
     #[arg(value_enum, value_name = "WHAT")]
@@ -25,7 +25,7 @@ pub(crate) struct InspectArgs {
     /// wanted, `Contract`, `Contract.function`, `Contract.function(types)` or a free function
     #[arg(value_name = "PATH… [NAME]")]
     paths: Vec<PathBuf>,
-    /// How to print it; `dot` and `svg` are for graphs: cfg, callgraph, inheritance, ir
+    /// How to print it; a picture of cfg or ir shows one function
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     /// For cfg and ir: put the code of internal calls in place too, as the analysis sees it

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Facts;
+use super::entry::At;
 use crate::cfg::{Body, Call, CallKind, Dispatch, ModifierTarget, StatementKind, dispatch};
 use crate::hir::{ContractId, FunctionId, Program, VariableId};
 use crate::syntax::Span;
@@ -59,6 +60,15 @@ pub struct CallSite {
     pub targets: Vec<FunctionId>,
     /// More may run than `targets` tells: a pointer, an address, a missing declaration or a body elsewhere.
     pub is_open: bool,
+    /// Where it stands in the body of its caller.
+    spot: Spot,
+}
+
+/// A place in a body that makes a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spot {
+    Modifier(usize),
+    Statement(At),
 }
 
 /// All calls of a program.
@@ -137,7 +147,7 @@ impl Facts<'_> {
             Caller::Function(id) => self.program.function(id).contract,
             Caller::Variable(id) => self.program.variable(id).contract,
         };
-        for modifier in &body.modifiers {
+        for (index, modifier) in body.modifiers.iter().enumerate() {
             let (form, targets) = match modifier.target {
                 ModifierTarget::Modifier(id) => (
                     CallForm::Modifier,
@@ -153,15 +163,55 @@ impl Facts<'_> {
                 ModifierTarget::Unknown => (CallForm::Unresolved, Vec::new()),
             };
             let is_open = form == CallForm::Unresolved;
-            out.push(CallSite { caller, span: modifier.span, form, targets, is_open });
+            let spot = Spot::Modifier(index);
+            out.push(CallSite { caller, span: modifier.span, form, targets, is_open, spot });
         }
-        for block in body.graph.node_weights() {
-            for statement in &block.statements {
+        for block in body.graph.node_indices() {
+            for (index, statement) in body.graph[block].statements.iter().enumerate() {
                 if let StatementKind::Call(call) = &statement.kind {
                     let (form, targets, is_open) = self.reached_by(call, contract, heirs);
-                    out.push(CallSite { caller, span: statement.span, form, targets, is_open });
+                    let (span, spot) = (statement.span, Spot::Statement(At { block, index }));
+                    out.push(CallSite { caller, span, form, targets, is_open, spot });
                 }
             }
+        }
+    }
+
+    /// The call as its caller's body makes it; `None` for modifiers and constructors of bases.
+    pub(crate) fn call_of(&self, site: &CallSite) -> Option<&Call> {
+        let body = match site.caller {
+            Caller::Function(id) => self.bodies.get(id.index())?.as_ref()?,
+            Caller::Variable(id) => self.initialisers.get(id.index())?.as_ref()?,
+        };
+        let Spot::Statement(At { block, index }) = site.spot else { return None };
+        match &body.graph[block].statements.get(index)?.kind {
+            StatementKind::Call(call) => Some(call),
+            _ => None,
+        }
+    }
+
+    /// What the call runs within `contract`, of whose code its caller is a part: one of the targets where the
+    /// contract decides, else all of them.
+    pub(crate) fn targets_on(&self, site: &CallSite, contract: ContractId) -> Vec<FunctionId> {
+        let named = match site.spot {
+            Spot::Modifier(index) => match site.caller {
+                Caller::Function(id) => self.bodies[id.index()]
+                    .as_ref()
+                    .and_then(|body| body.modifiers.get(index))
+                    .and_then(|used| match used.target {
+                        ModifierTarget::Modifier(id) => Some((id, Dispatch::Virtual)),
+                        ModifierTarget::BaseConstructor(_) | ModifierTarget::Unknown => None,
+                    }),
+                Caller::Variable(_) => None,
+            },
+            Spot::Statement(_) => self.call_of(site).and_then(|call| match call.kind {
+                CallKind::Internal(id, how) => Some((id, how)),
+                _ => None,
+            }),
+        };
+        match named {
+            Some((id, how)) => vec![dispatch(self.program, contract, id, how)],
+            None => site.targets.clone(),
         }
     }
 

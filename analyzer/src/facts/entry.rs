@@ -56,8 +56,8 @@ pub(crate) enum AbsoluteKey {
 pub(crate) enum StateKey {
     /// A variable, and the field of the struct that it keeps, under whatever keys.
     Variable(VariableId, Option<String>),
-    /// A slot named by a constant, and the field of the struct that is kept there.
-    Slot(Constant, Option<String>),
+    /// A slot named by a constant, the field of the struct that is kept there, and whether it is transient.
+    Slot(Constant, Option<String>, bool),
 }
 
 impl StateKey {
@@ -71,10 +71,10 @@ impl StateKey {
         match &place.root {
             AbsoluteRoot::Variable(id) if field.is_none() => Self::of_variable(program, *id),
             AbsoluteRoot::Variable(id) => vec![Self::Variable(*id, field)],
-            AbsoluteRoot::Slot(Operand::Constant(constant), _)
+            AbsoluteRoot::Slot(Operand::Constant(constant), is_transient)
                 if *constant != Constant::Unknown =>
             {
-                vec![Self::Slot(constant.clone(), field)]
+                vec![Self::Slot(constant.clone(), field, *is_transient)]
             }
             AbsoluteRoot::Slot(..) => Vec::new(),
         }

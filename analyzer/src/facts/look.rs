@@ -49,7 +49,7 @@ impl Facts<'_> {
             StateKey::Variable(id, field) => {
                 (self.program.variable_name(*id).to_owned(), field.as_ref())
             }
-            StateKey::Slot(constant, field) => {
+            StateKey::Slot(constant, field, is_transient) => {
                 let slot = match constant {
                     Constant::Number(number) => number.clone(),
                     Constant::Variable(id) => self.program.variable_name(*id).to_owned(),
@@ -59,7 +59,8 @@ impl Facts<'_> {
                     Constant::Default => "0".to_owned(),
                     Constant::Unknown => "?".to_owned(),
                 };
-                (format!("slot({slot})"), field.as_ref())
+                let kind = if *is_transient { "tslot" } else { "slot" };
+                (format!("{kind}({slot})"), field.as_ref())
             }
         };
         if let Some(field) = field {

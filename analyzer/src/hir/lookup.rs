@@ -250,9 +250,19 @@ impl Program {
         if !matches!(ty, Type::User(_)) {
             return None;
         }
+        // `-` is written for both operators; the function's parameters tell which it is.
+        let (written, operands) = match operator {
+            ast::Operator::Unary(ast::UnaryOp::Negate) => {
+                (ast::Operator::Binary(ast::BinaryOp::Sub), 1)
+            }
+            ast::Operator::Unary(_) => (operator, 1),
+            ast::Operator::Binary(_) => (operator, 2),
+        };
         self.usings(scope, ty)
             .flat_map(|using| using.functions.iter())
-            .find(|(_, known)| *known == Some(operator))
+            .find(|(id, known)| {
+                *known == Some(written) && self.function(*id).params.len() == operands
+            })
             .map(|(id, _)| *id)
     }
 

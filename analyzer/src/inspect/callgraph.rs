@@ -1,5 +1,5 @@
-//! Who calls whom. Calls are followed as they run on the most derived contracts: virtual functions as those
-//! have them, modifiers as calls. What could not be found stays in the graph and says so.
+//! Who calls whom, as the facts' call graph has it, followed as it runs on the most derived contracts: virtual functions
+//! as those have them, modifiers as calls. What could not be found stays in the graph and says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,8 @@ use super::Inspected;
 use super::drawing::{Direction, Drawing, Link, Node, Row, Shape, Tone, Way};
 use super::name::{self, Target};
 use super::source::{Place, one_line};
-use crate::cfg::{Call, CallKind, Dispatch, ModifierTarget, StatementKind, dispatch};
+use crate::cfg::{Call, CallKind, Dispatch};
+use crate::facts::{CallForm, Caller};
 use crate::hir::{ContractId, FunctionId, Program};
 use crate::syntax::Span;
 use crate::syntax::ast::{Body, ContractKind, FunctionKind, Visibility};
@@ -74,7 +75,18 @@ struct Arrow {
 struct Walk {
     vertices: BTreeSet<Callee>,
     arrows: BTreeMap<(FunctionId, Callee, Kind, bool), BTreeSet<Span>>,
+    /// Calls of other contracts: what may run, the name where none of it is shown, and the kind.
+    far: Vec<Far>,
     seen: BTreeSet<(ContractId, FunctionId)>,
+}
+
+struct Far {
+    from: FunctionId,
+    targets: Vec<FunctionId>,
+    declared: Callee,
+    kind: Kind,
+    sends_ether: bool,
+    span: Span,
 }
 
 /// Follows all calls of the contracts or the function that are asked about.
@@ -132,45 +144,57 @@ impl Walk {
             if !self.seen.insert((on, function)) {
                 continue;
             }
-            let Some(body) = asked.facts.body(function) else { continue };
-            let resolve = |id, how| match contract {
-                Some(contract) => dispatch(program, contract, id, how),
-                None => id,
-            };
-            for used in &body.modifiers {
-                let target = match used.target {
-                    ModifierTarget::Modifier(id) => {
-                        let id = resolve(id, Dispatch::Virtual);
+            for site in asked.facts.call_graph().from(Caller::Function(function)) {
+                let (from, span) = (function, site.span);
+                if site.form == CallForm::Unresolved && asked.facts.call_of(site).is_none() {
+                    let text = one_line(program.text(span), 40);
+                    self.arrow(from, (Callee::Unresolved(text), Kind::Unresolved), false, span);
+                    continue;
+                }
+                let is_within = matches!(
+                    site.form,
+                    CallForm::Internal | CallForm::Modifier | CallForm::BaseConstructor
+                );
+                if is_within {
+                    let targets = match contract {
+                        Some(contract) => asked.facts.targets_on(site, contract),
+                        None => site.targets.clone(),
+                    };
+                    for id in targets {
                         open.push(id);
-                        (Callee::Function(id), Kind::Modifier)
+                        let kind = match asked.facts.call_of(site).map(|call| &call.kind) {
+                            Some(CallKind::Internal(_, how)) => {
+                                internal_kind(program, contract, id, *how)
+                            }
+                            _ if site.form == CallForm::Modifier => Kind::Modifier,
+                            _ => Kind::Internal,
+                        };
+                        self.arrow(from, (Callee::Function(id), kind), false, span);
                     }
-                    ModifierTarget::BaseConstructor(base) => {
-                        let constructor =
-                            program.contract(base).functions.iter().find(|id| {
-                                program.function(**id).kind == FunctionKind::Constructor
-                            });
-                        let Some(id) = constructor.copied() else { continue };
-                        open.push(id);
-                        (Callee::Function(id), Kind::Internal)
-                    }
-                    ModifierTarget::Unknown => {
-                        let text = one_line(program.text(used.span), 40);
-                        (Callee::Unresolved(text), Kind::Unresolved)
-                    }
-                };
-                self.arrow(function, target, false, used.span);
+                    continue;
+                }
+                let Some(call) = asked.facts.call_of(site) else { continue };
+                let (declared, kind) = foreign(program, call);
+                let sends_ether = call.value.is_some();
+                let targets = site.targets.clone();
+                self.far.push(Far { from, targets, declared, kind, sends_ether, span });
             }
-            for statement in body.graph.node_weights().flat_map(|block| &block.statements) {
-                let StatementKind::Call(call) = &statement.kind else { continue };
-                let target = match &call.kind {
-                    CallKind::Internal(id, how) => {
-                        let id = resolve(*id, *how);
-                        open.push(id);
-                        (Callee::Function(id), internal_kind(program, contract, id, *how))
-                    }
-                    _ => foreign(program, call),
-                };
-                self.arrow(function, target, call.value.is_some(), statement.span);
+        }
+    }
+
+    /// Calls of other contracts lead to those of their functions that are shown, and to what they name where more may
+    /// run.
+    fn join(&mut self) {
+        let shown: BTreeSet<FunctionId> = self.seen.iter().map(|(_, function)| *function).collect();
+        for far in std::mem::take(&mut self.far) {
+            let Far { from, targets, declared, kind, sends_ether, span } = far;
+            let is_all_shown = targets.iter().all(|id| shown.contains(id)) && !targets.is_empty();
+            let here: Vec<_> = targets.into_iter().filter(|id| shown.contains(id)).collect();
+            if !is_all_shown {
+                self.arrow(from, (declared, kind), sends_ether, span);
+            }
+            for id in here {
+                self.arrow(from, (Callee::Function(id), kind), sends_ether, span);
             }
         }
     }
@@ -187,7 +211,8 @@ impl Walk {
         self.arrows.entry((from, to, kind, sends_ether)).or_default().insert(span);
     }
 
-    fn finish(self, program: &Program) -> CallGraph {
+    fn finish(mut self, program: &Program) -> CallGraph {
+        self.join();
         let ids: BTreeMap<&Callee, usize> =
             self.vertices.iter().enumerate().map(|(id, vertex)| (vertex, id)).collect();
         let functions = self

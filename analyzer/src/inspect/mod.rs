@@ -149,12 +149,6 @@ pub enum InspectError {
     /// The named function has no body.
     #[error("`{0}` has no body: it is only declared")]
     NoBody(String),
-    /// Only graphs can be drawn.
-    #[error("{printer} is a table, not a graph: use the format text or json")]
-    NotAGraph {
-        /// The printer that was asked.
-        printer: &'static str,
-    },
     /// The graph is too large to be drawn.
     #[error(
         "a graph of {nodes} boxes and {edges} arrows is too large to draw (at most {most} boxes): name one \
@@ -221,14 +215,6 @@ impl Printer {
 pub fn inspect(options: &InspectOptions) -> Result<Inspection, InspectError> {
     if options.paths.is_empty() {
         return Err(InspectError::NoPath);
-    }
-    let is_drawn = matches!(options.form, Form::Dot | Form::Svg);
-    let has_graph = matches!(
-        options.printer,
-        Printer::Cfg | Printer::Callgraph | Printer::Inheritance | Printer::Ir
-    );
-    if is_drawn && !has_graph {
-        return Err(InspectError::NotAGraph { printer: options.printer.name() });
     }
     let read = ProjectOptions {
         base: options.base.clone(),
@@ -394,23 +380,23 @@ fn print(
         }
         Printer::Storage => {
             let layouts = storage::gather(&asked);
-            Ok(listed(options.form, Content::Storage(&layouts), || layouts.to_text()))
+            listed(options, Content::Storage(&layouts), || layouts.to_text())
         }
         Printer::EntryPoints => {
             let entries = entry_points::gather(&asked);
-            Ok(listed(options.form, Content::EntryPoints(&entries), || entries.to_text()))
+            listed(options, Content::EntryPoints(&entries), || entries.to_text())
         }
         Printer::Guards => {
             let guards = guards::gather(&asked);
-            Ok(listed(options.form, Content::Guards(&guards), || guards.to_text()))
+            listed(options, Content::Guards(&guards), || guards.to_text())
         }
         Printer::Gas => {
             let gas = gas::gather(&asked);
-            Ok(listed(options.form, Content::Gas(&gas), || gas.to_text()))
+            listed(options, Content::Gas(&gas), || gas.to_text())
         }
         Printer::Facts => {
             let tables = facts::gather(&asked);
-            Ok(listed(options.form, Content::Facts(&tables), || tables.to_text()))
+            listed(options, Content::Facts(&tables), || tables.to_text())
         }
     }
 }
@@ -420,8 +406,17 @@ fn json(content: Content<'_>) -> String {
     serde_json::to_string_pretty(&document).expect("documents hold plain data") + "\n"
 }
 
-fn listed(form: Form, content: Content<'_>, text: impl Fn() -> String) -> String {
-    if form == Form::Json { json(content) } else { text() }
+/// A table: as it stands, as data, or as boxes without arrows.
+fn listed(
+    options: &InspectOptions,
+    content: Content<'_>,
+    text: impl Fn() -> String,
+) -> Result<String, InspectError> {
+    match options.form {
+        Form::Text => Ok(text()),
+        Form::Json => Ok(json(content)),
+        form => drawn(form, table::drawing(options.printer.name(), &text())),
+    }
 }
 
 fn drawn(form: Form, drawing: Drawing) -> Result<String, InspectError> {

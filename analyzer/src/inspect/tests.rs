@@ -499,18 +499,42 @@ fn overloads_and_namesakes_have_to_be_told_apart() {
 }
 
 #[test]
-fn tables_are_not_drawn_and_a_picture_shows_one_function() {
+fn calls_of_other_contracts_lead_to_what_may_run() {
+    let source = "interface I { function f() external; }
+        contract One is I { function f() public virtual { g(); } function g() internal virtual {} }
+        contract Two is One { function g() internal override { this.f(); } }
+        contract User { I i; function use_() external { i.f(); new Two(); } }";
+    insta::assert_snapshot!(ask_of(source, Printer::Callgraph, Form::Text, None).expect("a graph"), @r"
+One.f()  main.sol:2  (entry point)
+  -> One.g()  (internal; line 2)
+  -> Two.g()  (internal; line 2)
+One.g()  main.sol:2
+Two.g()  main.sol:3
+  -> One.f()  (external; line 3)
+User.use_()  main.sol:4  (entry point)
+  -> One.f()  (external; line 4)
+  -> I.f()  (external; line 4)
+  -> new Two  (create; line 4)
+");
+    insta::assert_snapshot!(ask_of(source, Printer::Callgraph, Form::Text, Some("Two")).expect("a graph"), @r"
+One.f()  main.sol:2  (entry point)
+  -> Two.g()  (internal; line 2)
+Two.g()  main.sol:3
+  -> One.f()  (external; line 3)
+");
+}
+
+#[test]
+fn a_table_is_drawn_as_boxes_and_a_picture_shows_one_function() {
     let refused = ask(Printer::Cfg, Form::Svg, Some("Vault")).expect_err("several functions");
     insta::assert_snapshot!(refused, @"a picture shows one function: name one, such as `Vault.lock`, `Vault.hook()`, `Vault.withdraw(uint256)`, `Vault.setOracle(IOracle)`, `Vault.quote(address)`");
-    let options = InspectOptions {
-        base: PathBuf::new(),
-        paths: vec![PathBuf::from("x.sol")],
-        name: None,
-        printer: Printer::Storage,
-        form: Form::Svg,
-        is_whole: false,
-    };
-    insta::assert_snapshot!(inspect(&options).expect_err("a table"), @"storage is a table, not a graph: use the format text or json");
+    let source = "contract A { uint128 a; bool b; uint transient c; } contract B is A { uint d; }";
+    let drawn = ask_of(source, Printer::Storage, Form::Dot, Some("A")).expect("a table");
+    assert!(drawn.starts_with("digraph \"storage\" {"), "{drawn}");
+    let rows: Vec<_> = drawn.matches("<BR ALIGN=\"LEFT\"/>").collect();
+    assert_eq!(rows.len(), 5, "{drawn}");
+    let both = ask_of(source, Printer::Storage, Form::Svg, None).expect("a table");
+    assert_eq!(both.matches("class=\"box").count(), 2, "{both}");
 }
 
 #[test]

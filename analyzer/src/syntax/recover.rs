@@ -151,10 +151,15 @@ impl Recovery<'_> {
                 format!("`{}` is not analysed", self.head(index))
             };
             let span = Span::new(self.file, region.start, region.start + self.head(index).len());
+            let text = self.text.get(region.start..region.end).unwrap_or("");
+            let opened = text.matches(['(', '[', '{']).count();
+            let message = if opened == text.matches([')', ']', '}']).count() {
+                "syntax error: a `;` or a body is missing"
+            } else {
+                "syntax error: a closing bracket is missing"
+            };
             self.said.insert(index, self.diagnostics.len());
-            self.diagnostics.push(
-                Diagnostic::new(span, "syntax error: a closing bracket is missing").with_note(note),
-            );
+            self.diagnostics.push(Diagnostic::new(span, message).with_note(note));
         }
     }
 

@@ -249,6 +249,22 @@ fn an_error_in_assembly_costs_the_block() {
 }
 
 #[test]
+fn a_missing_semicolon_costs_its_own_declaration() {
+    let (names, diagnostics) = parsed(
+        "import \"a.sol\" contract C { uint x function a() public {} uint y\n event E(); function b() public\n modifier m() { _; } struct S { uint z; } }",
+    );
+    assert_eq!(names, ["C", "C.a", "C.modifier m", "C.S"]);
+    let expected = [
+        "`import \"a.sol\"` is not analysed",
+        "`uint x` is not analysed",
+        "`uint y` is not analysed",
+        "`function b` is not analysed",
+    ];
+    assert_eq!(notes(&diagnostics), expected);
+    assert!(diagnostics.iter().all(|said| said.message.contains("a `;` or a body is missing")));
+}
+
+#[test]
 fn a_missing_brace_costs_no_other_contract() {
     let (names, diagnostics) = parsed(
         "contract C { function a() public { if (true) { } function b() public {} } contract D { function c() public {} }",

@@ -514,7 +514,7 @@ impl Facts<'_> {
 
     /// The slots of ERC-1967 that say which code a proxy runs: of the implementation and of the beacon.
     fn is_proxy_slot(&self, key: &StateKey) -> bool {
-        let StateKey::Slot(constant, _) = key else { return false };
+        let StateKey::Slot(constant, _, false) = key else { return false };
         let Some(Known::Number(slot)) = constant_value(self.program, constant) else {
             return false;
         };
