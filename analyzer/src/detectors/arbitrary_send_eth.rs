@@ -40,6 +40,7 @@ detector! {
     /// ## Silent on purpose
     /// Payments where the code keeps any record by caller or by argument, needs a hash or a signature, follows a
     /// call that changes another contract (the ether may have come from there), or was paid for with the same call;
+    /// accounts that became the payee by bringing ether, as the highest bidder does;
     /// fixed rewards to the caller; what is left in a router; contracts that no other entry point brings ether into.
     ArbitrarySendEth {
         id: "arbitrary-send-eth",

@@ -86,6 +86,7 @@ macro_rules! detectors {
 
 // Sorted, so that two branches which add a detector seldom touch the same line.
 detectors! {
+    approve_race::ApproveRace,
     arbitrary_call::ArbitraryCall,
     arbitrary_send_erc20::ArbitrarySendErc20,
     arbitrary_send_erc20_permit::ArbitrarySendErc20Permit,
@@ -142,6 +143,7 @@ detectors! {
     suicidal::Suicidal,
     tautological_compare::TautologicalCompare,
     tautology::Tautology,
+    timestamp::Timestamp,
     tx_origin::TxOrigin,
     unbounded_loop::UnboundedLoop,
     unchecked_lowlevel::UncheckedLowlevel,
@@ -151,6 +153,7 @@ detectors! {
     uninitialized_state::UninitializedState,
     uninitialized_storage::UninitializedStorage,
     unprotected_callback::UnprotectedCallback,
+    unprotected_initializer::UnprotectedInitializer,
     unprotected_upgrade::UnprotectedUpgrade,
     unsafe_cast::UnsafeCast,
     unused_return::UnusedReturn,

@@ -42,7 +42,7 @@ detector! {
     /// ```
     ///
     /// ## Silent on purpose
-    /// Lists that only a trusted account can make longer; lists of the caller's own; views, which cost nobody else
+    /// Lists that only a trusted account can make longer; lists that are not made longer than a thousand entries; lists of the caller's own; views, which cost nobody else
     /// anything.
     UnboundedLoop {
         id: "unbounded-loop",
@@ -60,6 +60,16 @@ impl Detector for UnboundedLoop {
         for hazard in facts.hazards(HazardKind::UnboundedLoop) {
             let (list, entry) = (&hazard.detail, program.function_name(hazard.entry));
             out.report_hazard(program, hazard, format!("anyone can add to `{list}` until `{entry}` runs out of gas"), "and has one round for each entry, at 2,100 gas or more", "let each account draw what is theirs, or go through the list in parts");
+        }
+        for hazard in facts.hazards(HazardKind::ClearedList) {
+            let (list, entry) = (&hazard.detail, program.function_name(hazard.entry));
+            out.report_hazard(
+                program,
+                hazard,
+                format!("anyone can add to `{list}` until `{entry}` runs out of gas"),
+                "and empties it, at 5,000 gas for each entry",
+                "begin a new list under another key, or empty it in parts",
+            );
         }
     }
 }

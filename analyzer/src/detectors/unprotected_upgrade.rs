@@ -43,8 +43,9 @@ detector! {
     /// ```
     ///
     /// ## Silent on purpose
-    /// Writes that only a chosen account can make, that can be made once, or that each caller makes for themselves;
-    /// initialisers that a constructor has used up.
+    /// Writes that only a chosen account can make, or that each caller makes for themselves; initialisers that a
+    /// constructor has used up, that the maker of the contract calls in the same transaction, or that belong to a proxy
+    /// which gets its code and its owner together.
     UnprotectedUpgrade {
         id: "unprotected-upgrade",
         severity: Critical,
@@ -66,6 +67,16 @@ impl Detector for UnprotectedUpgrade {
                 format!("anyone can choose the code that the contract runs through `{entry}`"),
                 "and writes the address whose code is run, without a check of who calls",
                 "let only a trusted account do this, or use the initialiser up in the constructor",
+            );
+        }
+        for hazard in facts.hazards(HazardKind::OpenCode) {
+            let (state, entry) = (&hazard.detail, program.function_name(hazard.entry));
+            out.report_hazard(
+                program,
+                hazard,
+                format!("whoever calls `{entry}` first chooses, by `{state}`, the code that the contract runs"),
+                "and writes the address whose code is run, without a check of who calls",
+                "set it in the constructor, or let only a trusted account do this",
             );
         }
         for hazard in facts.hazards(HazardKind::OpenInitialiser) {

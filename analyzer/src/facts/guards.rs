@@ -132,6 +132,14 @@ impl Question<'_, '_> {
             return needs;
         }
         let statement = self.entry.statement(definitions[0]);
+        // A truth value that nothing else sets is false where the one place that sets it was not come by.
+        if polarity
+            && self.entry.view.body.locals[id.index()].ty == Type::Bool
+            && matches!(statement.kind, StatementKind::Assign { .. })
+            && !self.open.contains(definitions[0].block.index())
+        {
+            return true;
+        }
         match &statement.kind {
             StatementKind::Assign { value, .. } => {
                 self.value(condition, value, polarity, steps, rests_on)

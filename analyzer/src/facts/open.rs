@@ -20,6 +20,8 @@ pub(crate) struct Open {
     pub(super) growing: BTreeSet<StateKey>,
     /// Variables in which a stranger can put an account of their choice.
     pub(super) accounts: BTreeSet<StateKey>,
+    /// Those of them for which they need not bring any ether.
+    pub(super) free_accounts: BTreeSet<StateKey>,
 }
 
 impl Open {
@@ -38,6 +40,9 @@ impl Open {
             }
             if write.is_account && write.is_callers && (!write.is_one_shot || write.is_keyed) {
                 open.accounts.insert(write.variable.clone());
+                if !write.is_paid_for {
+                    open.free_accounts.insert(write.variable.clone());
+                }
             }
         }
         open

@@ -46,6 +46,8 @@ pub(crate) struct Write {
     pub(crate) is_growth: bool,
     /// It is the caller, as they are.
     pub(crate) is_sender: bool,
+    /// The way to it asks how much ether came.
+    pub(crate) is_paid_for: bool,
     /// It stands under a key: what can happen once can happen once for each key.
     pub(crate) is_keyed: bool,
     /// The caller names the key, which is not themselves.
@@ -224,10 +226,15 @@ pub(crate) fn summarise(program: &Program, view: &View, constructors: &Construct
                 let site = site(program, view, statement);
                 let places = entry.accessed(at);
                 let is_account = places.iter().any(|place| holds_account(&entry.type_at(place)));
+                let is_paid_for = is_account
+                    && is_callers
+                    && summary.is_payable
+                    && work.conditions(at.block).iter().any(|origin| origin.value);
                 let is_step = is_callers && work.is_step(at);
                 let is_growth =
                     places.iter().any(|place| place.path.last() == Some(&AbsoluteKey::Length))
-                        && entry.program.text(statement.span).contains("push");
+                        && entry.program.text(statement.span).contains("push")
+                        && !work.is_capped(at);
                 let is_sender = entry.canonical(value) == Operand::Environment(Environment::Sender);
                 let is_keyed = places
                     .iter()
@@ -249,6 +256,7 @@ pub(crate) fn summarise(program: &Program, view: &View, constructors: &Construct
                         is_growth,
                         is_step,
                         is_sender,
+                        is_paid_for,
                         span: site.span,
                         function: site.function,
                         path: site.path.clone(),

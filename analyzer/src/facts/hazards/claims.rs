@@ -1,9 +1,13 @@
 //! What can be claimed again and again, and lists whose length is set at will.
 
+use petgraph::graph::NodeIndex;
+
 use super::{Candidate, HazardKind};
 use crate::cfg::*;
 use crate::facts::callee::{Callee, callee};
+use crate::facts::constants::{Constants, Known, Storage, constant_value};
 use crate::facts::entry::{AbsoluteKey, At, StateKey, overlap};
+use crate::facts::locks::is_the_same_everywhere;
 use crate::facts::origin::{Depth, Origin};
 use crate::facts::work::Work;
 use crate::syntax::ast::BinaryOp;
@@ -170,12 +174,53 @@ impl Work<'_, '_> {
                     .any(|(answer, wanted)| self.is_answer_alone(answer) && self.is_known(wanted))
                     .then_some(*asked)
             });
+            let answer = answer.or_else(|| self.prize(at, call, &controllers));
             if let Some(asked) = answer {
                 let statement = entry.statement(asked);
                 self.push(HazardKind::CopiedAnswer, asked, statement, Some(Vec::new()), out);
                 return;
             }
         }
+    }
+
+    /// The check of an answer, against what is written in the code, that decides about the payment at `at`, where that
+    /// is made only once: the first answer takes it.
+    fn prize(&self, at: At, call: &Call, controllers: &[NodeIndex]) -> Option<At> {
+        let entry = self.entry;
+        let amount = Origin::of(entry, call.value.as_ref()?, false);
+        if amount.value || amount.data || amount.loads.is_empty() {
+            return None;
+        }
+        let asked = controllers.iter().find_map(|block| {
+            let End::Branch { condition, .. } = &entry.view.body.graph[*block].end else {
+                return None;
+            };
+            let Operand::Local(id) = entry.canonical(condition) else { return None };
+            let [asked] = entry.definitions[id.index()] else { return None };
+            let StatementKind::Assign { value: Rvalue::Binary(op, left, right), .. } =
+                &entry.statement(asked).kind
+            else {
+                return None;
+            };
+            let is_answer = |operand: &Operand| {
+                let origin = Origin::of(entry, operand, false);
+                !origin.params.is_empty() && origin.is_callers_choice() && !origin.sender
+            };
+            let is_written_out = |operand: &Operand| {
+                matches!(entry.canonical(operand), Operand::Constant(constant)
+                    if matches!(constant_value(entry.program, &constant), Some(Known::Number(number)) if !number.is_zero()))
+            };
+            (op.is_comparison()
+                && ((is_answer(left) && is_written_out(right))
+                    || (is_answer(right) && is_written_out(left))))
+            .then_some(asked)
+        })?;
+        let mut first = Constants::run(entry, Storage::new());
+        let left = first.storage_before(entry.view.exit, usize::MAX);
+        let shared: Storage =
+            left.into_iter().filter(|(place, _)| is_the_same_everywhere(place)).collect();
+        let is_once = !shared.is_empty() && !Constants::run(entry, shared).reaches(at.block);
+        is_once.then_some(asked)
     }
 
     /// A hash of nothing but what the caller says.

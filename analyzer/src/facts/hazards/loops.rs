@@ -3,17 +3,24 @@
 use std::collections::BTreeSet;
 
 use petgraph::graph::NodeIndex;
+use ruint::aliases::U256;
 
 use super::{Candidate, HazardKind, Need};
 use crate::cfg::*;
+use crate::facts::constants::{Known, constant_value};
 use crate::facts::entry::{AbsoluteKey, AbsolutePlace, AbsoluteRoot, At, StateKey};
 use crate::facts::origin::Origin;
 use crate::facts::work::Work;
+use crate::hir::{ArrayLength, Type};
 use crate::syntax::Span;
+
+/// Lists of this length can be gone through, and emptied, in one transaction.
+const MAX_LENGTH: U256 = U256::from_limbs([1024, 0, 0, 0]);
 
 impl Work<'_, '_> {
     pub(super) fn loop_costs(&mut self, out: &mut Vec<Candidate>) {
         self.rounds(out);
+        self.cleared_lists(out);
         self.work_of_rounds(out);
     }
 
@@ -34,11 +41,7 @@ impl Work<'_, '_> {
                 else {
                     continue;
                 };
-                // A list of the caller's own grows at their own cost.
-                let is_theirs = list.path.iter().any(|key| match key {
-                    AbsoluteKey::Index(key) => Origin::of(entry, key, true).sender,
-                    _ => false,
-                });
+                let is_theirs = self.is_theirs(list);
                 let detail = self.describe(list).trim_end_matches(".length").to_owned();
                 if self.in_loop.contains(load.block.index()) {
                     self.flaw(HazardKind::LengthInLoop, entry.statement(load), detail.clone(), out);
@@ -54,6 +57,92 @@ impl Work<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Lists in storage that are emptied as a whole, which frees one entry after another.
+    fn cleared_lists(&mut self, out: &mut Vec<Candidate>) {
+        let entry = self.entry;
+        for (at, statement) in entry.statements() {
+            let StatementKind::Store { value, .. } = &statement.kind else { continue };
+            let [list] = entry.accessed(at) else { continue };
+            let is_list = matches!(entry.type_at(list), Type::Array(_, ArrayLength::Dynamic));
+            if !is_list
+                || !self.is_new(value)
+                || !self.constants.reaches(at.block)
+                || self.is_theirs(list)
+            {
+                continue;
+            }
+            let keys = StateKey::of(entry.program, list);
+            // Whoever goes through the list has run out of gas before.
+            let is_gone_through = out
+                .iter()
+                .any(|one| one.kind == HazardKind::UnboundedLoop && one.needs_open == keys);
+            if is_gone_through {
+                continue;
+            }
+            let detail = self.describe(list);
+            self.push(HazardKind::ClearedList, at, statement, Some(keys), out);
+            if let Some(one) = out.last_mut() {
+                one.needs = Need::GrowingList;
+                one.guard = None;
+                one.detail = detail;
+            }
+        }
+    }
+
+    /// Whether a value is empty, or a list that was made in memory.
+    fn is_new(&self, value: &Operand) -> bool {
+        match self.entry.canonical(value) {
+            Operand::Constant(constant) => constant == Constant::Default,
+            Operand::Local(id) => matches!(
+                self.entry.only_definition(id).map(|statement| &statement.kind),
+                Some(StatementKind::Assign { value: Rvalue::Pure("allocate", _), .. })
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether a list belongs to the caller, who pays for its length.
+    fn is_theirs(&self, list: &AbsolutePlace) -> bool {
+        list.path.iter().any(|key| match key {
+            AbsoluteKey::Index(key) => Origin::of(self.entry, key, true).sender,
+            _ => false,
+        })
+    }
+
+    /// Whether the way to a statement that makes a list longer asks for its length to be below a number that a block
+    /// has gas for.
+    pub(in crate::facts) fn is_capped(&self, at: At) -> bool {
+        let entry = self.entry;
+        let graph = &entry.view.body.graph;
+        let is_length = |operand: &Operand| match entry.canonical(operand) {
+            Operand::Local(id) => match entry.definitions[id.index()] {
+                [load] => entry.accessed(load) == entry.accessed(at),
+                _ => false,
+            },
+            _ => false,
+        };
+        let is_small = |operand: &Operand| match entry.canonical(operand) {
+            Operand::Constant(constant) => matches!(
+                constant_value(entry.program, &constant),
+                Some(Known::Number(number)) if number <= MAX_LENGTH
+            ),
+            _ => false,
+        };
+        self.controllers(at.block).iter().any(|block| {
+            let End::Branch { condition: Operand::Local(id), .. } = &graph[*block].end else {
+                return false;
+            };
+            match entry.only_definition(*id).map(|statement| &statement.kind) {
+                Some(StatementKind::Assign { value: Rvalue::Binary(op, left, right), .. }) => {
+                    op.is_comparison()
+                        && ((is_length(left) && is_small(right))
+                            || (is_length(right) && is_small(left)))
+                }
+                _ => false,
+            }
+        })
     }
 
     /// The loads that a comparison is made with as they are: where the counter began is no limit.

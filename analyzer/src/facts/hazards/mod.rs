@@ -3,14 +3,17 @@
 //! Each file beside this one finds the hazards of one subject in one view; here they are held against the other
 //! entry points of the contract.
 
+mod allowances;
 mod arithmetic;
 mod authority;
 mod bodies;
 mod casts;
 mod chance;
 mod claims;
+mod clock;
 mod comparisons;
 mod declared;
+mod initialisers;
 mod loops;
 mod markets;
 mod money;
@@ -49,6 +52,10 @@ pub enum HazardKind {
     OpenUpgrade,
     /// Whoever comes first becomes the authority over an implementation that can destroy or replace itself.
     OpenInitialiser,
+    /// Whoever comes first chooses the code that the contract runs.
+    OpenCode,
+    /// Whoever comes first becomes the authority over a contract.
+    FirstComer,
     /// Ether of the contract sent to an account that the caller chooses.
     EtherToChosen,
     /// The signer of the transaction decides who may act.
@@ -87,6 +94,8 @@ pub enum HazardKind {
     WeakChance,
     /// A loop over a list that anyone can make longer.
     UnboundedLoop,
+    /// A list that anyone can make longer is emptied as a whole.
+    ClearedList,
     /// A call in a loop whose failure undoes all rounds.
     CallInLoop,
     /// The same storage is written in every round of a loop.
@@ -167,6 +176,10 @@ pub enum HazardKind {
     NeverWritten,
     /// A token function with another answer than its standard has.
     WrongInterface,
+    /// An allowance is replaced by another, of which both can be spent.
+    AllowanceRace,
+    /// A few seconds of the block's time decide who is paid.
+    ClockDecides,
 }
 
 /// A statement that does harm, and how it is reached.
@@ -214,6 +227,8 @@ pub(crate) enum Need {
     GrowingList,
     /// Take tokens from their callers, who must have allowed that.
     Allowances,
+    /// Never write the state.
+    Unwritten,
     /// Not trade with a pool.
     NoTrade,
 }
@@ -344,10 +359,18 @@ impl Facts<'_> {
                         one.needs_open.iter().any(|key| open.growing.contains(key))
                     }
                     Need::Allowances => siblings.iter().any(|other| other.takes_tokens),
+                    Need::Unwritten => !siblings.iter().any(|other| {
+                        other.writes.iter().any(|write| one.needs_open.contains(&write.variable))
+                    }),
                     Need::NoTrade => !self.trades(summary.contract),
                     Need::Nothing => {
+                        // Who pays to be the one that is paid takes part in what the contract is for.
+                        let accounts = match one.kind {
+                            HazardKind::EtherToChosen => &open.free_accounts,
+                            _ => &open.accounts,
+                        };
                         one.needs_open.is_empty()
-                            || one.needs_open.iter().any(|key| open.accounts.contains(key))
+                            || one.needs_open.iter().any(|key| accounts.contains(key))
                     }
                 };
                 let has_company = match one.kind {
@@ -384,6 +407,8 @@ impl Facts<'_> {
         self.find_upgrades(&mut add);
         self.find_open_authority(&mut add);
         self.find_initialisers(&mut add);
+        self.find_first_comers(&mut add);
+        self.find_allowance_races(&mut add);
         for (contract, summaries) in &ether {
             let is_whole = summaries.iter().all(|summary| !summary.is_partial)
                 && !self.program.contract(*contract).has_unknown_base
@@ -513,7 +538,7 @@ impl Facts<'_> {
     }
 
     /// The slots of ERC-1967 that say which code a proxy runs: of the implementation and of the beacon.
-    fn is_proxy_slot(&self, key: &StateKey) -> bool {
+    pub(super) fn is_proxy_slot(&self, key: &StateKey) -> bool {
         let StateKey::Slot(constant, _, false) = key else { return false };
         let Some(Known::Number(slot)) = constant_value(self.program, constant) else {
             return false;
@@ -553,27 +578,27 @@ impl Facts<'_> {
             if summary.writes.iter().any(|write| self.is_proxy_slot(&write.variable)) {
                 continue;
             }
-            for write in &summary.writes {
-                if write.is_one_shot
-                    && write.is_callers
-                    && power.contains(&write.variable)
-                    && self.constructed(summary.contract).is_disjoint(&summary.reads)
-                {
-                    add(
-                        summary,
-                        HazardKind::OpenInitialiser,
-                        write.function,
-                        write.span,
-                        &write.path,
-                        "",
-                    );
-                }
+            let mut writes = summary.writes.iter();
+            let first = writes.find(|write| {
+                write.is_one_shot && write.is_callers && power.contains(&write.variable)
+            });
+            if let Some(write) = first
+                && self.constructed(summary.contract).is_disjoint(&summary.reads)
+            {
+                add(
+                    summary,
+                    HazardKind::OpenInitialiser,
+                    write.function,
+                    write.span,
+                    &write.path,
+                    "",
+                );
             }
         }
     }
 
     /// State that is written when the contract is made.
-    fn constructed(&self, contract: ContractId) -> BTreeSet<StateKey> {
+    pub(super) fn constructed(&self, contract: ContractId) -> BTreeSet<StateKey> {
         let mut out = BTreeSet::new();
         for &base in &self.program.contract(contract).linearisation {
             for &variable in &self.program.contract(base).variables {

@@ -56,6 +56,7 @@ impl Work<'_, '_> {
         self.skipped_elements(&mut out);
         self.griefable_payments(&mut out);
         self.copied_answers(&mut out);
+        self.clock(&mut out);
         self.reach(summary, &mut out);
         out.extend(self.flaws());
         (out, ether)
@@ -250,7 +251,7 @@ impl Work<'_, '_> {
             })
     }
 
-    pub(super) fn conditions(&self, block: NodeIndex) -> Vec<Origin> {
+    pub(in crate::facts) fn conditions(&self, block: NodeIndex) -> Vec<Origin> {
         let graph = &self.entry.view.body.graph;
         // What is decided after the statement decides, in a loop, only about the next round.
         let after = self.forward(block);

@@ -39,7 +39,9 @@ impl Work<'_, '_> {
                     && !origin.external
                     && !origin.hashed
                     && !origin.length;
-                is_given && !self.is_bounded(at, *target, &origin.params)
+                // What is taken away must not be too large, what something is taken from not too small.
+                let is_taken_from = *op == BinaryOp::Sub && operand == left;
+                is_given && !self.is_bounded(at, *target, &origin.params, is_taken_from)
             });
             if is_free && self.is_kept(*target) && !self.is_verified(*target, left, right) {
                 self.flaw(HazardKind::Overflow, statement, text.to_owned(), out);
@@ -47,8 +49,15 @@ impl Work<'_, '_> {
         }
     }
 
-    /// Whether some decision compares the given parameters with anything but nothing.
-    fn is_bounded(&self, at: At, result: LocalId, params: &BTreeSet<LocalId>) -> bool {
+    /// Whether some decision compares the given parameters with anything but nothing, and not only to say that they are
+    /// large, or that they are small where it is the other bound that is asked for.
+    fn is_bounded(
+        &self,
+        at: At,
+        result: LocalId,
+        params: &BTreeSet<LocalId>,
+        is_least: bool,
+    ) -> bool {
         let entry = self.entry;
         entry.statements().any(|(other, statement)| {
             let StatementKind::Assign { value: Rvalue::Binary(op, left, right), .. } =
@@ -60,27 +69,94 @@ impl Work<'_, '_> {
                 op,
                 BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge | BinaryOp::Eq
             );
+            let sense = self.sense(other, at);
             is_order
                 && other != at
-                && [(left, right), (right, left)].into_iter().any(|(side, against)| {
-                    let is_result = entry.canonical(side) == Operand::Local(result);
-                    // What is compared with one of its own addends only says that the sum did not wrap around.
-                    let is_own_sum = match entry.canonical(side) {
-                        Operand::Local(id) => entry.only_definition(id).is_some_and(|statement| {
-                            let mut is_part = false;
-                            statement.each_operand(&mut |part| {
-                                is_part |= entry.canonical(part) == entry.canonical(against);
-                            });
-                            is_part && matches!(statement.kind, StatementKind::Assign { .. })
-                        }),
-                        _ => false,
-                    };
-                    !is_result
-                        && !is_own_sum
-                        && !self.is_zero(against)
-                        && params.is_subset(&Origin::of(entry, side, false).params)
-                })
+                && [(left, right, false), (right, left, true)].into_iter().any(
+                    |(side, against, is_swapped)| {
+                        // `side` is known to be the larger one, or the smaller one.
+                        let is_larger = match (op, sense) {
+                            (BinaryOp::Gt | BinaryOp::Ge, Some(holds)) => Some(holds != is_swapped),
+                            (BinaryOp::Lt | BinaryOp::Le, Some(holds)) => Some(holds == is_swapped),
+                            _ => None,
+                        };
+                        if is_larger.is_some_and(|is_larger| is_larger != is_least)
+                            && !self.is_same_sum(side, at)
+                        {
+                            return false;
+                        }
+                        let is_result = entry.canonical(side) == Operand::Local(result);
+                        // What is compared with one of its own addends only says that the sum did not wrap around.
+                        let is_own_sum = match entry.canonical(side) {
+                            Operand::Local(id) => {
+                                entry.only_definition(id).is_some_and(|statement| {
+                                    let mut is_part = false;
+                                    statement.each_operand(&mut |part| {
+                                        is_part |=
+                                            entry.canonical(part) == entry.canonical(against);
+                                    });
+                                    is_part
+                                        && matches!(statement.kind, StatementKind::Assign { .. })
+                                })
+                            }
+                            _ => false,
+                        };
+                        !is_result
+                            && !is_own_sum
+                            && !self.is_zero(against)
+                            && params.is_subset(&Origin::of(entry, side, false).params)
+                    },
+                )
         })
+    }
+
+    /// Whether `operand` is made by the same operator, of the same state and parameters, as what is made at `at`.
+    fn is_same_sum(&self, operand: &Operand, at: At) -> bool {
+        let entry = self.entry;
+        let Operand::Local(id) = entry.canonical(operand) else { return false };
+        let [other] = entry.definitions[id.index()] else { return false };
+        let (
+            StatementKind::Assign { value: Rvalue::Wrapping(op, left, right), .. },
+            StatementKind::Assign { value: Rvalue::Wrapping(own, first, second), .. },
+        ) = (&entry.statement(other).kind, &entry.statement(at).kind)
+        else {
+            return false;
+        };
+        let is_same = |left: &Operand, right: &Operand| {
+            let (left, right) = (Origin::of(entry, left, false), Origin::of(entry, right, false));
+            let places = |origin: &Origin| -> BTreeSet<_> {
+                origin.loads.iter().flat_map(|load| entry.accessed(*load)).cloned().collect()
+            };
+            left.params == right.params && places(&left) == places(&right)
+        };
+        op == own && is_same(left, first) && is_same(right, second)
+    }
+
+    /// How the comparison at `asked` came out wherever a run comes to `at`, where that is always the same.
+    fn sense(&self, asked: At, at: At) -> Option<bool> {
+        let entry = self.entry;
+        let graph = &entry.view.body.graph;
+        let StatementKind::Assign { target, .. } = &entry.statement(asked).kind else {
+            return None;
+        };
+        let block = asked.block;
+        match &graph[block].end {
+            End::Branch { condition, .. } if *condition == Operand::Local(*target) => {}
+            _ => return None,
+        }
+        let leads = |wanted: Edge| {
+            entry.successors(block).iter().any(|&(edge, next)| {
+                edge == wanted
+                    && entry
+                        .reachable(&[next], |from, _, _| from != block)
+                        .contains(at.block.index())
+            })
+        };
+        match (leads(Edge::True), leads(Edge::False)) {
+            (true, false) => Some(true),
+            (false, true) => Some(false),
+            _ => None,
+        }
     }
 
     /// Whether the result is compared with what it was made of.

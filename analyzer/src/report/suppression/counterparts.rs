@@ -196,6 +196,7 @@ const TABLE: &[Row] = &[
     row("unchecked-transfer", &["unsafe-erc20-operation"], &["erc20-unchecked-transfer"], &[]),
     row("uninitialized-local", &["uninitialized-local-variable"], &["uninitialized-local"], &[]),
     row("uninitialized-state", &[], &["uninitialized-state"], &[]),
+    row("unprotected-initializer", &["unprotected-initializer"], &["unprotected-initializer"], &[]),
     row("unprotected-upgrade", &["unprotected-initializer"], &["unprotected-initializer"], &[]),
     row("unsafe-cast", &["unsafe-casting"], &["unsafe-typecast"], &[]),
     row("unused-return", &["unchecked-return"], &["unused-return"], &[]),
