@@ -21,7 +21,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("portcullis-alerting", &[]),
     ("portcullis-analyzer", &["portcullis-rules"]),
     ("portcullis-models", &[]),
-    ("portcullis-range", &["portcullis-models", "portcullis-rules", "portcullis-watcher"]),
+    (
+        "portcullis-range",
+        &["portcullis-alerting", "portcullis-models", "portcullis-rules", "portcullis-watcher"],
+    ),
     ("portcullis-rules", &[]),
     ("portcullis-watcher", &["portcullis-alerting", "portcullis-models", "portcullis-rules"]),
     ("xtask", &[]),
@@ -31,7 +34,7 @@ const CRATES: &[(&str, &[&str])] = &[
 const NAMES: &[(&str, &[&str])] = &[
     ("solang_parser", &["analyzer/src/syntax"]),
     ("revm", &["watcher/src/state", "watcher/src/simulate"]),
-    ("tokio_tungstenite", &["watcher/src/source"]),
+    ("tokio_tungstenite", &["watcher/src/source", "models/range/src"]),
     ("linfa", &["models/src/train"]),
     ("ort", &["models/src/serve"]),
     ("prost", &["models/src/onnx"]),

@@ -4,6 +4,7 @@ pub mod artifacts;
 mod episode;
 pub mod node;
 pub mod story;
+pub mod wire;
 
 use portcullis_models::train::Share;
 

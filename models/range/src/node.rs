@@ -19,6 +19,8 @@ use crate::story::{Role, Step, Story};
 
 /// Where npm puts anvil, from the project's root.
 const NPM_ANVIL: &str = "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil";
+/// Where `.ci/setup` puts hardhat, from the project's root.
+const NPM_HARDHAT: &str = ".parts/hardhat";
 /// How long a node may take to answer its first call.
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// How long a receipt is waited for.
@@ -117,24 +119,44 @@ impl LocalNode {
         block_time_s: u64,
     ) -> Result<Self, NodeError> {
         let start = |source| NodeError::Start { program: program.to_owned(), source };
-        // The port is free now; that something takes it before anvil does is noticed by the first call.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .and_then(|listener| listener.local_addr())
-            .map_err(start)?
-            .port();
-        let child = Command::new(program)
-            .args([
-                "--host",
-                "127.0.0.1",
-                "--hardfork",
-                "prague",
-                "--order",
-                "fees",
-                "--accounts",
-                "1",
-            ])
-            .args(["--port", &port.to_string(), "--chain-id", &chain_id.to_string()])
-            .args(["--block-time", &block_time_s.to_string()])
+        let port = free_port().map_err(start)?;
+        let mut command = anvil(program, chain_id, port);
+        command.args(["--block-time", &block_time_s.to_string()]);
+        Self::launch(command, program, port).await
+    }
+
+    /// Starts `program`, an anvil, that mines when it is told to, by the highest fee cap first.
+    ///
+    /// # Errors
+    /// See [`NodeError`].
+    pub async fn start_by_hand(program: &Path, chain_id: u64) -> Result<Self, NodeError> {
+        let start = |source| NodeError::Start { program: program.to_owned(), source };
+        let port = free_port().map_err(start)?;
+        let mut command = anvil(program, chain_id, port);
+        command.arg("--no-mining");
+        Self::launch(command, program, port).await
+    }
+
+    /// Starts the hardhat that is set up in `folder`: chain id 31337; it mines when it is told to, by the highest tip
+    /// first.
+    ///
+    /// # Errors
+    /// See [`NodeError`].
+    pub async fn start_hardhat(folder: &Path) -> Result<Self, NodeError> {
+        let start = |source| NodeError::Start { program: folder.to_owned(), source };
+        let port = free_port().map_err(start)?;
+        let mut command = Command::new("node");
+        command
+            .current_dir(folder)
+            .args(["node_modules/hardhat/internal/cli/cli.js", "node"])
+            .args(["--hostname", "127.0.0.1", "--port", &port.to_string()])
+            .env("HARDHAT_DISABLE_TELEMETRY_PROMPT", "true");
+        Self::launch(command, folder, port).await
+    }
+
+    async fn launch(mut command: Command, program: &Path, port: u16) -> Result<Self, NodeError> {
+        let start = |source| NodeError::Start { program: program.to_owned(), source };
+        let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -202,6 +224,47 @@ impl LocalNode {
         for step in setup {
             if !self.mined(&step.label, step.hash).await?.succeeded {
                 return Err(NodeError::SetupFailed { what: step.label.clone(), hash: step.hash });
+            }
+        }
+        Ok(())
+    }
+
+    /// Has a block mined now, with everything that waits and fits.
+    ///
+    /// # Errors
+    /// See [`NodeError`].
+    pub async fn mine(&self) -> Result<(), NodeError> {
+        self.request("evm_mine", json!([])).await?;
+        Ok(())
+    }
+
+    /// As [`LocalNode::set_up`] for several stories of different casts, on a node that mines when it is told to.
+    ///
+    /// # Errors
+    /// See [`NodeError`].
+    pub async fn set_up_all(&self, stories: &[Story]) -> Result<(), NodeError> {
+        for (address, balance) in stories.iter().flat_map(|story| &story.funds) {
+            self.request("hardhat_setBalance", json!([address, balance])).await?;
+        }
+        for story in stories {
+            let setup = story.steps.iter().filter(|step| step.role == Role::Setup);
+            for step in setup.clone() {
+                self.send(&step.raw).await?;
+            }
+            for step in setup {
+                let deadline = Instant::now() + RECEIPT_LIMIT;
+                let failed = || (step.label.clone(), step.hash);
+                while self.receipt(step.hash).await?.is_none() {
+                    if Instant::now() > deadline {
+                        let (what, hash) = failed();
+                        return Err(NodeError::NotMined { what, hash });
+                    }
+                    self.mine().await?;
+                }
+                if !self.mined(&step.label, step.hash).await?.succeeded {
+                    let (what, hash) = failed();
+                    return Err(NodeError::SetupFailed { what, hash });
+                }
             }
         }
         Ok(())
@@ -297,6 +360,25 @@ impl LocalNode {
             NodeError::Answer { method: "eth_call", expected: "a word", found: bytes.to_string() }
         })
     }
+}
+
+/// A port that is free now; that something takes it before the node does is noticed by the first call.
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+fn anvil(program: &Path, chain_id: u64, port: u16) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(["--host", "127.0.0.1", "--hardfork", "prague", "--order", "fees", "--accounts", "1"])
+        .args(["--port", &port.to_string(), "--chain-id", &chain_id.to_string()]);
+    command
+}
+
+/// Finds the folder that hardhat is set up in, below `root`.
+pub fn find_hardhat(root: &Path) -> Option<PathBuf> {
+    let folder = root.join(NPM_HARDHAT);
+    folder.join("node_modules/hardhat").is_dir().then_some(folder)
 }
 
 impl Drop for LocalNode {

@@ -57,6 +57,8 @@ alloy::sol! {
 pub struct StoryOptions {
     /// EIP-155 chain id that the transactions are signed for.
     pub chain_id: u64,
+    /// Stands before the accounts' names: stories of different casts can be played on one chain.
+    pub cast: String,
     /// Protect the repaired vault instead of the vulnerable one.
     pub fixed_vault: bool,
     /// Ether that the attacker stakes, wei; it takes this much again with every loop.
@@ -78,6 +80,7 @@ impl Default for StoryOptions {
         let gwei = 1_000_000_000;
         Self {
             chain_id: 31_337,
+            cast: String::new(),
             fixed_vault: false,
             attack_stake: ether("10"),
             attack_loops: 9,
@@ -186,7 +189,8 @@ const USERS: usize = 6;
 
 impl<'a> Teller<'a> {
     fn new(options: &'a StoryOptions) -> Self {
-        let account = |name: &str| Account::named(name, options.chain_id);
+        let account =
+            |name: &str| Account::named(&format!("{}{name}", options.cast), options.chain_id);
         let deployer = account("deployer");
         Self {
             options,

@@ -1,5 +1,8 @@
 //! `portcullis bench`: how long simulation and judgement take, side by side in one run with the bare machine.
 
+mod attacks;
+mod pause;
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -26,7 +29,7 @@ use crate::simulate::names;
 use crate::terminal;
 
 /// The recording that ships.
-const RECORDING: &str = include_str!("../fixtures/recordings/vault-attack.jsonl");
+const RECORDING: &str = include_str!("../../fixtures/recordings/vault-attack.jsonl");
 /// Version of the JSON form.
 const FORMAT_VERSION: u32 = 1;
 /// Transactions over this gas do not count into the 99th percentile.
@@ -42,8 +45,13 @@ const THREADS: usize = 2;
 
 /// Arguments of `bench`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 measured; 2 the recording cannot be used.")]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Exit codes: 0 measured; 2 the recording cannot be used, or a node is missing."
+)]
 pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    what: Option<What>,
     /// A recording whose state is complete; those that ship if none is named
     #[arg(long, value_name = "FILE")]
     recording: Option<PathBuf>,
@@ -53,6 +61,15 @@ pub(crate) struct BenchArgs {
     /// How to print
     #[arg(long, value_enum, default_value = "terminal")]
     format: Format,
+}
+
+/// What is measured instead of the pipeline.
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// From the verdict to the bytes of the pause on every socket
+    Pause(pause::PauseArgs),
+    /// Staged attacks on real nodes: how many pauses are mined first, and what they cost
+    Attacks(attacks::AttackArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -166,6 +183,11 @@ struct Sample {
 
 /// Measures and prints.
 pub(crate) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
+    match &args.what {
+        Some(What::Pause(args)) => return pause::run(args),
+        Some(What::Attacks(args)) => return attacks::run(args),
+        None => {}
+    }
     let recordings = match &args.recording {
         Some(path) => vec![Recording::open(path)?],
         None => shipped()?,
