@@ -222,6 +222,48 @@ async fn what_cannot_be_done_is_said_with_exit_code_2() {
     assert!(said.contains(&format!("is owned by {elsewhere}")), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn check_holds_the_configuration_against_the_chain() {
+    let stage = Stage::set_up().await;
+    let config = stage.configure(None);
+    let address = done(&config, &["deploy", KEY[0], KEY[1]]);
+    let guardian_address: Address = address.trim().parse().unwrap();
+    let config = stage.configure(Some(address.trim()));
+    let check = || {
+        let output = guardian(&config, &["check", "--format", "json"]);
+        let report: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+        (output.status.code(), report)
+    };
+    let (code, report) = check();
+    assert_eq!(code, Some(1));
+    let problems = report["problems"].to_string();
+    assert!(problems.contains("is configured and not registered"), "{report:#}");
+    assert!(problems.contains("is not a pauser"), "{report:#}");
+
+    // Another call than the configured one: it is registered, it is known, and it is not what was meant.
+    done(&config, &["register", KEY[0], KEY[1]]);
+    done(&config, &["grant", "--expires-in", "30", KEY[0], KEY[1]]);
+    let role = grantRoleCall { role: keccak256("PAUSER_ROLE"), account: guardian_address };
+    stage.own(stage.vault, role.abi_encode()).await;
+    let (code, report) = check();
+    assert_eq!((code, &report["problems"]), (Some(0), &json!([])), "{report:#}");
+    assert_eq!(report["notes"], json!([]), "{report:#}");
+    let sound = report["sound"].to_string();
+    for what in ["works now", "knows the function 0x8456cb59", "is registered", "has code"] {
+        assert!(sound.contains(what), "{what}: {report:#}");
+    }
+
+    let text = std::fs::read_to_string(&config).unwrap();
+    let other = Address::repeat_byte(0x77);
+    let pause = format!("pause = [{{ to = '{other}', data = '0x12345678' }}]\n[guardian]");
+    std::fs::write(&config, text.replace("[guardian]", &pause)).unwrap();
+    let (code, report) = check();
+    assert_eq!(code, Some(1), "{report:#}");
+    assert!(only_problem(&report).contains("0x12345678"), "{report:#}");
+    assert!(report["notes"].to_string().contains("is registered for"), "{report:#}");
+}
+
 /// Exit code and report of a drill.
 fn drill(args: &[&str]) -> (Option<i32>, Value) {
     let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
@@ -244,6 +286,29 @@ fn a_drill_passes_every_step_in_order() {
         steps.iter().skip(1).map(|step| step["after_ms"].as_u64().unwrap()).collect();
     assert_eq!(times.len(), 5);
     assert!(times.is_sorted(), "{report:#}");
+}
+
+/// What each fault looks like: where the chain breaks, and in which words; a nonce that is taken breaks nothing.
+#[test]
+fn a_drill_shows_what_each_fault_looks_like() {
+    let folder = tempfile::tempdir().unwrap();
+    for (what, words) in [("funds", "holds 0 wei"), ("chain-id", "31338")] {
+        let metrics = folder.path().join("drill.prom");
+        let (code, report) = drill(&["--without", what, "--metrics", metrics.to_str().unwrap()]);
+        assert_eq!((code, &report["passed"]), (Some(1), &json!(false)), "{what}: {report:#}");
+        let first = &report["steps"][0];
+        assert_eq!((&first["name"], &first["passed"]), (&json!("ready"), &json!(false)), "{what}");
+        assert!(first["detail"].as_str().unwrap().contains(words), "{what}: {report:#}");
+        let metrics = std::fs::read_to_string(metrics).unwrap();
+        assert!(metrics.contains("\nportcullis_drill_passed 0\n"), "{metrics}");
+        assert!(metrics.contains("portcullis_drill_step_passed{step=\"mined\"} 0\n"), "{metrics}");
+    }
+    let metrics = folder.path().join("drill.prom");
+    let (code, report) = drill(&["--without", "nonce", "--metrics", metrics.to_str().unwrap()]);
+    assert_eq!((code, &report["passed"]), (Some(0), &json!(true)), "{report:#}");
+    let metrics = std::fs::read_to_string(metrics).unwrap();
+    assert!(metrics.contains("\nportcullis_drill_passed 1\n"), "{metrics}");
+    assert!(metrics.contains("portcullis_drill_step_seconds{step=\"mined\"} "), "{metrics}");
 }
 
 #[test]

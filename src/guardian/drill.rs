@@ -1,9 +1,10 @@
-//! `portcullis guardian drill --local`: the whole chain rehearsed on a node of its own, each step with its time.
+//! `portcullis guardian drill --local`: the whole chain rehearsed on a node of its own, each step with its time; once,
+//! or again and again, with what it came to as a metric.
 //!
 //! The guard is the real one, armed, under a configuration written for the drill. What it says of itself is not
 //! taken for an answer where the node can be asked.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use portcullis_range::node::{LocalNode, NodeError, Receipt, find_anvil};
 use portcullis_range::story::{Role, Story, StoryOptions};
 use portcullis_watcher::act::GuardEvent;
 use serde::Serialize;
+use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::demo::scene::Scene;
@@ -38,6 +40,12 @@ pub(super) struct DrillArgs {
     /// Take something away first, to see what its lack looks like
     #[arg(long, value_enum, value_name = "WHAT")]
     without: Option<Lack>,
+    /// Rehearse again every so many minutes, until it is interrupted
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=10_080))]
+    every: Option<u64>,
+    /// Write the result as Prometheus metrics, for node_exporter's textfile collector
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
     /// How to print it
     #[arg(long, value_enum, default_value = "terminal")]
     format: super::status::Format,
@@ -47,6 +55,12 @@ pub(super) struct DrillArgs {
 enum Lack {
     /// The guardian does not let the key pause
     Role,
+    /// The key holds no ether to pay for a pause
+    Funds,
+    /// The configuration names another chain than the node serves
+    ChainId,
+    /// The key's next nonce is taken by another transaction that waits
+    Nonce,
 }
 
 /// What came of it; the JSON form of the command.
@@ -99,8 +113,35 @@ pub(super) async fn run(args: DrillArgs) -> anyhow::Result<ExitCode> {
         pauser_has_role: args.without != Some(Lack::Role),
         ..Default::default()
     };
-    let report = rehearse(&anvil, &options).await?;
-    match args.format {
+    loop {
+        let report = rehearse(&anvil, &options, args.without).await?;
+        let now_ms = platform::now_ms();
+        if let Some(path) = &args.metrics {
+            export(&report.metrics(now_ms), path)?;
+        }
+        print(&report, args.format)?;
+        let Some(minutes) = args.every else {
+            return Ok(if report.passed { ExitCode::SUCCESS } else { ExitCode::from(NOT_PASSED) });
+        };
+        let pause = tokio::time::sleep(Duration::from_secs(minutes.saturating_mul(60)));
+        tokio::select! {
+            () = pause => {}
+            () = platform::interrupted() => {
+                return Ok(if report.passed { ExitCode::SUCCESS } else { ExitCode::from(NOT_PASSED) });
+            }
+        }
+    }
+}
+
+/// Whole or not at all: whoever collects the file must not find half of it.
+fn export(metrics: &str, path: &Path) -> anyhow::Result<()> {
+    let partial = path.with_extension("partial");
+    let written = std::fs::write(&partial, metrics).and_then(|()| std::fs::rename(&partial, path));
+    written.with_context(|| format!("--metrics {}: not written", path.display()))
+}
+
+fn print(report: &Report, format: super::status::Format) -> anyhow::Result<()> {
+    match format {
         super::status::Format::Json => {
             terminal::print(&(serde_json::to_string_pretty(&report)? + "\n"))?
         }
@@ -108,15 +149,24 @@ pub(super) async fn run(args: DrillArgs) -> anyhow::Result<ExitCode> {
             terminal::print(&report.page(Paint { on: terminal::stdout_has_colour() }))?;
         }
     }
-    Ok(if report.passed { ExitCode::SUCCESS } else { ExitCode::from(NOT_PASSED) })
+    Ok(())
 }
 
-async fn rehearse(anvil: &Path, options: &StoryOptions) -> anyhow::Result<Report> {
+async fn rehearse(
+    anvil: &Path,
+    options: &StoryOptions,
+    without: Option<Lack>,
+) -> anyhow::Result<Report> {
     let story = Story::tell(options);
     let attack = story.attack();
     let node = LocalNode::start(anvil, options.chain_id, BLOCK_TIME_S).await?;
     node.set_up(&story).await?;
-    let scene = Scene::of_story(&story, options.chain_id, BLOCK_TIME_S * 1_000)?;
+    if without == Some(Lack::Funds) {
+        let nothing = json!([story.pauser.address(), U256::ZERO]);
+        node.request("anvil_setBalance", nothing).await?;
+    }
+    let chain_id = options.chain_id + u64::from(without == Some(Lack::ChainId));
+    let scene = Scene::of_story(&story, chain_id, BLOCK_TIME_S * 1_000)?;
     let config = scene.write_config(&[node.address()], false, false)?;
 
     let (stop, stopped) = oneshot::channel::<()>();
@@ -144,7 +194,7 @@ async fn rehearse(anvil: &Path, options: &StoryOptions) -> anyhow::Result<Report
             .ok()
             .flatten()
             .context("the guard was not ready in time")?;
-        play(&node, &story, &mut pause_hash).await
+        play(&node, &story, without, &mut pause_hash).await
     };
     let found = {
         let mut guarding = std::pin::pin!(guarding);
@@ -164,6 +214,7 @@ async fn rehearse(anvil: &Path, options: &StoryOptions) -> anyhow::Result<Report
 async fn play(
     node: &LocalNode,
     story: &Story,
+    without: Option<Lack>,
     pause_hash: &mut mpsc::Receiver<B256>,
 ) -> anyhow::Result<Found> {
     let mut before_wei = U256::ZERO;
@@ -173,6 +224,9 @@ async fn play(
             // At the start of a block, so that what is rehearsed is the guard and not the luck of the draw.
             node.wait_blocks(1).await?;
             before_wei = node.balance_wei(story.vault).await?;
+            if without == Some(Lack::Nonce) {
+                node.send(&story.stray).await?;
+            }
             attacked_at_ms = platform::now_ms();
         } else {
             node.wait_blocks(step.wait_blocks).await?;
@@ -223,8 +277,8 @@ impl Heard {
 impl Report {
     /// The guard did not start; nothing after that was reached.
     fn refused(refusal: &anyhow::Error) -> Self {
-        let ready =
-            Step { name: READY, passed: false, after_ms: None, detail: format!("{refusal:#}") };
+        let detail = terminal::causes(refusal);
+        let ready = Step { name: READY, passed: false, after_ms: None, detail };
         let rest = ["seen", "judged", "signed and sent", "mined", "attack blocked"].map(|name| {
             Step { name, passed: false, after_ms: None, detail: "not reached".to_owned() }
         });
@@ -302,6 +356,41 @@ impl Report {
             },
         ];
         Self { passed: steps.iter().all(|step| step.passed), steps }
+    }
+
+    /// In the text format of Prometheus.
+    fn metrics(&self, now_ms: u64) -> String {
+        let mut text = format!(
+            "# HELP portcullis_drill_passed Whether every step of the last drill passed.\n\
+             # TYPE portcullis_drill_passed gauge\nportcullis_drill_passed {}\n\
+             # HELP portcullis_drill_timestamp_seconds When the last drill ended.\n\
+             # TYPE portcullis_drill_timestamp_seconds gauge\nportcullis_drill_timestamp_seconds {}\n\
+             # HELP portcullis_drill_step_passed Whether a step of the last drill passed.\n\
+             # TYPE portcullis_drill_step_passed gauge\n",
+            u8::from(self.passed),
+            now_ms / 1_000
+        );
+        for step in &self.steps {
+            let passed = u8::from(step.passed);
+            text.push_str(&format!(
+                "portcullis_drill_step_passed{{step=\"{}\"}} {passed}\n",
+                step.name
+            ));
+        }
+        text.push_str(
+            "# HELP portcullis_drill_step_seconds From the attack to the end of a step in the last drill.\n\
+             # TYPE portcullis_drill_step_seconds gauge\n",
+        );
+        for step in &self.steps {
+            if let Some(ms) = step.after_ms {
+                let seconds = ms as f64 / 1_000.0;
+                text.push_str(&format!(
+                    "portcullis_drill_step_seconds{{step=\"{}\"}} {seconds}\n",
+                    step.name
+                ));
+            }
+        }
+        text
     }
 
     fn page(&self, paint: Paint) -> String {

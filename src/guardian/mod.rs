@@ -4,6 +4,7 @@
 //! the call, as JSON, for the multisig to propose.
 
 mod answer;
+mod check;
 mod drill;
 mod owner;
 mod site;
@@ -30,7 +31,7 @@ const DAY_S: u64 = 86_400;
 /// Arguments of `guardian`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 done; 1 `status` found something that would keep a pause from working, or a step of \
+    after_help = "Exit codes: 0 done; 1 `status` or `check` found something that would keep a pause from working, or a step of \
                   `drill` did not pass; 2 the command failed."
 )]
 pub(crate) struct GuardianArgs {
@@ -48,6 +49,8 @@ enum GuardianCommand {
     Grant(GrantArgs),
     /// Pauser: give up the right of the configured key to pause
     Renounce(On),
+    /// Check the configuration against the chain: role, funds, code, functions, and the pause itself
+    Check(check::CheckArgs),
     /// List the pauses that wait for a person's answer
     Waiting(answer::WaitingArgs),
     /// Approve or veto a pause that waits
@@ -112,6 +115,7 @@ struct GrantArgs {
 pub(crate) fn run(args: GuardianArgs) -> anyhow::Result<ExitCode> {
     guard::runtime()?.block_on(async {
         match args.command {
+            GuardianCommand::Check(args) => check::run(args).await,
             GuardianCommand::Waiting(args) => answer::list(args),
             GuardianCommand::Answer(args) => answer::run(args),
             GuardianCommand::Deploy(args) => deploy(args).await,

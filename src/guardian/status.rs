@@ -13,7 +13,7 @@ use crate::guard::SHOWN_PAUSE_GAS;
 use crate::terminal::{self, Paint};
 
 /// Something would keep a pause from working.
-const FOUND: u8 = 1;
+pub(super) const FOUND: u8 = 1;
 
 /// Arguments of `guardian status`.
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,7 @@ pub(crate) enum Format {
 
 /// What was found; the JSON form of the command.
 #[derive(Debug, Serialize)]
-struct Report {
+pub(super) struct Report {
     chain: String,
     chain_id: u64,
     guardian: Address,
@@ -111,7 +111,7 @@ pub(super) async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
     Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
 }
 
-async fn ask(
+pub(super) async fn ask(
     site: &Site,
     nodes: &Nodes,
     pausers: &[Address],
@@ -184,6 +184,25 @@ async fn ask(
 }
 
 impl Report {
+    /// Everything that would keep a pause from working.
+    pub(super) fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    /// Target and pauser of each pause that would work now.
+    pub(super) fn works(&self) -> impl Iterator<Item = (Address, Address)> {
+        self.targets.iter().flat_map(|target| {
+            let works = target.rehearsals.iter().filter(|rehearsal| rehearsal.works);
+            works.map(|rehearsal| (target.address, rehearsal.pauser))
+        })
+    }
+
+    /// The calls that are registered for a target.
+    pub(super) fn calls(&self, target: Address) -> Vec<(Address, Bytes)> {
+        let found = self.targets.iter().filter(|known| known.address == target);
+        found.flat_map(|known| &known.calls).map(|call| (call.to, call.data.clone())).collect()
+    }
+
     fn page(&self, paint: Paint) -> String {
         let mut out = format!(
             "{} on `{}` ({})\n",

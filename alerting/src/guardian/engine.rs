@@ -277,21 +277,30 @@ impl PauseEngine {
         attack: &FeeOffer,
     ) -> Result<PauseSent, GuardianError> {
         let gas_limit = self.gas_limit(request);
-        let offer = price(attack, request.base_fee_wei, gas_limit, &self.settings.budget)?;
+        let priced = |to_beat: &FeeOffer| {
+            price(to_beat, request.base_fee_wei, gas_limit, &self.settings.budget)
+        };
         let mut nonces = self.nonces.lock().await;
         let mut nonce = match (request.nonce, nonces.next) {
             (Some(nonce), _) | (None, Some(nonce)) => nonce,
             (None, None) => self.pending_nonce().await?,
         };
+        // What stands in the way there is replaced, which takes more than it offers.
+        let standing = nonces.in_the_way.filter(|(at, _)| *at == nonce);
+        let mut offer = priced(&standing.map_or(*attack, |(_, other)| above_both(attack, &other)))?;
         let mut sent = self.sign_and_send(request, nonce, gas_limit, &offer).await;
         if is_place_taken(&sent) {
             // Another process has this key and was first. It may have paused this very target.
             let others = self.adopt(nonce).await?;
-            if let Some((_, other)) = others.iter().find(|(target, _)| *target == request.target) {
+            let same = others.pauses.iter().find(|(target, _)| *target == request.target);
+            if let Some((_, other)) = same {
                 let (target, tx_hash) = (request.target, *other);
                 return Err(GuardianError::AlreadySent { target, tx_hash });
             }
-            nonce = self.pending_nonce().await?;
+            match others.in_the_way.filter(|(at, _)| *at == nonce) {
+                Some((_, other)) => offer = priced(&above_both(attack, &other))?,
+                None => nonce = self.pending_nonce().await?,
+            }
             sent = self.sign_and_send(request, nonce, gas_limit, &offer).await;
         }
         // The nonce that was kept is behind the chain's: somebody else used this key, or an earlier pause was
@@ -301,6 +310,7 @@ impl PauseEngine {
             sent = self.sign_and_send(request, nonce, gas_limit, &offer).await;
         }
         nonces.next = sent.is_ok().then_some(nonce.saturating_add(1));
+        nonces.in_the_way = None;
         if sent.is_ok() {
             nonces.used = Some((nonce, Instant::now()));
         }
@@ -700,6 +710,14 @@ impl Drop for Claim<'_> {
         };
         drop(targets);
         self.engine.freed.notify_waiters();
+    }
+}
+
+/// What beats the attack and replaces another transaction of this key.
+fn above_both(attack: &FeeOffer, other: &FeeOffer) -> FeeOffer {
+    FeeOffer {
+        max_fee_per_gas_wei: attack.max_fee_per_gas_wei.max(raised(other.max_fee_per_gas_wei)),
+        max_tip_wei: attack.max_tip_wei.max(raised(other.max_tip_wei)),
     }
 }
 

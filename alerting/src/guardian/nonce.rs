@@ -27,6 +27,17 @@ pub(super) struct Nonces {
     pub(super) next: Option<u64>,
     /// The last one used, and when.
     pub(super) used: Option<(u64, Instant)>,
+    /// A transaction of this key that waits, pauses nothing, and stands where the next pause goes; with what it offers.
+    pub(super) in_the_way: Option<(u64, FeeOffer)>,
+}
+
+/// What waits in the pool under this engine's key and is not its own.
+#[derive(Debug, Default)]
+pub(super) struct Others {
+    /// Target and hash of each pause.
+    pub(super) pauses: Vec<(Address, B256)>,
+    /// The first transaction that pauses nothing: its nonce and what it offers.
+    pub(super) in_the_way: Option<(u64, FeeOffer)>,
 }
 
 /// A block, as far as a pause needs one.
@@ -107,21 +118,26 @@ impl PauseEngine {
         let mined = self.nonce_at("latest").await?;
         if (mined..pending).any(|nonce| !self.knows_nonce(nonce)) {
             // What waits stays unknown where the node shows no pending block; then the next nonce is still right.
-            if let Err(error) = self.adopt(mined).await {
-                tracing::debug!(%error, "waiting pauses of the same key could not be read");
+            match self.adopt(mined).await {
+                Ok(others) => nonces.in_the_way = others.in_the_way,
+                Err(error) => {
+                    tracing::debug!(%error, "waiting pauses of the same key could not be read");
+                }
             }
+        } else {
+            nonces.in_the_way = None;
         }
         let floor = nonces.used.filter(|(_, at)| at.elapsed() < self.settings().refire_after);
         let next = floor.map_or(pending, |(used, _)| pending.max(used.saturating_add(1)));
+        // Behind a transaction that offers little and pauses nothing, a pause would wait as long as that one: it takes
+        // its place instead.
+        let next = nonces.in_the_way.map_or(next, |(nonce, _)| nonce.min(next));
         nonces.next = Some(next);
         Ok(next)
     }
 
-    /// Takes over the pauses of this key that wait in the pool, from a nonce on: target and hash of each.
-    pub(super) async fn adopt(
-        &self,
-        from_nonce: u64,
-    ) -> Result<Vec<(Address, B256)>, GuardianError> {
+    /// Takes over the pauses of this key that wait in the pool, from a nonce on; says what else waits there.
+    pub(super) async fn adopt(&self, from_nonce: u64) -> Result<Others, GuardianError> {
         let mut answer = Err(GuardianError::NoNode { chain: self.settings().chain.clone() });
         for rpc in self.rpcs() {
             let params = json!(["pending", true]);
@@ -132,21 +148,23 @@ impl PauseEngine {
             }
         }
         let settings = self.settings();
-        let mut found = Vec::new();
+        let mut found = Others::default();
         for waiting in answer?.transactions {
             let nonce = waiting.nonce.saturating_to::<u64>();
-            if waiting.from != self.address()
-                || waiting.to != Some(settings.guardian)
-                || nonce < from_nonce
-                || self.knows_nonce(nonce)
-            {
+            if waiting.from != self.address() || nonce < from_nonce || self.knows_nonce(nonce) {
                 continue;
             }
-            let Ok(call) = IGuardian::pauseCall::abi_decode(&waiting.input) else { continue };
             let wei = |fee: Option<U128>| fee.unwrap_or_default().saturating_to::<u128>();
             let offer = FeeOffer {
                 max_fee_per_gas_wei: wei(waiting.max_fee_per_gas),
                 max_tip_wei: wei(waiting.max_priority_fee_per_gas),
+            };
+            let call = IGuardian::pauseCall::abi_decode(&waiting.input);
+            let (true, Ok(call)) = (waiting.to == Some(settings.guardian), call) else {
+                if found.in_the_way.is_none_or(|(first, _)| nonce < first) {
+                    found.in_the_way = Some((nonce, offer));
+                }
+                continue;
             };
             let request = PauseRequest {
                 chain_id: settings.chain_id,
@@ -172,7 +190,7 @@ impl PauseEngine {
                 is_mined: false,
             };
             self.take_over(call.target, sent);
-            found.push((call.target, waiting.hash));
+            found.pauses.push((call.target, waiting.hash));
         }
         Ok(found)
     }

@@ -116,6 +116,45 @@ async fn two_processes_with_one_key_pause_once() {
     assert_eq!(chain.engine().fire(&elsewhere).await.unwrap().nonce, 8);
 }
 
+/// A transaction of the same key that pauses nothing, from wherever, must not hold a pause up behind it.
+#[tokio::test]
+async fn what_stands_in_the_way_and_pauses_nothing_is_replaced() {
+    let stray = |chain: &Arc<Chain>, tip_gwei: u128| {
+        let tx = alloy::consensus::TxEip1559 {
+            chain_id: 31337,
+            nonce: 7,
+            gas_limit: 21_000,
+            max_fee_per_gas: (20 + tip_gwei) * GWEI,
+            max_priority_fee_per_gas: tip_gwei * GWEI,
+            to: alloy::primitives::TxKind::Call(TARGET),
+            value: Default::default(),
+            access_list: Default::default(),
+            input: Bytes::new(),
+        };
+        let key = Key::from_env_value("KEY", &Secret::new(KEY)).unwrap();
+        let raw = alloy::eips::Encodable2718::encoded_2718(&key.sign(tx).unwrap());
+        chain.take(&json!([Bytes::from(raw)])).unwrap();
+    };
+    // Cheaper than the pause, and dearer; there before the engine looked, and after it.
+    for (tip_gwei, is_known) in [(1, true), (1, false), (120, true), (120, false)] {
+        let chain = Chain::new();
+        let engine = chain.engine();
+        if is_known {
+            stray(&chain, tip_gwei);
+        }
+        assert_eq!(engine.refresh().await.unwrap(), 7);
+        if !is_known {
+            stray(&chain, tip_gwei);
+        }
+        let sent = engine.fire(&request(TARGET)).await.unwrap();
+        assert_eq!(sent.nonce, 7, "{tip_gwei} gwei, known {is_known}");
+        let waiting = chain.waiting.lock().unwrap();
+        let [pause] = waiting.as_slice() else { panic!("one waits: {waiting:?}") };
+        assert_eq!((*pause.tx_hash(), pause.to()), (sent.tx_hash, Some(GUARDIAN)));
+        assert!(sent.max_tip_wei >= tip_gwei * GWEI * 11 / 10);
+    }
+}
+
 #[tokio::test]
 async fn after_a_restart_the_pause_that_waits_is_known_and_raised_in_its_place() {
     let chain = Chain::new();

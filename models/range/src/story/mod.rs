@@ -133,6 +133,9 @@ pub struct Story {
     pub attack_contract: Address,
     /// The account whose key the guard holds.
     pub pauser: Account,
+    /// A transaction of the pauser's key that pauses nothing and offers little, for its first place: what a key that is
+    /// used elsewhere leaves in the pool.
+    pub stray: Bytes,
     /// All transactions, setup first.
     pub steps: Vec<Step>,
 }
@@ -269,7 +272,9 @@ impl<'a> Teller<'a> {
         self.steps.push(Step { role: self.role, label: label.to_owned(), raw, hash, wait_blocks });
     }
 
-    fn finish(self) -> Story {
+    fn finish(mut self) -> Story {
+        let itself = self.pauser.address();
+        let (stray, _) = self.pauser.call(itself, U256::ZERO, Vec::new(), 21_000);
         let mut funds: Vec<(Address, U256)> = [&self.deployer, &self.pauser, &self.attacker]
             .into_iter()
             .chain(&self.users)
@@ -283,6 +288,7 @@ impl<'a> Teller<'a> {
             attacker: self.attacker.address(),
             attack_contract: self.attack_contract,
             pauser: self.pauser,
+            stray,
             steps: self.steps,
         }
     }
