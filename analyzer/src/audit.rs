@@ -6,6 +6,7 @@ mod reading;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use portcullis_rules::{RuleSet, Subject};
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,8 @@ pub struct AuditOptions {
     pub today: Option<Date>,
     /// Whether to draw the function of each finding, for [`crate::report::html`].
     pub has_pictures: bool,
+    /// Whether to tell how long each step and each detector took; then nothing is taken from earlier audits.
+    pub has_timings: bool,
     /// Where results of earlier audits are kept; without it everything is computed.
     pub cache: Option<CacheOptions>,
 }
@@ -68,6 +71,19 @@ pub struct AuditReport {
     pub sources: BTreeMap<String, Arc<str>>,
     /// The control flow around findings as SVG, by path as shown and fingerprint, where it was asked for.
     pub pictures: BTreeMap<(String, String), String>,
+    /// How long each step took, in their order, where it was asked for.
+    pub timings: Vec<Timing>,
+}
+
+/// How long one step of an audit took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timing {
+    /// What was done: the id of a detector, or what all of them rest on.
+    pub step: String,
+    /// Whether it is a detector.
+    pub is_detector: bool,
+    /// By the wall clock.
+    pub took: Duration,
 }
 
 /// Options that cannot be used.
@@ -137,7 +153,8 @@ pub fn audit(options: &AuditOptions) -> Result<AuditReport, AuditError> {
         detectors: &asked,
         rules: options.rules.as_deref(),
         today: options.today,
-        cache: options.cache.as_ref(),
+        cache: options.cache.as_ref().filter(|_| !options.has_timings),
+        has_timings: options.has_timings,
     };
     let project = Project::read(&scope)?;
     let drawn = options.has_pictures.then(|| project.clone());
@@ -174,21 +191,29 @@ fn known_detectors() -> String {
 
 /// Audits one text that was not read from a file, under the given path.
 pub fn audit_text(path: &str, text: &str) -> AuditReport {
-    let imports = BTreeMap::new();
-    let file = ProjectFile {
-        path: PathBuf::from(path),
-        shown: path.to_owned(),
-        text: text.into(),
-        imports,
-        is_reported: true,
-    };
-    let project = Project { files: vec![file], ..Project::default() };
+    audit_texts((path, text), &[])
+}
+
+/// The same, of a text that imports others: each stands under the path by which it is imported, and is read but not
+/// reported on.
+pub fn audit_texts(reported: (&str, &str), imported: &[(&str, &str)]) -> AuditReport {
+    let imports: BTreeMap<String, Option<usize>> =
+        imported.iter().zip(1..).map(|((path, _), at)| ((*path).to_owned(), Some(at))).collect();
+    let files =
+        std::iter::once(&reported).chain(imported).zip(0..).map(|((path, text), at)| ProjectFile {
+            path: PathBuf::from(path),
+            shown: (*path).to_owned(),
+            text: (*text).into(),
+            imports: imports.clone(),
+            is_reported: at == 0,
+        });
+    let project = Project { files: files.collect(), ..Project::default() };
     audit_project(project, &detectors::all().collect::<Vec<_>>())
 }
 
 /// Runs `detectors` over a project that was read.
 pub(crate) fn audit_project(project: Project, detectors: &[&dyn Detector]) -> AuditReport {
-    Plan { detectors, rules: None, today: None, cache: None }.run(project)
+    Plan { detectors, rules: None, today: None, cache: None, has_timings: false }.run(project)
 }
 
 /// What is asked of a project, whichever state of it is looked at.
@@ -197,6 +222,7 @@ struct Plan<'a> {
     rules: Option<&'a RuleSet>,
     today: Option<Date>,
     cache: Option<&'a CacheOptions>,
+    has_timings: bool,
 }
 
 /// What reading and asking yields, before comments in the sources are looked at: it depends on nothing but the
@@ -206,13 +232,15 @@ struct Analysis {
     findings: Vec<Finding>,
     diagnostics: Vec<Diagnostic>,
     stats: Stats,
+    #[serde(skip)]
+    timings: Vec<Timing>,
 }
 
 impl Plan<'_> {
     fn run(&self, project: Project) -> AuditReport {
         let reading = Reading::new(&project);
         let n_off = detectors::all().count().saturating_sub(self.detectors.len());
-        let Analysis { mut findings, mut diagnostics, mut stats } =
+        let Analysis { mut findings, mut diagnostics, mut stats, timings } =
             self.kept_or_drawn(&project, &reading);
         diagnostics.extend(project.problems.iter().map(|problem| reading.problem(problem)));
         let mut suppressed = Vec::new();
@@ -231,7 +259,15 @@ impl Plan<'_> {
             .filter(|file| pointed.contains(&file.shown))
             .map(|file| (file.shown, file.text))
             .collect();
-        AuditReport { findings, suppressed, diagnostics, stats, sources, pictures: BTreeMap::new() }
+        AuditReport {
+            findings,
+            suppressed,
+            diagnostics,
+            stats,
+            sources,
+            pictures: BTreeMap::new(),
+            timings,
+        }
     }
 
     fn asked(&self) -> Asked<'_> {
@@ -265,24 +301,47 @@ impl Plan<'_> {
         let mut diagnostics = Vec::new();
         let mut stats = reading.stats(project);
         let (mut drafts, mut of_rules) = (Vec::new(), Vec::new());
+        let mut watch = Watch::new(self.has_timings);
         let sources = Source::of_project(project);
         let (program, syntax) = match detectors::contained(move || Program::build(sources)) {
             Ok(built) => built,
             Err(panic) => {
                 let what = "reading the program crashed: no detector could run";
                 diagnostics.push(crash(DiagnosticKind::AnalysisCrashed, what.to_owned(), panic));
-                return Analysis { findings: Vec::new(), diagnostics, stats };
+                return Analysis { diagnostics, stats, ..Analysis::default() };
             }
         };
+        watch.lap("names and types", false);
         diagnostics.extend(syntax.iter().map(|diagnostic| reading.syntax(diagnostic)));
         let facts = match detectors::contained(|| Facts::new(&program)) {
             Ok(facts) => facts,
             Err(panic) => {
                 let what = "the analysis crashed: no detector could run";
                 diagnostics.push(crash(DiagnosticKind::AnalysisCrashed, what.to_owned(), panic));
-                return Analysis { findings: Vec::new(), diagnostics, stats };
+                return Analysis { diagnostics, stats, ..Analysis::default() };
             }
         };
+        watch.lap("bodies as graphs", false);
+        if self.has_timings {
+            // Otherwise the first detector that asks for a fact would be charged with it. What crashes does so again.
+            let steps: [(&str, &dyn Fn(&Facts<'_>)); 3] = [
+                ("facts: summaries of entry points", &|facts| {
+                    facts.self_destructs();
+                }),
+                ("facts: reentrancy", &|facts| {
+                    facts.reentrancies();
+                    facts.late_effects();
+                }),
+                ("facts: hazards", &|facts| {
+                    facts.hazards(crate::facts::HazardKind::OriginCheck).count();
+                }),
+            ];
+            for (step, compute) in steps {
+                if detectors::contained(|| compute(&facts)).is_ok() {
+                    watch.lap(step, false);
+                }
+            }
+        }
         let coverage = facts.coverage();
         stats.functions = coverage.functions;
         stats.names = coverage.names;
@@ -299,6 +358,7 @@ impl Plan<'_> {
                     diagnostics.push(crash(DiagnosticKind::DetectorCrashed, what, panic));
                 }
             }
+            watch.lap(detector.metadata().id, true);
         }
         if let Some(rules) = self.rules {
             match detectors::contained(|| function_rules::ask(rules, &facts)) {
@@ -309,7 +369,29 @@ impl Plan<'_> {
                 }
             }
         }
-        Analysis { findings: reading.findings(drafts, of_rules), diagnostics, stats }
+        watch.lap("function rules", false);
+        let findings = reading.findings(drafts, of_rules);
+        watch.lap("findings in order", false);
+        Analysis { findings, diagnostics, stats, timings: watch.timings }
+    }
+}
+
+/// Takes the time of one step after another, where that is wanted.
+struct Watch {
+    last: Option<Instant>,
+    timings: Vec<Timing>,
+}
+
+impl Watch {
+    fn new(is_wanted: bool) -> Self {
+        Self { last: is_wanted.then(Instant::now), timings: Vec::new() }
+    }
+
+    fn lap(&mut self, step: &str, is_detector: bool) {
+        let Some(last) = &mut self.last else { return };
+        let now = Instant::now();
+        let took = now.duration_since(std::mem::replace(last, now));
+        self.timings.push(Timing { step: step.to_owned(), is_detector, took });
     }
 }
 

@@ -17,4 +17,6 @@ pub mod project;
 pub mod report;
 pub mod syntax;
 
-pub use audit::{AuditError, AuditOptions, AuditReport, CacheOptions, audit, audit_text};
+pub use audit::{
+    AuditError, AuditOptions, AuditReport, CacheOptions, Timing, audit, audit_text, audit_texts,
+};

@@ -5,14 +5,14 @@ pub(crate) mod settings;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use portcullis_analyzer::detectors::{self, Page, Severity};
 use portcullis_analyzer::report::{self, Date, FindingsDocument, TerminalOptions};
-use portcullis_analyzer::{AuditOptions, AuditReport, CacheOptions};
+use portcullis_analyzer::{AuditOptions, AuditReport, CacheOptions, Timing};
 
 use crate::{platform, terminal};
 
@@ -50,6 +50,9 @@ pub(crate) struct AuditArgs {
     /// Neither use results of earlier runs nor keep those of this one
     #[arg(long)]
     no_cache: bool,
+    /// Print to stderr how long each step and each detector took; uses no results of earlier runs
+    #[arg(long)]
+    timings: bool,
     /// Exit with 2 if anything could not be read, found or parsed
     #[arg(long)]
     strict: bool,
@@ -114,6 +117,9 @@ pub(crate) fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
     let asked = Asked::new(&args)?;
     let baseline = asked.baseline.as_deref().map(read_baseline).transpose()?;
     let mut report = portcullis_analyzer::audit(&asked.options)?;
+    if args.timings {
+        terminal::say(&timing_table(&report.timings));
+    }
     if let Some(baseline) = &baseline {
         report.leave_out_known(baseline);
     }
@@ -141,6 +147,24 @@ pub(crate) fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
         None => terminal::print(&text)?,
     }
     Ok(ExitCode::from(exit_code))
+}
+
+/// Steps in their order, then detectors, the slowest first.
+fn timing_table(timings: &[Timing]) -> String {
+    let (mut detectors, steps): (Vec<_>, Vec<_>) =
+        timings.iter().partition(|timing| timing.is_detector);
+    detectors.sort_by_key(|timing| std::cmp::Reverse(timing.took));
+    let total: Duration = timings.iter().map(|timing| timing.took).sum();
+    let of_detectors: Duration = detectors.iter().map(|timing| timing.took).sum();
+    let share = |took: Duration| 100.0 * took.as_secs_f64() / total.as_secs_f64().max(f64::EPSILON);
+    let line = |step: &str, took: Duration| {
+        format!("{step:<34} {:>10.3} ms {:>5.1} %\n", took.as_secs_f64() * 1e3, share(took))
+    };
+    let mut out: String = steps.iter().map(|timing| line(&timing.step, timing.took)).collect();
+    out.push_str(&line(&format!("{} detectors", detectors.len()), of_detectors));
+    out.extend(detectors.iter().map(|timing| line(&format!("  {}", timing.step), timing.took)));
+    out.push_str(&line("in all", total));
+    out.trim_end().to_owned()
 }
 
 /// What is asked for: the command line, and below it the settings.
@@ -203,6 +227,7 @@ impl Asked {
                 rules: crate::rules::for_audit(&packs)?,
                 since: args.since.clone(),
                 has_pictures: args.format == Format::Html,
+                has_timings: args.timings,
                 today: Some(Date::of_unix_ms(platform::now_ms())),
                 cache: if args.no_cache { None } else { cache() },
                 base,

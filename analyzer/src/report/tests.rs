@@ -62,6 +62,7 @@ fn report() -> AuditReport {
         },
         sources: BTreeMap::from([("src/Bank.sol".to_owned(), SOURCE.into())]),
         pictures: BTreeMap::new(),
+        timings: Vec::new(),
     }
 }
 
