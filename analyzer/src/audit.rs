@@ -324,23 +324,21 @@ impl Plan<'_> {
         watch.lap("bodies as graphs", false);
         if self.has_timings {
             // Otherwise the first detector that asks for a fact would be charged with it. What crashes does so again.
-            let steps: [(&str, &dyn Fn(&Facts<'_>)); 3] = [
-                ("facts: summaries of entry points", &|facts| {
-                    facts.self_destructs();
-                }),
-                ("facts: reentrancy", &|facts| {
-                    facts.reentrancies();
-                    facts.late_effects();
-                }),
-                ("facts: hazards", &|facts| {
-                    facts.hazards(crate::facts::HazardKind::OriginCheck).count();
-                }),
-            ];
-            for (step, compute) in steps {
-                if detectors::contained(|| compute(&facts)).is_ok() {
-                    watch.lap(step, false);
+            let mut step = |name: &str, compute: &dyn Fn()| {
+                if detectors::contained(compute).is_ok() {
+                    watch.lap(name, false);
                 }
-            }
+            };
+            step("facts: summaries of entry points", &|| {
+                facts.self_destructs();
+            });
+            step("facts: reentrancy", &|| {
+                facts.reentrancies();
+                facts.late_effects();
+            });
+            step("facts: hazards", &|| {
+                facts.hazards(crate::facts::HazardKind::OriginCheck).count();
+            });
         }
         let coverage = facts.coverage();
         stats.functions = coverage.functions;

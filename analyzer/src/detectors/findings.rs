@@ -68,7 +68,14 @@ impl Findings {
     ) {
         let draft = self.report(hazard.span, message);
         draft.inside(program, hazard.function).help(help);
-        draft.step(program.function_name_span(hazard.entry), "anyone can call this");
+        // What stands in a base may be harmless on others that derive from it.
+        let on = match program.function(hazard.entry).contract {
+            Some(declaring) if declaring != hazard.contract => {
+                format!(" on `{}`", program.contract_name(hazard.contract))
+            }
+            _ => String::new(),
+        };
+        draft.step(program.function_name_span(hazard.entry), format!("anyone can call this{on}"));
         for call in &hazard.path {
             draft.step(*call, "which calls on");
         }

@@ -50,6 +50,10 @@ detector! {
 impl Detector for Rtlo {
     fn check(&self, facts: &Facts<'_>, out: &mut Findings) {
         for source in facts.program().sources() {
+            // All of these begin with one byte that few sources hold, and looking for a byte is quick.
+            if !source.text.as_bytes().contains(&0xe2) {
+                continue;
+            }
             // One for each line is enough to find them all.
             let mut last_line = None;
             for (at, turn) in source.text.char_indices().filter(|(_, c)| turns(*c)) {

@@ -42,11 +42,13 @@ pub(crate) struct Write {
     pub(crate) is_account: bool,
     /// The way to it asks for state that the same run changes: an initialiser, a step of a procedure.
     pub(crate) is_step: bool,
+    /// It can be made once under each key, which the caller names, and nothing else that changes is asked for.
+    pub(crate) is_once_a_key: bool,
     /// A list gets longer.
     pub(crate) is_growth: bool,
     /// It is the caller, as they are.
     pub(crate) is_sender: bool,
-    /// The way to it asks how much ether came.
+    /// The way to it asks how much ether came, or that is written down.
     pub(crate) is_paid_for: bool,
     /// It stands under a key: what can happen once can happen once for each key.
     pub(crate) is_keyed: bool,
@@ -229,8 +231,10 @@ pub(crate) fn summarise(program: &Program, view: &View, constructors: &Construct
                 let is_paid_for = is_account
                     && is_callers
                     && summary.is_payable
-                    && work.conditions(at.block).iter().any(|origin| origin.value);
-                let is_step = is_callers && work.is_step(at);
+                    && (work.counts_ether()
+                        || work.conditions(at.block).iter().any(|origin| origin.value));
+                let steps = if is_callers { work.steps(at) } else { BTreeSet::new() };
+                let is_step = !steps.is_empty();
                 let is_growth =
                     places.iter().any(|place| place.path.last() == Some(&AbsoluteKey::Length))
                         && entry.program.text(statement.span).contains("push")
@@ -243,6 +247,17 @@ pub(crate) fn summarise(program: &Program, view: &View, constructors: &Construct
                 let is_named = keys.contains(source::CALLER)
                     && !keys.contains(source::SENDER)
                     && keys.iter().all(|bit| bit < source::FIRST_LOAD);
+                // Under two keys there is more than a list of members, and which part was asked for is not told.
+                let n_keys = places
+                    .iter()
+                    .flat_map(|place| &place.path)
+                    .filter(|key| matches!(key, AbsoluteKey::Index(_)))
+                    .count();
+                let is_once_a_key = is_one_shot
+                    && n_keys == 1
+                    && is_named
+                    && is_step
+                    && steps.iter().all(|key| variables.contains(key));
                 for variable in variables {
                     summary.writes.push(Write {
                         variable,
@@ -255,6 +270,7 @@ pub(crate) fn summarise(program: &Program, view: &View, constructors: &Construct
                         is_named,
                         is_growth,
                         is_step,
+                        is_once_a_key,
                         is_sender,
                         is_paid_for,
                         span: site.span,

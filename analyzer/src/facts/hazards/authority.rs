@@ -45,7 +45,9 @@ impl Facts<'_> {
             }
             for summary in summaries.iter().filter(|summary| !summary.is_partial) {
                 for write in &summary.writes {
-                    if write.is_one_shot || write.is_step || is_guarded(&write.guard, open) {
+                    // What can be written once under each key can be written by anyone under a new one.
+                    let is_once = (write.is_one_shot || write.is_step) && !write.is_once_a_key;
+                    if is_once || is_guarded(&write.guard, open) {
                         continue;
                     }
                     // Whoever comes makes somebody a member, which members else decide about.
@@ -53,12 +55,12 @@ impl Facts<'_> {
                         && write.is_callers
                         && !write.guard.is_guarded
                         && members.contains(&write.variable)
-                        && summaries.iter().any(|other| {
+                        && (summaries.iter().any(|other| {
                             other.function != summary.function
                                 && other.writes.iter().any(|known| {
                                     known.variable == write.variable && known.guard.is_guarded
                                 })
-                        });
+                        }) || self.constructed(*contract).contains(&write.variable));
                     if write.is_keyed && !is_admission {
                         continue;
                     }

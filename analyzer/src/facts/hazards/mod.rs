@@ -229,6 +229,8 @@ pub(crate) enum Need {
     Allowances,
     /// Never write the state.
     Unwritten,
+    /// Write the state, too.
+    ChangedElsewhere,
     /// Not trade with a pool.
     NoTrade,
 }
@@ -361,6 +363,13 @@ impl Facts<'_> {
                     Need::Allowances => siblings.iter().any(|other| other.takes_tokens),
                     Need::Unwritten => !siblings.iter().any(|other| {
                         other.writes.iter().any(|write| one.needs_open.contains(&write.variable))
+                    }),
+                    Need::ChangedElsewhere => siblings.iter().any(|other| {
+                        other.function != summary.function
+                            && other
+                                .writes
+                                .iter()
+                                .any(|write| one.needs_open.contains(&write.variable))
                     }),
                     Need::NoTrade => !self.trades(summary.contract),
                     Need::Nothing => {

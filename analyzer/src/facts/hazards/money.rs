@@ -315,6 +315,16 @@ impl Work<'_, '_> {
             if constant_value(self.entry.program, &constant) == Some(Known::Number(U256::ZERO)))
     }
 
+    /// Whether it is written down how much ether came.
+    pub(in crate::facts) fn counts_ether(&self) -> bool {
+        self.entry.statements().any(|(at, statement)| match &statement.kind {
+            StatementKind::Store { value, .. } => {
+                self.constants.reaches(at.block) && Origin::of(self.entry, value, false).value
+            }
+            _ => false,
+        })
+    }
+
     fn is_sum_with_value(&self, operand: &Operand) -> bool {
         let Operand::Local(id) = self.entry.canonical(operand) else { return false };
         let sum = self.entry.only_definition(id).map(|statement| &statement.kind);

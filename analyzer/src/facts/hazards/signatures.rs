@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Candidate, HazardKind};
+use super::{Candidate, HazardKind, Need};
 use crate::cfg::*;
 use crate::facts::bits::Bits;
 use crate::facts::entry::{At, StateKey, source};
@@ -139,6 +139,7 @@ impl Work<'_, '_> {
         });
         let asked = self.state_asked();
         let (mut is_used, mut is_consumed) = (false, false);
+        let mut set = Vec::new();
         for (other, effect) in entry.statements() {
             let is_told = |block| self.control_bits(block).contains(source::SIGNATURE);
             match &effect.kind {
@@ -157,6 +158,9 @@ impl Work<'_, '_> {
                         matches!(&statement.kind, StatementKind::Assign { value: Rvalue::Binary(BinaryOp::Add | BinaryOp::Sub, ..) | Rvalue::Wrapping(BinaryOp::Add | BinaryOp::Sub, ..), .. })
                     }));
                     is_used |= adds && is_told(other.block);
+                    if is_told(other.block) {
+                        set.extend(written);
+                    }
                 }
                 StatementKind::Call(call) if self.constants.reaches(other.block) => {
                     let acts = call.value.as_ref().is_some_and(|value| !self.is_zero(value))
@@ -166,10 +170,16 @@ impl Work<'_, '_> {
                 _ => {}
             }
         }
-        if is_used && !is_consumed && !is_opaque {
+        // What is only set to what was signed is as it was, unless somebody has changed it meanwhile.
+        let needs_change = !is_used;
+        if (is_used || !set.is_empty()) && !is_consumed && !is_opaque {
             self.push(HazardKind::SignatureReplay, *at, statement, Some(Vec::new()), out);
             if let Some(one) = out.last_mut() {
                 one.guard = None;
+                if needs_change {
+                    one.needs = Need::ChangedElsewhere;
+                    one.needs_open = set;
+                }
             }
         }
     }

@@ -13,8 +13,8 @@ use crate::facts::summary::roots;
 use crate::syntax::ast::{BinaryOp, UnaryOp};
 
 impl Work<'_, '_> {
-    /// Whether the way to the statement depends on state that the view changes.
-    pub(in crate::facts) fn is_step(&self, at: At) -> bool {
+    /// State that the way to the statement depends on, and that the view changes.
+    pub(in crate::facts) fn steps(&self, at: At) -> BTreeSet<StateKey> {
         let entry = self.entry;
         let asked: BTreeSet<StateKey> = self
             .controllers(at.block)
@@ -28,7 +28,7 @@ impl Work<'_, '_> {
                 .flat_map(|(store, _)| roots(entry, store))
                 .collect()
         });
-        !asked.is_disjoint(changed)
+        asked.intersection(changed).cloned().collect()
     }
 
     /// Whether the statement cannot be reached again once a run has ended.
