@@ -1,6 +1,5 @@
 //! The vault of the demo, whose bases are embedded in abridged form: what is said of it must be what is said of the real
 //! thing.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 
