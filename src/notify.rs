@@ -104,8 +104,7 @@ fn test(args: &TestArgs) -> anyhow::Result<ExitCode> {
     let paint = Paint { on: terminal::stdout_has_colour() };
     let mut failed = 0;
     for channel in channels {
-        let sent = channel.settings(base).and_then(|settings| {
-            let sink = settings.build(&clock)?;
+        let sent = channel.sink(base, &clock).and_then(|sink| {
             // Once and at once: whoever tests a channel wants to hear of its first stumble. The severity that the
             // channel asks for is passed over, so that it is told in any case.
             let policy = RetryPolicy {
@@ -185,7 +184,7 @@ fn resend(args: &ResendArgs) -> anyhow::Result<ExitCode> {
                 });
                 let mut reached = 0;
                 for channel in channels {
-                    let sink = channel.settings(base)?.build(&clock)?;
+                    let sink = channel.sink(base, &clock)?;
                     let telling = async {
                         let told = if letter.is_over {
                             sink.resolve(&alert)

@@ -94,6 +94,31 @@ fn one_channel_can_be_picked_and_must_exist() {
     assert!(said.contains("no channel is named `c`; expected one of: a, b"), "{said}");
 }
 
+/// A template is read before anything is told, also by `guard --check`.
+#[test]
+fn a_template_words_the_text_and_is_checked_at_start() {
+    let (origin, asked) = receiver("200 OK");
+    let entry = |template: &str| {
+        format!(
+            "[[notify]]\nkind = 'alertmanager'\nname = 'a'\nurl = '{origin}'\ntemplate = '{template}'\n"
+        )
+    };
+    let folder = configured(&entry("on {chain}: {title}"));
+    let output = notify(folder.path(), &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(asked.join().unwrap().contains("on test: TEST: portcullis"));
+
+    let folder = configured(&entry("{titel}"));
+    let check = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["guard", "--check", "--config"])
+        .arg(folder.path().join("portcullis.toml"))
+        .output()
+        .expect("the command starts");
+    let words = String::from_utf8_lossy(&check.stderr);
+    assert_eq!(check.status.code(), Some(2), "{words}");
+    assert!(words.contains("notify `a`: template: `{titel}` at byte 0"), "{words}");
+}
+
 #[test]
 fn nobody_to_tell_is_a_failure() {
     let output = notify(configured("").path(), &[]);

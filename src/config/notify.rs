@@ -1,11 +1,12 @@
 //! `[[notify]]`: one entry per channel, told apart by `kind`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use portcullis_alerting::notify::{
-    AlertmanagerSettings, DiscordSettings, PagerDutySettings, Severity, SinkSettings,
-    SlackSettings, TelegramSettings, WebhookSettings,
+    AlertmanagerSettings, Clock, DiscordSettings, EmailSettings, Encryption, PagerDutySettings,
+    Severity, Sink, SinkSettings, SlackSettings, TelegramSettings, Template, WebhookSettings,
+    worded,
 };
 use portcullis_alerting::secret;
 use schemars::JsonSchema;
@@ -29,6 +30,40 @@ pub(crate) enum Notify {
     Telegram(Telegram),
     /// Prometheus Alertmanager.
     Alertmanager(ByAddress),
+    /// E-mail, by a mail server.
+    Email(Email),
+}
+
+/// A mail server, and who writes to whom through it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Email {
+    /// Name in logs and in the journal.
+    pub name: String,
+    /// Lowest severity that it is told of: `info` (default), `low`, `medium`, `high`, `critical`.
+    #[serde(default)]
+    pub min_severity: Severity,
+    /// Host name of the mail server.
+    pub server: String,
+    /// Port; default: 465 for `tls`, 587 for `starttls`, 25 for `none`.
+    pub port: Option<u16>,
+    /// `tls` (default), `starttls`, or `none`, which only a server on this machine may be spoken to with.
+    #[serde(default)]
+    pub encryption: Encryption,
+    /// Certificates to trust beside those of the public web: a PEM file, relative to this file.
+    pub ca: Option<PathBuf>,
+    /// User, where the server asks for one.
+    pub user: Option<String>,
+    /// The user's password.
+    #[serde(default, deserialize_with = "super::secret::optional_place")]
+    pub password: Option<Secret>,
+    /// Who sends.
+    pub from: String,
+    /// Who receives.
+    pub to: Vec<String>,
+    /// Text of a message, with places for `{title}`, `{text}`, `{severity}`, `{incident}`, `{chain}`, `{tx}`, `{contract}`
+    /// and `{time}`; default: the alert's own text.
+    pub template: Option<String>,
 }
 
 /// A server of one's own.
@@ -46,6 +81,9 @@ pub(crate) struct Webhook {
     /// Secret that signs the body (HMAC-SHA256).
     #[serde(deserialize_with = "super::secret::place")]
     pub signing_key: Secret,
+    /// Text of a message, with places for `{title}`, `{text}`, `{severity}`, `{incident}`, `{chain}`, `{tx}`, `{contract}`
+    /// and `{time}`; default: the alert's own text.
+    pub template: Option<String>,
 }
 
 /// A channel that its address alone gives access to.
@@ -59,6 +97,9 @@ pub(crate) struct ByAddress {
     pub min_severity: Severity,
     /// Address; one that holds a token is a secret.
     pub url: SecretOr,
+    /// Text of a message, with places for `{title}`, `{text}`, `{severity}`, `{incident}`, `{chain}`, `{tx}`, `{contract}`
+    /// and `{time}`; default: the alert's own text.
+    pub template: Option<String>,
 }
 
 /// A PagerDuty service.
@@ -75,6 +116,9 @@ pub(crate) struct PagerDuty {
     pub routing_key: Secret,
     /// Where events are taken; default: `https://events.pagerduty.com/v2/enqueue`.
     pub url: Option<String>,
+    /// Text of a message, with places for `{title}`, `{text}`, `{severity}`, `{incident}`, `{chain}`, `{tx}`, `{contract}`
+    /// and `{time}`; default: the alert's own text.
+    pub template: Option<String>,
 }
 
 /// A Telegram bot and a chat that it may write to.
@@ -93,6 +137,9 @@ pub(crate) struct Telegram {
     pub chat_id: String,
     /// Where the bot API is served; default: `https://api.telegram.org`.
     pub url: Option<String>,
+    /// Text of a message, with places for `{title}`, `{text}`, `{severity}`, `{incident}`, `{chain}`, `{tx}`, `{contract}`
+    /// and `{time}`; default: the alert's own text.
+    pub template: Option<String>,
 }
 
 impl Notify {
@@ -105,6 +152,7 @@ impl Notify {
             }
             Self::PagerDuty(channel) => &channel.name,
             Self::Telegram(channel) => &channel.name,
+            Self::Email(channel) => &channel.name,
         }
     }
 
@@ -117,7 +165,33 @@ impl Notify {
             }
             Self::PagerDuty(channel) => channel.min_severity,
             Self::Telegram(channel) => channel.min_severity,
+            Self::Email(channel) => channel.min_severity,
         }
+    }
+
+    fn template(&self) -> Option<&str> {
+        let template = match self {
+            Self::Webhook(channel) => &channel.template,
+            Self::Slack(channel) | Self::Discord(channel) | Self::Alertmanager(channel) => {
+                &channel.template
+            }
+            Self::PagerDuty(channel) => &channel.template,
+            Self::Telegram(channel) => &channel.template,
+            Self::Email(channel) => &channel.template,
+        };
+        template.as_deref()
+    }
+
+    /// The channel, ready to be told; `base` is the configuration's folder.
+    ///
+    /// # Errors
+    /// A secret that cannot be had, a setting or a template that cannot work.
+    pub(crate) fn sink(&self, base: &Path, clock: &Clock) -> anyhow::Result<Box<dyn Sink>> {
+        let sink = self.settings(base)?.build(clock)?;
+        let Some(template) = self.template() else { return Ok(sink) };
+        let template = Template::parse(template)
+            .with_context(|| format!("notify `{}`: template", self.name()))?;
+        Ok(worded(sink, template))
     }
 
     /// Whether a literal address carries what is usually a key.
@@ -127,7 +201,7 @@ impl Notify {
             Self::Slack(channel) | Self::Discord(channel) | Self::Alertmanager(channel) => {
                 channel.url.is_keyed_literal()
             }
-            Self::PagerDuty(_) | Self::Telegram(_) => false,
+            Self::PagerDuty(_) | Self::Telegram(_) | Self::Email(_) => false,
         }
     }
 
@@ -135,7 +209,7 @@ impl Notify {
     ///
     /// # Errors
     /// A secret that cannot be had: its place, never its value.
-    pub(crate) fn settings(&self, base: &Path) -> anyhow::Result<SinkSettings> {
+    fn settings(&self, base: &Path) -> anyhow::Result<SinkSettings> {
         let read = |value: Result<String, String>| {
             let value = value.map(secret::Secret::new).map_err(anyhow::Error::msg);
             value.with_context(|| format!("notify `{}`", self.name()))
@@ -159,6 +233,31 @@ impl Notify {
                 let url = read(channel.url.reveal(base))?;
                 SinkSettings::Alertmanager(AlertmanagerSettings { name, url })
             }
+            Self::Email(channel) => SinkSettings::Email(EmailSettings {
+                name,
+                server: channel.server.clone(),
+                port: channel.port,
+                encryption: channel.encryption,
+                ca_pem: match &channel.ca {
+                    Some(path) => {
+                        let path = base.join(path);
+                        let pem = std::fs::read_to_string(&path);
+                        Some(pem.with_context(|| {
+                            format!("notify `{}`: ca {}", self.name(), path.display())
+                        })?)
+                    }
+                    None => None,
+                },
+                login: match (&channel.user, &channel.password) {
+                    (Some(user), Some(password)) => {
+                        Some((user.clone(), read(password.reveal(base))?))
+                    }
+                    (None, None) => None,
+                    _ => bail!("notify `{}`: `user` and `password` belong together", self.name()),
+                },
+                from: channel.from.clone(),
+                to: channel.to.clone(),
+            }),
             Self::PagerDuty(channel) => SinkSettings::PagerDuty(PagerDutySettings {
                 name,
                 routing_key: read(channel.routing_key.reveal(base))?,

@@ -231,7 +231,7 @@ fn dispatcher(config: &Config, base: &Path) -> anyhow::Result<Dispatcher> {
     let clock = Arc::new(platform::now_ms) as _;
     let mut routes = Vec::new();
     for channel in &config.notify {
-        routes.push((channel.min_severity(), channel.settings(base)?.build(&clock)?));
+        routes.push((channel.min_severity(), channel.sink(base, &clock)?));
     }
     // Any number does: guards that failed together were not started in the same millisecond.
     let policy = RetryPolicy { seed: platform::now_ms(), ..RetryPolicy::default() };

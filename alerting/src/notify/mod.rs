@@ -4,10 +4,12 @@
 mod alertmanager;
 mod discord;
 mod dispatcher;
+mod email;
 mod http;
 mod pagerduty;
 mod slack;
 mod telegram;
+mod template;
 mod webhook;
 
 use std::fmt;
@@ -23,9 +25,11 @@ use thiserror::Error;
 pub use alertmanager::AlertmanagerSettings;
 pub use discord::DiscordSettings;
 pub use dispatcher::{Delivery, Dispatcher, Quiet, RetryPolicy};
+pub use email::{EmailSettings, Encryption};
 pub use pagerduty::PagerDutySettings;
 pub use slack::SlackSettings;
 pub use telegram::TelegramSettings;
+pub use template::{Template, TemplateError, worded};
 pub use webhook::{Forgery, SIGNATURE_HEADER, TIMESTAMP_HEADER, WebhookSettings, verify};
 
 /// Milliseconds since the Unix epoch, from whoever may read a clock.
@@ -189,6 +193,8 @@ sinks! {
     Alertmanager(AlertmanagerSettings),
     /// A Discord channel.
     Discord(DiscordSettings),
+    /// E-mail, by a mail server.
+    Email(EmailSettings),
     /// PagerDuty, Events API v2.
     PagerDuty(PagerDutySettings),
     /// A Slack channel.

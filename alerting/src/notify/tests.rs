@@ -13,6 +13,7 @@ use super::*;
 use crate::secret::Secret;
 
 mod channels;
+mod email;
 
 const KEY: &str = "a key that both sides know";
 const NOW_MS: u64 = 1_750_000_000_123;
