@@ -38,6 +38,8 @@ mod schema;
 #[cfg(feature = "guard")]
 mod simulate;
 mod terminal;
+#[cfg(all(feature = "guard", unix))]
+mod top;
 
 use std::process::ExitCode;
 
@@ -66,6 +68,9 @@ enum Command {
     /// Watch chains and pause a protected protocol before an attack on it is mined
     #[cfg(feature = "guard")]
     Guard(guard::GuardArgs),
+    /// Look at a running guard: chains, nodes, latencies, what waits, the last verdicts
+    #[cfg(all(feature = "guard", unix))]
+    Top(top::TopArgs),
     /// Set a guardian contract up, and see whether it could pause right now
     #[cfg(feature = "guard")]
     Guardian(guardian::GuardianArgs),
@@ -118,6 +123,8 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args),
         #[cfg(feature = "guard")]
         Command::Guard(args) => guard::run(args),
+        #[cfg(all(feature = "guard", unix))]
+        Command::Top(args) => top::run(args),
         #[cfg(feature = "guard")]
         Command::Guardian(args) => guardian::run(args),
         #[cfg(feature = "guard")]

@@ -334,3 +334,62 @@ async fn a_full_disk_is_told_and_what_waited_is_written_when_there_is_room() {
     assert_eq!(benign[..2].iter().map(|step| written(step.hash)).collect::<Vec<_>>(), [1, 1]);
     assert_no_false_verdict(&guard.rest());
 }
+
+/// Two nodes of one chain: here a node and a wire of its own to the same one, which can be frozen alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_one_of_two_nodes_frozen_the_other_carries_on_and_nothing_is_judged_twice() {
+    let scene = Scene::set().await;
+    let relay = Relay::before(scene.node.address());
+    let config = scene.folder.path().join("portcullis.toml");
+    let text = format!(
+        "version = 1\n[[chains]]\nname = 'local'\nchain_id = {CHAIN_ID}\nblock_time_ms = 1000\nnodes = ['{}', '{}']\n\
+         [[protected]]\nname = 'vault'\nchain = 'local'\naddresses = ['{}']\n",
+        relay.address(),
+        scene.node.address(),
+        scene.story.vault
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut guard = GuardProcess::start(&config, None);
+    for node in ["local/0", "local/1"] {
+        if !guard.has_told(|event| event["event"] == "node_up" && event["node"] == node) {
+            guard.wait_until(node, |event| event["event"] == "node_up" && event["node"] == node);
+        }
+    }
+    if !guard.has_told(|event| event["event"] == "ready") {
+        guard.wait_for("ready");
+    }
+    let benign = scene.benign();
+    scene.judge(&mut guard, benign[0]).await;
+
+    relay.freeze();
+    let frozen = Instant::now();
+    // While it is frozen and nobody knows yet, the other one tells everything.
+    let row = scene.judge(&mut guard, benign[1]).await;
+    println!("judged {:?} after one node froze", frozen.elapsed());
+    assert_eq!(row["row"]["outcome"], "clear", "{row}");
+    let down = guard.wait_for("node_down");
+    println!("the frozen node was left after {:?}: {}", frozen.elapsed(), down["reason"]);
+    assert_eq!(down["node"], "local/0", "{down}");
+    scene.judge(&mut guard, benign[2]).await;
+
+    relay.thaw();
+    guard.wait_until("the frozen node again", |event| {
+        event["event"] == "node_up" && event["node"] == "local/0"
+    });
+    let strike = scene.story.steps.iter().find(|step| step.role == Role::Attack).unwrap();
+    let row = scene.judge(&mut guard, strike).await;
+    assert_eq!(row["row"]["outcome"], "attack", "{row}");
+    assert_eq!(guard.interrupt(), Some(0));
+
+    let events = guard.rest();
+    let mut judged: Vec<&str> = events
+        .iter()
+        .filter(|event| event["event"] == "verdict")
+        .map(|event| event["row"]["tx_hash"].as_str().unwrap())
+        .collect();
+    let all = judged.len();
+    judged.sort_unstable();
+    judged.dedup();
+    assert_eq!(judged.len(), all, "each once");
+    assert!(events.iter().all(|event| event["kind"] != "gap"), "one node was always there");
+}

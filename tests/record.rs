@@ -19,13 +19,15 @@ const CHAIN_ID: u64 = 31_337;
 const BLOCK_TIME_S: u64 = 1;
 
 /// What is compared of each judged transaction, by hash.
-fn verdicts(events: &[Value]) -> BTreeMap<String, Value> {
+fn verdicts(events: &[Value], is_replay: bool) -> BTreeMap<String, Value> {
     let verdicts = events.iter().filter(|event| event["event"] == "verdict");
     verdicts
         .map(|verdict| {
             let mut kept = verdict.clone();
-            // A replay has no latency; everything else must be as it was.
+            // A replay has no latency and says that it is one; everything else must be as it was.
             kept["row"]["latency_us"] = Value::Null;
+            assert_eq!(kept["row"]["is_replay"], is_replay);
+            kept["row"]["is_replay"] = Value::Null;
             (kept["row"]["tx_hash"].as_str().unwrap().to_owned(), kept)
         })
         .collect()
@@ -56,7 +58,7 @@ async fn a_recorded_session_replays_to_the_same_verdicts() {
 
     let folder = tempfile::tempdir().unwrap();
     let (config, recording) =
-        (folder.path().join("portcullis.toml"), folder.path().join("session.jsonl"));
+        (folder.path().join("portcullis.toml"), folder.path().join("session.jsonl.gz"));
     let text = format!(
         "version = 1\nmode = 'armed'\n[[chains]]\nname = 'local'\nchain_id = {CHAIN_ID}\n\
          block_time_ms = {}\nnodes = ['{}']\n[[protected]]\nname = 'vault'\nchain = 'local'\naddresses = ['{}']\n\
@@ -81,7 +83,7 @@ async fn a_recorded_session_replays_to_the_same_verdicts() {
     let lasted = began.elapsed();
     assert_eq!(guard.interrupt(), Some(0));
     let events = guard.rest();
-    let live = verdicts(&events);
+    let live = verdicts(&events, false);
     // Whatever was mined had been sent to this node's pool first; its own announcements are all there is.
     let coverage = events.iter().rfind(|event| event["event"] == "coverage").expect("coverage");
     let stopped = events.last().unwrap();
@@ -97,7 +99,7 @@ async fn a_recorded_session_replays_to_the_same_verdicts() {
     assert_eq!(attack["row"]["outcome"], "attack", "{attack}");
     assert!(attack["evidence"]["facts"].as_object().unwrap().len() > 5, "{attack}");
 
-    let again = verdicts(&replay(&config, &recording, &[]));
+    let again = verdicts(&replay(&config, &recording, &[]), true);
     assert_eq!(live.keys().collect::<Vec<_>>(), again.keys().collect::<Vec<_>>());
     for (hash, verdict) in &live {
         assert_eq!(verdict, &again[hash]);
@@ -105,7 +107,7 @@ async fn a_recorded_session_replays_to_the_same_verdicts() {
 
     let times = 4.0;
     let began = Instant::now();
-    let paced = verdicts(&replay(&config, &recording, &["--speed", &times.to_string()]));
+    let paced = verdicts(&replay(&config, &recording, &["--speed", &times.to_string()]), true);
     assert_eq!(paced, again);
     // The last step of the story and the first are at least this far apart in the recording.
     let waits: u64 = steps().skip(1).map(|step| step.wait_blocks).sum();

@@ -89,6 +89,9 @@ pub(crate) struct Config {
     /// Where metrics and health are served; without this table they are served nowhere.
     #[serde(default)]
     pub http: Option<Http>,
+    /// Where `portcullis top` may look at the running guard; without this table nowhere.
+    #[serde(default)]
+    pub control: Option<Control>,
     /// What `portcullis audit` reads, asks and reports; the guard does not look at it.
     #[serde(default)]
     #[cfg(feature = "audit")]
@@ -135,6 +138,10 @@ pub(crate) struct Chain {
     /// Default: prague.
     #[serde(default)]
     pub hardforks: Vec<Hardfork>,
+    /// What this chain does otherwise than Ethereum and the simulation does not know, one sentence each: told and
+    /// journalled at each start. Added to what is known of a preset.
+    #[serde(default)]
+    pub not_modelled: Vec<String>,
     /// Limits on what a pause may cost.
     #[serde(default)]
     pub fees: Fees,
@@ -348,6 +355,20 @@ pub(crate) struct Http {
 impl Default for Http {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([127, 0, 0, 1], 9616)), hosts: Vec::new() }
+    }
+}
+
+/// The socket over which the running guard can be looked at, and nothing changed.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Control {
+    /// Unix socket, relative to this file; made with mode 0600, so that only the guard's own user can look.
+    pub socket: PathBuf,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { socket: PathBuf::from("portcullis.sock") }
     }
 }
 

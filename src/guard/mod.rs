@@ -220,6 +220,9 @@ fn check(path: &Path) -> anyhow::Result<ExitCode> {
             chain.chain_id,
             chain.nodes.len()
         ));
+        for words in &chain.not_modelled {
+            text.push_str(&format!("  note: chain {}: not simulated: {words}\n", chain.name));
+        }
     }
     for protected in &parts.settings.protected {
         let mode = protected.mode.unwrap_or(parts.settings.mode);

@@ -98,6 +98,7 @@ fn settings(config: &Config, base: &Path) -> anyhow::Result<GuardSettings> {
             .http
             .as_ref()
             .map(|http| HttpSettings { listen: http.listen, hosts: http.hosts.clone() }),
+        control: config.control.as_ref().map(|control| base.join(&control.socket)),
     })
 }
 
@@ -153,6 +154,11 @@ pub(crate) fn chain(chain: &config::Chain, base: &Path) -> anyhow::Result<ChainS
             config::Flow::Blocks => Flow::Blocks,
             config::Flow::Flashblocks => Flow::Flashblocks,
         },
+        not_modelled: preset
+            .into_iter()
+            .flat_map(|values| values.not_modelled.iter().map(|words| (*words).to_owned()))
+            .chain(chain.not_modelled.iter().cloned())
+            .collect(),
         relays: chain
             .relays
             .iter()

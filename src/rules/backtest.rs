@@ -348,6 +348,7 @@ fn decisions(recording: &Arc<Recording>, rules: &Arc<RuleSet>) -> anyhow::Result
             flow: Flow::Mempool,
             fees: FeeBudget { max_fee_per_gas_wei: 0, max_tip_wei: 0, max_cost_wei: 0 },
             relays: Vec::new(),
+            not_modelled: Vec::new(),
         }],
         protected: recorded::protected(recording)
             .into_iter()
@@ -374,6 +375,7 @@ fn decisions(recording: &Arc<Recording>, rules: &Arc<RuleSet>) -> anyhow::Result
         channels: ChannelSettings::default(),
         workers: 1,
         http: None,
+        control: None,
     };
     let parts = Parts {
         rules: Arc::clone(rules),

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Passes bytes on, both ways, until it is told to do worse.
 pub(crate) struct Relay {
@@ -14,9 +15,14 @@ pub(crate) struct Relay {
 struct State {
     /// The next message from the node ends in its middle, and the connection with it.
     cuts_next: bool,
+    /// Nothing passes any more, and nothing ends: connections stand, and new ones are taken, in silence.
+    is_frozen: bool,
     /// The guard's end of the connection that stands.
     guard: Option<TcpStream>,
 }
+
+/// How soon a frozen wire is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 impl Relay {
     /// Listens on a port of its own for a node at `ws://127.0.0.1:PORT`.
@@ -33,7 +39,8 @@ impl Relay {
                     continue;
                 };
                 shared.lock().expect("nobody panics here").guard = guard.try_clone().ok();
-                std::thread::spawn(move || pass(from_guard, to_node));
+                let waits = Arc::clone(&shared);
+                std::thread::spawn(move || pass(from_guard, to_node, &waits));
                 let shared = Arc::clone(&shared);
                 std::thread::spawn(move || pass_or_cut(node, guard, &shared));
             }
@@ -51,6 +58,16 @@ impl Relay {
         self.state.lock().expect("nobody panics here").cuts_next = true;
     }
 
+    /// Lets nothing pass until it is told to.
+    pub(crate) fn freeze(&self) {
+        self.state.lock().expect("nobody panics here").is_frozen = true;
+    }
+
+    /// Lets pass again what comes, and what has waited.
+    pub(crate) fn thaw(&self) {
+        self.state.lock().expect("nobody panics here").is_frozen = false;
+    }
+
     /// Says these texts to the guard, as if the node did.
     pub(crate) fn say(&self, texts: &[String]) {
         let frames: Vec<u8> = texts.iter().flat_map(|text| frame(text.as_bytes())).collect();
@@ -61,9 +78,16 @@ impl Relay {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream) {
+fn wait_while_frozen(state: &Mutex<State>) {
+    while state.lock().expect("nobody panics here").is_frozen {
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, state: &Mutex<State>) {
     let mut buffer = [0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
+        wait_while_frozen(state);
         if to.write_all(&buffer[..length]).is_err() {
             break;
         }
@@ -74,6 +98,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream) {
 fn pass_or_cut(mut node: TcpStream, mut guard: TcpStream, state: &Mutex<State>) {
     let mut buffer = [0; 64 * 1024];
     while let Ok(length @ 1..) = node.read(&mut buffer) {
+        wait_while_frozen(state);
         let mut state = state.lock().expect("nobody panics here");
         // An answer that follows a handshake is longer than a control frame.
         if length > 64 && std::mem::take(&mut state.cuts_next) {

@@ -36,6 +36,8 @@ pub struct GuardSettings {
     pub workers: usize,
     /// Where metrics and health are served; none serves them nowhere.
     pub http: Option<HttpSettings>,
+    /// The socket over which the owner may look at the running guard; none makes none.
+    pub control: Option<PathBuf>,
 }
 
 /// Where metrics and health are served.
@@ -66,6 +68,8 @@ pub struct ChainSettings {
     pub fees: FeeBudget,
     /// Ways to a block beside its nodes.
     pub relays: Vec<RelaySettings>,
+    /// What this chain does that is not simulated, one sentence each; told at each start.
+    pub not_modelled: Vec<String>,
 }
 
 /// Where transactions come from.

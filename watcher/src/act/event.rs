@@ -2,7 +2,7 @@
 
 use alloy::primitives::{Address, B256, U256};
 use portcullis_alerting::record::{ActionRow, Decision, Evidence, Mode, VerdictRow};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -176,7 +176,7 @@ pub struct PauseShown {
 }
 
 /// What was counted from start to stop.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Transactions judged.
     pub judged: u64,

@@ -172,6 +172,12 @@ pub(super) fn consent(settings: &GuardSettings) -> Result<Option<Arc<Consent>>, 
     Ok(Some(Arc::new(Consent::new(approval.clone(), Journal::open(path)?))))
 }
 
+#[cfg(unix)]
+pub(super) fn control(path: &Path) -> Result<super::control::Control, GuardError> {
+    super::control::Control::listen(path)
+        .map_err(|source| GuardError::Control { path: path.to_owned(), source })
+}
+
 pub(super) fn start_shipper(settings: &GuardSettings) -> Result<Option<Shipper>, JournalError> {
     let (Some(path), Some(server)) = (&settings.journal, &settings.clickhouse) else {
         return Ok(None);

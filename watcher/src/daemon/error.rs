@@ -1,6 +1,6 @@
 //! Why the guard did not start, or ended by itself.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use alloy::primitives::Address;
 use portcullis_alerting::{
@@ -101,6 +101,14 @@ pub enum GuardError {
     Listen {
         /// Where.
         address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The control socket cannot be made.
+    #[error("control.socket: {path}: {source}", path = path.display())]
+    Control {
+        /// Where.
+        path: PathBuf,
         /// Why not.
         source: std::io::Error,
     },

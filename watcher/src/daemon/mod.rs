@@ -13,6 +13,8 @@ mod block;
 mod build;
 mod chain;
 mod clerk;
+#[cfg(unix)]
+mod control;
 mod deliver;
 mod error;
 mod gate;
@@ -30,15 +32,17 @@ mod resume;
 mod run;
 #[cfg(test)]
 mod tests;
+mod top;
 mod trial;
 
 use std::{
     fmt,
     path::Path,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use alloy::primitives::B256;
 use portcullis_alerting::{
     guardian::{Key, Rpc},
     journal::JournalHealth,
@@ -56,6 +60,7 @@ pub use self::{
     error::GuardError,
     reload::Reloader,
     replay::{Replay, replay},
+    top::{TOP_VERSION, Top, TopChain, TopJournal, TopNode, TopProtected, TopVerdict},
     trial::Trial,
 };
 pub use crate::act::{DryHand, GuardEvent, Judged, PauseShown, Started, Totals};
@@ -259,6 +264,8 @@ impl Guard {
             Some(http) => Some((listen(http.listen).await?, http.hosts.clone())),
             None => None,
         };
+        #[cfg(unix)]
+        let control = settings.control.as_deref().map(build::control).transpose()?;
         let mut watched = Vec::new();
         for chain in &settings.chains {
             let source = NodeSource::new(
@@ -273,6 +280,10 @@ impl Guard {
                 Flow::Blocks => source.without_mempool(),
                 Flow::Flashblocks => source.with_slices(SLICE_MS),
             };
+            if !chain.not_modelled.is_empty() {
+                let words = chain.not_modelled.join("; ");
+                desk.act(&chain.name, B256::ZERO, "not_modelled", words, None);
+            }
             let resume = resumes.get(&chain.name);
             let source = source.resuming_after(resume.map(|resume| resume.head));
             let links = source.links();
@@ -329,18 +340,23 @@ impl Guard {
             };
             handle.chains.spawn(runner.run(Box::new(source)));
         }
+        let board = Arc::new(Board {
+            desk: Arc::clone(&desk),
+            chains: watched,
+            protected: modes(&settings),
+            consent: consent.clone(),
+            counters,
+            started: Instant::now(),
+        });
+        #[cfg(unix)]
+        if let Some(control) = control {
+            handle.pages.spawn(control.serve(Arc::clone(&board), handle.stop.subscribe()));
+        }
         if let Some((listener, hosts)) = listener {
             if let Ok(address) = listener.local_addr() {
                 desk.tell(GuardEvent::Listening { address: address.to_string() });
             }
-            let board = Board {
-                desk,
-                chains: watched,
-                protected: modes(&settings),
-                consent: consent.clone(),
-            };
-            let stop = handle.stop.subscribe();
-            handle.pages.spawn(http::serve(listener, hosts, Arc::new(board), stop));
+            handle.pages.spawn(http::serve(listener, hosts, board, handle.stop.subscribe()));
         }
         Ok((handle, GuardEvents { receiver: events, has_stopped: false }))
     }

@@ -74,6 +74,11 @@ impl<T> WorkQueue<T> {
         }
     }
 
+    /// How much waits.
+    pub(super) fn len(&self) -> usize {
+        self.lock().waiting.iter().map(VecDeque::len).sum()
+    }
+
     /// Nothing more comes.
     fn close(&self) {
         self.lock().is_closed = true;
@@ -95,6 +100,11 @@ impl<T> Intake<T> {
     /// As [`WorkQueue::push`].
     pub(super) fn push(&self, priority: Priority, work: T) -> Option<(Priority, T)> {
         self.0.push(priority, work)
+    }
+
+    /// How much waits.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Nothing more goes in.

@@ -224,6 +224,7 @@ impl Runner {
             let (queue, is_closing) = (Arc::clone(queue), Arc::clone(is_closing));
             spawn_blocking(move || {
                 while let Some(job) = queue.pop() {
+                    worker.chain.metrics.waiting.store(queue.len(), Ordering::Relaxed);
                     if is_closing.load(Ordering::SeqCst) {
                         worker.chain.desk.drop_one(&worker.chain.name, "stopped");
                     } else {
@@ -323,6 +324,7 @@ impl Running {
         }
         let priority = self.chain.acquaintances.priority(&job.tx, &self.chain.protected);
         self.chain.metrics.queued(priority);
+        self.chain.metrics.waiting.store(self.work.len() + 1, Ordering::Relaxed);
         if let Some((left_out, job)) = self.work.push(priority, job) {
             let reason = "no room in the work queue, where the more urgent goes first".to_owned();
             self.chain.settle_unjudged(&job, Unjudged::NotJudged { reason });

@@ -107,6 +107,11 @@ impl Judge {
         self.model.is_some()
     }
 
+    /// SHA-256 of the model's file, hex; none without a model.
+    pub fn model_hash(&self) -> Option<String> {
+        self.model.as_ref().map(|model| model.hash_hex())
+    }
+
     /// Number of rules.
     pub fn n_rules(&self) -> usize {
         self.rules.len()

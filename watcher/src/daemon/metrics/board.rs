@@ -6,16 +6,20 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use portcullis_alerting::record::Mode;
 use serde_json::json;
 
-use super::{Simulated, text::Exposition};
+use super::{Counters, Simulated, text::Exposition};
 use crate::{
     act::{Consent, Desk},
-    daemon::{chain::Chain, priority::Priority},
+    daemon::{
+        chain::Chain,
+        priority::Priority,
+        top::{TOP_VERSION, Top, TopChain, TopJournal, TopNode, TopProtected},
+    },
     source::CoverageMeter,
 };
 
@@ -39,6 +43,9 @@ pub(in crate::daemon) struct Board {
     pub(in crate::daemon) chains: Vec<Watched>,
     /// Protocol, chain, mode in force.
     pub(in crate::daemon) protected: Vec<(String, String, Mode)>,
+    /// What observers were told.
+    pub(in crate::daemon) counters: Counters,
+    pub(in crate::daemon) started: Instant,
     /// Where people are asked before some pauses.
     pub(in crate::daemon) consent: Option<Arc<Consent>>,
 }
@@ -71,6 +78,49 @@ impl Board {
             .collect();
         let is_healthy = ended.is_empty();
         (is_healthy, json!({ "healthy": is_healthy, "ended": ended }).to_string() + "\n")
+    }
+
+    /// How the guard stands.
+    pub(in crate::daemon) fn top(&self) -> Top {
+        let judge = self.chains.first().map(|watched| watched.chain.office.judge());
+        Top {
+            version: TOP_VERSION,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            at_ms: self.desk.now_ms(),
+            up_ms: ms(self.started.elapsed()),
+            totals: self.desk.totals(),
+            rules: judge.as_ref().map_or(0, |judge| judge.n_rules()),
+            model: judge.as_ref().and_then(|judge| judge.model_hash()),
+            journal: self.desk.journal_health().map(|health| TopJournal {
+                written: health.written_rows,
+                waiting: health.queued_rows,
+                lost: health.dropped_rows + health.failed_rows,
+                failed_writes: health.failed_writes,
+            }),
+            chains: self.chains.iter().map(Watched::top).collect(),
+            protected: self
+                .protected
+                .iter()
+                .map(|(name, chain, mode)| TopProtected {
+                    name: name.clone(),
+                    chain: chain.clone(),
+                    mode: *mode,
+                    contracts: self.contracts(chain, name),
+                })
+                .collect(),
+            verdicts: self.counters.last_verdicts(),
+        }
+    }
+
+    /// How many contracts of a chain belong to a protocol.
+    fn contracts(&self, chain: &str, protocol: &str) -> usize {
+        let watched = self.chains.iter().find(|watched| watched.chain.name == chain);
+        watched.map_or(0, |watched| {
+            let protected = &watched.chain.protected;
+            let group = |address| protected.group(address).map(|group| protected.name(group));
+            let addresses = protected.addresses();
+            addresses.iter().filter(|address| group(address) == Some(protocol)).count()
+        })
     }
 
     /// All figures in the Prometheus text format.
@@ -389,6 +439,43 @@ impl Board {
 }
 
 impl Watched {
+    fn top(&self) -> TopChain {
+        let (why_not, _) = self.standing();
+        let coverage = self.coverage.as_ref().map(CoverageMeter::figures);
+        let metrics = &self.chain.metrics;
+        let counted = metrics.counted();
+        let seen_by = |node: &str| {
+            let (_, seen) = coverage.as_ref()?.nodes.iter().find(|(name, _)| &**name == node)?;
+            Some(*seen)
+        };
+        let refused: u64 = counted.refused.values().sum();
+        TopChain {
+            name: self.chain.name.clone(),
+            chain_id: self.chain.chain_id,
+            why_not: why_not.map(str::to_owned),
+            head: counted.head.map(|(number, _)| number),
+            head_age_ms: counted.head.map(|(_, at)| ms(at.elapsed())),
+            block_time_ms: self.block_time_ms,
+            nodes: counted
+                .nodes
+                .iter()
+                .map(|(name, is_up)| TopNode {
+                    name: name.clone(),
+                    is_up: *is_up,
+                    seen: seen_by(name),
+                })
+                .collect(),
+            seen: metrics.seen.load(Ordering::Relaxed),
+            waiting: metrics.waiting.load(Ordering::Relaxed) as u64,
+            judged: counted.judged.values().sum(),
+            dropped: counted.dropped.values().sum::<u64>() + refused,
+            coverage: coverage.as_ref().map(|figures| (figures.mined, figures.seen)),
+            verdict_p50_us: metrics.verdict_pending.within_us(0.5),
+            verdict_p99_us: metrics.verdict_pending.within_us(0.99),
+            pause: counted.pause.clone(),
+        }
+    }
+
     /// Why the chain is not guarded right now, if it is not; and how it stands.
     fn standing(&self) -> (Option<&'static str>, serde_json::Value) {
         let counted = self.chain.metrics.counted();
@@ -419,4 +506,8 @@ impl Watched {
 
 fn named(counts: &BTreeMap<&'static str, u64>) -> Vec<(String, u64)> {
     counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+}
+
+fn ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -10,7 +10,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -19,7 +19,10 @@ pub(super) use self::{
     board::{Board, Watched},
     text::Histogram,
 };
-use super::priority::Priority;
+use super::{
+    priority::Priority,
+    top::{LastVerdicts, TopVerdict},
+};
 use crate::{
     act::{GuardEvent, Judged},
     source::Refusal,
@@ -33,6 +36,8 @@ pub(super) struct ChainMetrics {
     /// From first seen to verdict, for what was pending and for what was judged when it was mined.
     pub(super) verdict_pending: Histogram,
     pub(super) verdict_mined: Histogram,
+    /// Transactions that wait for a worker.
+    pub(super) waiting: AtomicUsize,
     /// From the channel to a worker.
     pub(super) queue: Histogram,
     pub(super) simulate: Histogram,
@@ -78,6 +83,8 @@ struct Counted {
     head: Option<(u64, Instant)>,
     is_ready: bool,
     ended: Option<String>,
+    /// How the trial of a pause went.
+    pause: Option<String>,
 }
 
 impl ChainMetrics {
@@ -117,22 +124,31 @@ impl ChainMetrics {
 
 /// Counts what observers are told, by chain.
 #[derive(Debug, Clone)]
-pub(super) struct Counters(Arc<BTreeMap<String, Arc<ChainMetrics>>>);
+pub(super) struct Counters {
+    chains: Arc<BTreeMap<String, Arc<ChainMetrics>>>,
+    last: Arc<Mutex<LastVerdicts>>,
+}
 
 impl Counters {
     /// For chains of these names.
     pub(super) fn new(chains: impl IntoIterator<Item = String>) -> Self {
-        Self(Arc::new(chains.into_iter().map(|name| (name, Arc::default())).collect()))
+        let chains = chains.into_iter().map(|name| (name, Arc::default())).collect();
+        Self { chains: Arc::new(chains), last: Arc::default() }
     }
 
     /// Those of one chain; of a chain that is not among them, counters that nobody reads.
     pub(super) fn of(&self, chain: &str) -> Arc<ChainMetrics> {
-        self.0.get(chain).map(Arc::clone).unwrap_or_default()
+        self.chains.get(chain).map(Arc::clone).unwrap_or_default()
+    }
+
+    /// The last verdicts worth showing, the newest first.
+    pub(super) fn last_verdicts(&self) -> Vec<TopVerdict> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).list()
     }
 
     pub(super) fn observe(&self, event: &GuardEvent) {
         let counted = |chain: &str, change: &dyn Fn(&mut Counted)| {
-            if let Some(metrics) = self.0.get(chain) {
+            if let Some(metrics) = self.chains.get(chain) {
                 change(&mut metrics.counted());
             }
         };
@@ -142,6 +158,12 @@ impl Counters {
             }),
             GuardEvent::NodeDown { chain, node, .. } => counted(chain, &|counted| {
                 counted.nodes.insert(node.clone(), false);
+            }),
+            GuardEvent::PauseReady { chain, pauser } => counted(chain, &|counted| {
+                counted.pause = Some(format!("was tried out and would work, fired by {pauser}"));
+            }),
+            GuardEvent::PauseNotReady { chain, reason } => counted(chain, &|counted| {
+                counted.pause = Some(format!("would fail now: {reason}"));
             }),
             GuardEvent::Ready { chain } => counted(chain, &|counted| counted.is_ready = true),
             GuardEvent::ChainEnded { chain, failure } => counted(chain, &|counted| {
@@ -159,9 +181,10 @@ impl Counters {
                 counted.head = Some((*number, Instant::now()));
             }),
             GuardEvent::Verdict(judged) => {
-                if let Some(metrics) = self.0.get(&judged.row.chain) {
+                if let Some(metrics) = self.chains.get(&judged.row.chain) {
                     metrics.judged(judged);
                 }
+                self.last.lock().unwrap_or_else(PoisonError::into_inner).take(judged);
             }
             GuardEvent::Action(row) => counted(&row.chain, &|counted| {
                 *counted.actions.entry(row.kind.clone()).or_default() += 1;

@@ -32,6 +32,23 @@ impl Histogram {
     }
 }
 
+impl Histogram {
+    /// The bound within which a share of all that was noted lies, microseconds; none before anything was.
+    pub(in crate::daemon) fn within_us(&self, share: f64) -> Option<u64> {
+        let counts: Vec<u64> =
+            self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
+        let whole: u64 = counts.iter().sum();
+        let wanted = (whole as f64 * share).ceil() as u64;
+        let mut below = 0;
+        let place = counts.iter().position(|count| {
+            below += count;
+            below >= wanted
+        })?;
+        let last = BOUNDS_US.last().copied();
+        (whole > 0).then(|| BOUNDS_US.get(place).copied().or(last)).flatten()
+    }
+}
+
 /// What a scrape is answered with, as it grows.
 #[derive(Debug, Default)]
 pub(super) struct Exposition(String);
@@ -116,6 +133,11 @@ mod tests {
         histogram.note_us(50);
         histogram.note_us(51);
         histogram.note(Duration::from_secs(60));
+        assert_eq!(Histogram::default().within_us(0.5), None);
+        assert_eq!(
+            [0.3, 0.5, 1.0].map(|share| histogram.within_us(share)),
+            [Some(50), Some(100), Some(12_000_000)]
+        );
         let mut text = Exposition::default();
         text.family("took_seconds", "histogram", "How long.");
         text.histogram("took_seconds", &[("chain", "a\"b\\c\nd")], &histogram);

@@ -258,6 +258,7 @@ impl World {
                 flow: Flow::Mempool,
                 fees: FEES,
                 relays: Vec::new(),
+                not_modelled: Vec::new(),
             }],
             protected: vec![protected],
             mode: Mode::Observe,
@@ -269,6 +270,7 @@ impl World {
             channels: ChannelSettings::default(),
             workers: 1,
             http: None,
+            control: None,
         }
     }
 

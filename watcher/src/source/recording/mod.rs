@@ -2,8 +2,10 @@
 //!
 //! A recording is JSON Lines. The first line is the [`Header`]: which chain, on which head and with which state it
 //! begins. Every other line is an [`Entry`]: a head, a pending transaction, state that was fetched, a note.
+//! The file may be compressed (gzip); its first bytes tell, and limits hold for the text within.
 //! Readers refuse an unknown major version, an unknown field and a line that is too long, and name file and line.
 
+mod out;
 mod read;
 mod replay;
 mod tape;
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Hardfork, Head, Withdrawal};
 
+pub use out::Out;
 pub use read::Recording;
 pub use replay::{Pace, RecordingSource};
 pub use tape::Tape;

@@ -1,8 +1,7 @@
 //! Recordings read whole, within limits.
 
 use std::{
-    fs::File,
-    io::{BufRead, BufReader, Read as _},
+    io::{BufRead, ErrorKind, Read as _},
     path::Path,
     sync::Arc,
 };
@@ -11,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    Entry, FORMAT, HeadEntry, Header, PendingEntry, RecordedChain, RecordingError, VERSION,
+    Entry, FORMAT, HeadEntry, Header, PendingEntry, RecordedChain, RecordingError, VERSION, out,
 };
 use crate::source::{
     BlockRecord, HardforkSchedule, Head, PendingTransaction, ScheduleError, SourceEvent,
@@ -33,16 +32,16 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Reads a file.
+    /// Reads a file, compressed or not.
     ///
     /// # Errors
     /// See [`RecordingError`].
     pub fn open(path: &Path) -> Result<Self, RecordingError> {
-        let file = File::open(path).map_err(|error| RecordingError::Io {
+        let file = out::open(path).map_err(|error| RecordingError::Io {
             path: path.to_owned(),
             reason: error.to_string(),
         })?;
-        Self::read(path, BufReader::new(file))
+        Self::read(path, file)
     }
 
     /// Reads from anything; `path` is what errors name.
@@ -148,7 +147,15 @@ impl<R: BufRead> Lines<'_, R> {
         let mut line = Vec::new();
         let limit = LINE_LIMIT.min(WHOLE_LIMIT - self.whole_bytes);
         let read = (&mut self.from).take(limit as u64 + 1).read_until(b'\n', &mut line).map_err(
-            |error| RecordingError::Io { path: self.path.to_owned(), reason: error.to_string() },
+            |error| match error.kind() {
+                ErrorKind::UnexpectedEof => {
+                    self.wrong("the compressed file was cut off here".to_owned())
+                }
+                ErrorKind::InvalidInput | ErrorKind::InvalidData => {
+                    self.wrong(format!("the compressed file is damaged here: {error}"))
+                }
+                _ => RecordingError::Io { path: self.path.to_owned(), reason: error.to_string() },
+            },
         )?;
         if read > limit {
             return Err(RecordingError::TooLong {

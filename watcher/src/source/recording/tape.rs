@@ -2,8 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::BufWriter,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -11,7 +9,8 @@ use std::{
 use alloy::primitives::Address;
 
 use super::{
-    Entry, Header, RecordedChain, RecordedContract, RecordedState, RecordingError, RecordingWriter,
+    Entry, Header, Out, RecordedChain, RecordedContract, RecordedState, RecordingError,
+    RecordingWriter,
 };
 use crate::source::{BlockRecord, Head, PendingTransaction};
 
@@ -28,14 +27,14 @@ pub struct Tape {
 #[derive(Debug)]
 enum State {
     /// The head that the recording begins on is not known yet.
-    Waiting(BufWriter<File>),
+    Waiting(Out),
     Running(RecordingWriter),
     Ended,
     Failed(RecordingError),
 }
 
 impl Tape {
-    /// Makes the file, so that one that cannot be written is told at once.
+    /// Makes the file, so that one that cannot be written is told at once; compressed where its name ends in `.gz`.
     ///
     /// # Errors
     /// [`RecordingError::Io`].
@@ -44,11 +43,11 @@ impl Tape {
         chain: RecordedChain,
         contracts: BTreeMap<Address, RecordedContract>,
     ) -> Result<Self, RecordingError> {
-        let file = File::create(path).map_err(|error| RecordingError::Io {
+        let file = Out::create(path).map_err(|error| RecordingError::Io {
             path: path.to_owned(),
             reason: error.to_string(),
         })?;
-        let state = Mutex::new(State::Waiting(BufWriter::new(file)));
+        let state = Mutex::new(State::Waiting(file));
         Ok(Self { path: path.to_owned(), chain, contracts, state })
     }
 
@@ -74,6 +73,7 @@ impl Tape {
             }
             State::Running(mut writer) => {
                 writer.head(block)?;
+                writer.flush()?;
                 Ok(State::Running(writer))
             }
             over => Ok(over),
@@ -100,7 +100,7 @@ impl Tape {
                 path: self.path.clone(),
                 reason: "nothing was recorded: no head was seen".to_owned(),
             }),
-            State::Running(writer) => writer.finish().map(|_| State::Ended),
+            State::Running(writer) => writer.end().map(|()| State::Ended),
             over => Ok(over),
         });
         match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {

@@ -283,3 +283,50 @@ fn the_schema_knows_every_line_and_names_every_field() {
         assert!(schema.to_lowercase().contains(name), "{name}");
     }
 }
+
+#[test]
+fn a_compressed_recording_reads_as_a_plain_one_and_says_where_it_was_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let [plain, packed] =
+        ["session.jsonl", "session.jsonl.gz"].map(|name| folder.path().join(name));
+    let rules = ChainRules {
+        chain_id: 31337,
+        hardforks: HardforkSchedule::always(Hardfork::Prague),
+        block_time_s: 12,
+    };
+    let head = ForkedState::in_memory(rules, accounts()).unwrap().head().unwrap();
+    for path in [&plain, &packed] {
+        let mut writer = RecordingWriter::create(path, header(false, head.clone())).unwrap();
+        for nonce in 0..50 {
+            writer.pending(&transfer(nonce)).unwrap();
+        }
+        writer.flush().unwrap();
+        // Whatever ends the program now, this much is there.
+        let so_far = std::fs::read(path).unwrap();
+        writer.pending(&transfer(50)).unwrap();
+        writer.end().unwrap();
+        assert!(std::fs::read(path).unwrap().len() > so_far.len());
+    }
+    let length = |path: &Path| std::fs::metadata(path).unwrap().len();
+    assert!(length(&packed) * 2 < length(&plain), "{} of {}", length(&packed), length(&plain));
+    let (read, unpacked) = (Recording::open(&plain).unwrap(), Recording::open(&packed).unwrap());
+    assert_eq!(read.steps().len(), 51);
+    assert_eq!(format!("{:?}", read.steps()), format!("{:?}", unpacked.steps()));
+    assert_eq!(read.header(), unpacked.header());
+
+    // Its first bytes tell what it is, not its name.
+    let bytes = std::fs::read(&packed).unwrap();
+    let other = folder.path().join("session");
+    let open = |bytes: &[u8]| {
+        std::fs::write(&other, bytes).unwrap();
+        Recording::open(&other)
+    };
+    assert_eq!(open(&bytes).unwrap().steps().len(), 51);
+    let cut = open(&bytes[..bytes.len() - 30]).unwrap_err();
+    assert!(cut.to_string().contains("was cut off here"), "{cut}");
+    let mut damaged = bytes.clone();
+    damaged[bytes.len() / 2] ^= 0xff;
+    damaged[bytes.len() / 2 + 1] ^= 0xff;
+    assert!(open(&damaged).is_err());
+    assert!(open(&bytes[..1]).is_err() && open(&[]).is_err());
+}

@@ -1,34 +1,46 @@
 //! Recordings written line by line.
 
 use std::{
-    fs::File,
-    io::{BufWriter, Write},
+    io::Write,
     path::{Path, PathBuf},
 };
 
 use serde::Serialize;
 
-use super::{Entry, FORMAT, HeadEntry, Header, NoteEntry, PendingEntry, RecordingError, VERSION};
+use super::{
+    Entry, FORMAT, HeadEntry, Header, NoteEntry, Out, PendingEntry, RecordingError, VERSION,
+};
 use crate::source::{BlockRecord, PendingTransaction};
 
 /// Writes a recording; [`RecordingWriter::finish`] makes sure that all of it is out.
 #[derive(Debug)]
-pub struct RecordingWriter<W: Write = BufWriter<File>> {
+pub struct RecordingWriter<W: Write = Out> {
     path: PathBuf,
     out: W,
 }
 
 impl RecordingWriter {
-    /// Makes the file and writes the header; `format` and `version` are filled in.
+    /// Makes the file, compressed where its name ends in `.gz`, and writes the header; `format` and `version` are
+    /// filled in.
     ///
     /// # Errors
     /// [`RecordingError::Io`].
     pub fn create(path: &Path, header: Header) -> Result<Self, RecordingError> {
-        let file = File::create(path).map_err(|error| RecordingError::Io {
+        let file = Out::create(path).map_err(|error| RecordingError::Io {
             path: path.to_owned(),
             reason: error.to_string(),
         })?;
-        Self::new(path, BufWriter::new(file), header)
+        Self::new(path, file, header)
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// [`RecordingError::Io`].
+    pub fn end(self) -> Result<(), RecordingError> {
+        let path = self.path.clone();
+        let ended = self.finish()?.end();
+        ended.map_err(|error| RecordingError::Io { path, reason: error.to_string() })
     }
 }
 
@@ -93,6 +105,15 @@ impl<W: Write> RecordingWriter<W> {
     /// [`RecordingError::Io`].
     pub fn entry(&mut self, entry: &Entry) -> Result<(), RecordingError> {
         self.line(entry)
+    }
+
+    /// Makes sure that all so far can be read back, whatever happens next.
+    ///
+    /// # Errors
+    /// [`RecordingError::Io`].
+    pub fn flush(&mut self) -> Result<(), RecordingError> {
+        let flushed = self.out.flush();
+        self.io(flushed)
     }
 
     /// Flushes, and gives back what was written to.
