@@ -64,6 +64,8 @@ struct Entry {
     rule: Rule,
     /// Places of the rule's questions among those of the set.
     places: Vec<usize>,
+    /// Facts any of which, false or zero, settles the condition.
+    triggers: Vec<usize>,
 }
 
 /// The rules of one subject that are evaluated at all.
@@ -73,6 +75,25 @@ struct Index {
     always: Vec<usize>,
     /// Rules that cannot fire while the fact at this position is false or zero.
     behind: Vec<(usize, Vec<usize>)>,
+}
+
+impl Index {
+    /// Rules that no fact which they need settles: a rule stands behind the first of those facts, and the others are
+    /// looked at before its condition is.
+    fn for_each_awake(&self, rules: &[Entry], facts: &FactTable, mut each: impl FnMut(usize)) {
+        self.always.iter().copied().for_each(&mut each);
+        for (position, numbers) in &self.behind {
+            if is_false_or_zero(facts.value(*position)) {
+                continue;
+            }
+            for &number in numbers {
+                let others = rules[number].triggers.iter().skip(1);
+                if !others.into_iter().any(|other| is_false_or_zero(facts.value(*other))) {
+                    each(number);
+                }
+            }
+        }
+    }
 }
 
 impl RuleSet {
@@ -90,6 +111,7 @@ impl RuleSet {
                     origin: pack.origin().to_owned(),
                     rule: rule.clone(),
                     places: Vec::new(),
+                    triggers: rule.condition().triggers().to_vec(),
                 };
                 set.add(entry)?;
             }
@@ -186,13 +208,9 @@ impl RuleSet {
     }
 
     /// Every rule of `subject` that the index does not settle.
-    fn for_each_awake(&self, subject: Subject, facts: &FactTable, mut each: impl FnMut(usize)) {
-        let Some(index) = self.indexes.get(&subject) else { return };
-        index.always.iter().copied().for_each(&mut each);
-        for (position, rules) in &index.behind {
-            if !is_false_or_zero(facts.value(*position)) {
-                rules.iter().copied().for_each(&mut each);
-            }
+    fn for_each_awake(&self, subject: Subject, facts: &FactTable, each: impl FnMut(usize)) {
+        if let Some(index) = self.indexes.get(&subject) {
+            index.for_each_awake(&self.rules, facts, each);
         }
     }
 
@@ -333,7 +351,7 @@ impl RuleSet {
                 continue;
             }
             let index = self.indexes.entry(entry.rule.subject()).or_default();
-            match entry.rule.condition().triggers().first() {
+            match entry.triggers.first() {
                 None => index.always.push(number),
                 Some(trigger) => {
                     match index.behind.iter_mut().find(|(position, _)| position == trigger) {

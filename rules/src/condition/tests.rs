@@ -400,7 +400,7 @@ fn triggers_are_facts_whose_zero_settles_the_condition() {
     };
     assert_eq!(
         names("depth > 1 && touches_protected && frames < 3"),
-        ["touches_protected", "depth"]
+        ["depth", "touches_protected"]
     );
     assert_eq!(names("creates != 0"), ["creates"]);
     assert_eq!(names("!touches_protected && depth <= 1"), [] as [&str; 0]);

@@ -5,7 +5,9 @@ use ruint::aliases::U256;
 use super::tree::{Clause, Test};
 use crate::facts::{Dictionary, FactType};
 
-/// Positions in the order of preference: truth values first, then the author's order.
+/// Positions in the order of preference: numbers first, then the author's order. Nearly every rule asks whether something
+/// protected is touched and whether the transaction succeeded, which on the transactions that matter is so; what is
+/// counted is mostly zero.
 pub(super) fn triggers(root: &Clause, dictionary: &Dictionary) -> Vec<usize> {
     let clauses = match &root.test {
         Test::All(clauses) => clauses.as_slice(),
@@ -15,7 +17,7 @@ pub(super) fn triggers(root: &Clause, dictionary: &Dictionary) -> Vec<usize> {
         clauses.iter().filter_map(|clause| trigger(&clause.test)).collect();
     // What is asked for is not known yet when the index is used.
     positions.retain(|position| *position < dictionary.specs().len());
-    positions.sort_by_key(|position| dictionary.fact(*position).ty != FactType::Bool);
+    positions.sort_by_key(|position| dictionary.fact(*position).ty == FactType::Bool);
     positions
 }
 
