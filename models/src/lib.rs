@@ -10,6 +10,7 @@
 //! Start reading at [`schema`], then [`serve`].
 
 pub mod data;
+pub mod drift;
 mod error;
 mod forest;
 mod onnx;

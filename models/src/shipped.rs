@@ -3,6 +3,9 @@
 /// Scores pending transactions; `models/CARD.md` says what it was trained on and what it cannot know.
 pub const TRANSACTION: &[u8] = include_bytes!("../shipped/transaction.onnx");
 
+/// Scores fresh contracts; `models/CONTRACT-CARD.md` says how little it can know.
+pub const CONTRACT: &[u8] = include_bytes!("../shipped/contract.onnx");
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -18,6 +21,15 @@ mod tests {
         assert!(
             include_str!("../CARD.md") == model().card_markdown(),
             "run `portcullis models card > models/CARD.md`"
+        );
+    }
+
+    #[test]
+    fn the_page_of_the_contract_model_is_the_card_in_its_file() {
+        let model = Model::from_bytes(CONTRACT, &schema::CONTRACT, Engine::Native).unwrap();
+        assert!(
+            include_str!("../CONTRACT-CARD.md") == model.card_markdown(),
+            "run `portcullis models card --contract > models/CONTRACT-CARD.md`"
         );
     }
 

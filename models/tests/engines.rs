@@ -112,6 +112,47 @@ fn the_model_that_ships_gives_the_same_numbers_on_both() {
     }
 }
 
+/// A line of the golden rows that the model's making writes beside it.
+#[derive(Debug, serde::Deserialize)]
+struct Golden {
+    family: String,
+    values: Vec<f32>,
+    probability: f32,
+}
+
+#[test]
+fn golden_rows_score_the_same_on_every_way_of_serving() {
+    let library = library();
+    let shipped = [
+        (shipped::TRANSACTION, &TRANSACTION, include_str!("../shipped/transaction.golden.jsonl")),
+        (shipped::CONTRACT, &CONTRACT, include_str!("../shipped/contract.golden.jsonl")),
+    ];
+    for (bytes, schema, golden) in shipped {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.onnx");
+        std::fs::write(&path, bytes).unwrap();
+        let native = Model::from_bytes(bytes, schema, Engine::Native).unwrap();
+        let from_file = Model::from_file(&path, schema, Engine::Native).unwrap();
+        let runtime =
+            Model::from_bytes(bytes, schema, Engine::OnnxRuntime { library: &library }).unwrap();
+        let rows: Vec<Golden> =
+            golden.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(rows.len() >= 40, "{}: {} rows", schema.name, rows.len());
+        let (mut lowest, mut highest) = (1.0_f32, 0.0_f32);
+        for Golden { family, values, probability } in rows {
+            let vector = Vector::from_values(schema, &values).unwrap();
+            for model in [&native, &from_file] {
+                let found = model.score(&vector).unwrap().probability;
+                assert_eq!(found.to_bits(), probability.to_bits(), "{family}: {found}");
+            }
+            let found = runtime.score(&vector).unwrap().probability;
+            assert!((found - probability).abs() <= 1e-6, "{family}: {found}, not {probability}");
+            (lowest, highest) = (lowest.min(probability), highest.max(probability));
+        }
+        assert!(lowest < native.threshold() && highest >= native.threshold(), "{}", schema.name);
+    }
+}
+
 #[test]
 fn many_threads_share_one_model() {
     let library = library();

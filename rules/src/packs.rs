@@ -55,6 +55,7 @@ pub fn kits() -> impl Iterator<Item = &'static str> {
 /// Name and text of every shipped pack, one line per file in `rules/packs/`.
 pub fn embedded() -> &'static [(&'static str, &'static str)] {
     &[
+        ("accounting", include_str!("../packs/accounting.yaml")),
         ("approvals", include_str!("../packs/approvals.yaml")),
         ("drain", include_str!("../packs/drain.yaml")),
         ("foreign-code", include_str!("../packs/foreign-code.yaml")),

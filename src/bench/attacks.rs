@@ -279,6 +279,7 @@ async fn start(
     let parts = Parts {
         rules: Arc::clone(&parts.rules),
         model: parts.model.clone(),
+        beside: parts.beside.clone(),
         key: Some(key),
         dispatcher: Dispatcher::new(Vec::new(), RetryPolicy::default()),
         clock: Arc::clone(&parts.clock),

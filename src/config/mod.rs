@@ -297,6 +297,12 @@ pub(crate) struct Model {
     pub disabled: bool,
     /// An ONNX file, relative to this file; default: the model that ships.
     pub path: Option<PathBuf>,
+    /// An ONNX file that scores fresh contracts which hold a protected address, relative to this file; default: the one that
+    /// ships. It can warn, and brings no pause about.
+    pub contract: Option<PathBuf>,
+    /// An ONNX file that is asked beside the model, relative to this file, so that the two can be compared: where it would
+    /// decide otherwise, the reasons say so. It brings nothing about.
+    pub shadow: Option<PathBuf>,
     /// The ONNX Runtime library; default: the model is walked natively, with the same numbers.
     pub runtime: Option<PathBuf>,
 }

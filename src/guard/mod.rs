@@ -157,7 +157,9 @@ fn reload(path: &Path, reloader: Option<&Reloader>) {
         return;
     };
     match load(path) {
-        Ok((_, parts)) => reloader.reload(&parts.rules, parts.model.as_ref()),
+        Ok((_, parts)) => {
+            reloader.reload(&parts.rules, parts.model.as_ref(), &parts.beside);
+        }
         Err(error) => {
             tracing::error!(
                 error = format!("{error:#}"),
@@ -284,11 +286,12 @@ pub(crate) fn load_text(text: &str, path: &Path) -> anyhow::Result<(GuardSetting
 }
 
 fn prepare(config: &Config, path: &Path) -> anyhow::Result<(GuardSettings, daemon::Parts)> {
-    let Parts { settings, rules, model, key, dispatcher } = parts::gather(config, path)?;
+    let Parts { settings, rules, model, beside, key, dispatcher } = parts::gather(config, path)?;
     for note in blind_rules(&settings, &rules) {
         tracing::info!(%note, "a rule cannot tell");
     }
-    let parts = daemon::Parts { rules, model, key, dispatcher, clock: Arc::new(platform::now_ms) };
+    let clock = Arc::new(platform::now_ms);
+    let parts = daemon::Parts { rules, model, beside, key, dispatcher, clock };
     Ok((settings, parts))
 }
 

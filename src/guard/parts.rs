@@ -8,7 +8,7 @@ use portcullis_alerting::guardian::{FeeBudget, Key};
 use portcullis_alerting::journal::clickhouse::ClickHouseSettings;
 use portcullis_alerting::notify::{Dispatcher, RetryPolicy};
 use portcullis_alerting::secret::Secret;
-use portcullis_models::schema::TRANSACTION;
+use portcullis_models::schema::{CONTRACT, Schema, TRANSACTION};
 use portcullis_models::{Engine, Model, shipped};
 use portcullis_rules::{Pack, RuleSet, packs};
 use portcullis_watcher::settings::{
@@ -16,6 +16,7 @@ use portcullis_watcher::settings::{
     ProtectedSettings,
 };
 use portcullis_watcher::source::{NodeSettings, NodeUrl};
+use portcullis_watcher::verdict::Beside;
 
 use crate::config::{self, Config};
 use crate::{dictionaries, platform};
@@ -36,6 +37,8 @@ pub(crate) struct Parts {
     pub rules: Arc<RuleSet>,
     /// Model asked, if any.
     pub model: Option<Arc<Model>>,
+    /// Models beside it.
+    pub beside: Beside,
     /// The pauser's key, if one is configured.
     pub key: Option<Key>,
     /// Who is told.
@@ -52,6 +55,7 @@ pub(crate) fn gather(config: &Config, path: &Path) -> anyhow::Result<Parts> {
         settings: settings(config, base).with_context(|| path.display().to_string())?,
         rules: Arc::new(rules(&config.rules, base)?),
         model: model(&config.model, base)?.map(Arc::new),
+        beside: beside(&config.model, base)?,
         key: key(config, base).with_context(|| format!("{}: guardian.key", path.display()))?,
         dispatcher: dispatcher(config, base)?,
     })
@@ -192,18 +196,38 @@ fn model(config: &config::Model, base: &Path) -> anyhow::Result<Option<Model>> {
     if config.disabled {
         return Ok(None);
     }
+    loaded(config, base, config.path.as_deref(), &TRANSACTION, Some(shipped::TRANSACTION))
+}
+
+/// The contract model, which ships, and the shadow, which does not. A shadow of another schema is refused like any model,
+/// and a reload that names one changes nothing.
+fn beside(config: &config::Model, base: &Path) -> anyhow::Result<Beside> {
+    if config.disabled {
+        return Ok(Beside::default());
+    }
+    let contract =
+        loaded(config, base, config.contract.as_deref(), &CONTRACT, Some(shipped::CONTRACT))?;
+    let shadow = loaded(config, base, config.shadow.as_deref(), &TRANSACTION, None)?;
+    Ok(Beside { contract: contract.map(Arc::new), shadow: shadow.map(Arc::new) })
+}
+
+fn loaded(
+    config: &config::Model,
+    base: &Path,
+    path: Option<&Path>,
+    schema: &'static Schema,
+    shipped: Option<&[u8]>,
+) -> anyhow::Result<Option<Model>> {
     let runtime = config.runtime.as_ref().map(|path| base.join(path));
     let engine =
         runtime.as_deref().map_or(Engine::Native, |library| Engine::OnnxRuntime { library });
-    let model = match &config.path {
-        None => Model::from_bytes(shipped::TRANSACTION, &TRANSACTION, engine)
-            .context("the model that ships")?,
-        Some(path) => {
-            let path = base.join(path);
-            Model::from_file(&path, &TRANSACTION, engine)
-                .with_context(|| format!("model {}", path.display()))?
-        }
+    let Some(path) = path else {
+        let shipped = shipped.map(|bytes| Model::from_bytes(bytes, schema, engine));
+        return shipped.transpose().context("the model that ships");
     };
+    let path = base.join(path);
+    let model = Model::from_file(&path, schema, engine)
+        .with_context(|| format!("model {}", path.display()))?;
     Ok(Some(model))
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use portcullis_models::data::Dataset;
-use portcullis_models::schema::TRANSACTION;
+use portcullis_models::schema::{CONTRACT, Schema, TRANSACTION};
 use portcullis_models::train::{self, Evaluation, ExamineOptions, TrainOptions};
 use portcullis_models::{Engine, Model, Vector, shipped};
 use portcullis_range::Scope;
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::terminal;
 
+mod drift;
 mod rebuild;
 
 use rebuild::RebuildArgs;
@@ -37,6 +38,8 @@ enum Command {
     Evaluate(EvaluateArgs),
     /// Print a model's card
     Card(ModelArgs),
+    /// Say how far the rows of a data set or of a journal have moved from those that a model was trained on
+    Drift(drift::DriftArgs),
     /// Score one row of a data set and say what moved the score
     Score(ScoreArgs),
 }
@@ -49,6 +52,9 @@ struct RangeArgs {
     /// Episodes to play, about 28 rows each
     #[arg(long, default_value_t = 400)]
     episodes: u64,
+    /// Collect the contracts that are deployed in those episodes of all protocols instead of the transactions
+    #[arg(long, conflicts_with = "all_protocols")]
+    contracts: bool,
     /// Play eight kinds of protocol with nine families of attack instead of the ether vault alone
     #[arg(long)]
     all_protocols: bool,
@@ -88,6 +94,9 @@ struct ModelArgs {
     /// ONNX file; the model that ships, if none is named
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    /// The model of fresh contracts instead of the one of transactions
+    #[arg(long)]
+    contract: bool,
     /// Library of ONNX Runtime to score with; a walk of our own over the trees, if none is named
     #[arg(long, value_name = "FILE")]
     onnxruntime: Option<PathBuf>,
@@ -128,6 +137,7 @@ pub(crate) fn run(args: ModelsArgs) -> anyhow::Result<ExitCode> {
         Command::Rebuild(args) => rebuild::run(&args)?,
         Command::Evaluate(args) => evaluate(&args)?,
         Command::Card(args) => load(&args)?.card_markdown(),
+        Command::Drift(args) => return drift::run(&args),
         Command::Score(args) => score(&args)?,
     };
     terminal::print(&text)?;
@@ -136,7 +146,11 @@ pub(crate) fn run(args: ModelsArgs) -> anyhow::Result<ExitCode> {
 
 fn range(args: &RangeArgs) -> anyhow::Result<String> {
     let scope = if args.all_protocols { Scope::AllProtocols } else { Scope::EtherVault };
-    let data = portcullis_range::generate(scope, args.seed, args.episodes)?;
+    let data = if args.contracts {
+        portcullis_range::generate_contracts(args.seed, args.episodes)?
+    } else {
+        portcullis_range::generate(scope, args.seed, args.episodes)?
+    };
     let manifest = data.write(&args.output)?;
     Ok(format!(
         "{}: {} rows, {} harmful, SHA-256 {}\n",
@@ -181,7 +195,8 @@ fn train(args: &TrainArgs) -> anyhow::Result<String> {
 }
 
 fn evaluate(args: &EvaluateArgs) -> anyhow::Result<String> {
-    let evaluation = train::evaluate(&load(&args.model)?, &read(&args.data)?)?;
+    let evaluation =
+        train::evaluate(&load(&args.model)?, &read_as(&args.data, args.model.schema())?)?;
     Ok(if args.json {
         serde_json::to_string_pretty(&evaluation)? + "\n"
     } else {
@@ -208,7 +223,7 @@ fn table(evaluation: &Evaluation) -> String {
 
 fn score(args: &ScoreArgs) -> anyhow::Result<String> {
     let model = load(&args.model)?;
-    let data = read(&args.data)?;
+    let data = read_as(&args.data, args.model.schema())?;
     let row = data.rows.get(args.row).with_context(|| {
         format!(
             "{} has {} rows, there is no row {}",
@@ -261,13 +276,23 @@ fn load(args: &ModelArgs) -> anyhow::Result<Model> {
         .onnxruntime
         .as_deref()
         .map_or(Engine::Native, |library| Engine::OnnxRuntime { library });
+    let ships = if args.contract { shipped::CONTRACT } else { shipped::TRANSACTION };
     match &args.model {
-        None => Model::from_bytes(shipped::TRANSACTION, &TRANSACTION, engine)
-            .context("the model that ships"),
-        Some(path) => Ok(Model::from_file(path, &TRANSACTION, engine)?),
+        None => Model::from_bytes(ships, args.schema(), engine).context("the model that ships"),
+        Some(path) => Ok(Model::from_file(path, args.schema(), engine)?),
     }
 }
 
+impl ModelArgs {
+    fn schema(&self) -> &'static Schema {
+        if self.contract { &CONTRACT } else { &TRANSACTION }
+    }
+}
+
+fn read_as(folder: &Path, schema: &'static Schema) -> anyhow::Result<Dataset> {
+    Ok(Dataset::read(folder, schema)?)
+}
+
 fn read(folder: &Path) -> anyhow::Result<Dataset> {
-    Ok(Dataset::read(folder, &TRANSACTION)?)
+    read_as(folder, &TRANSACTION)
 }

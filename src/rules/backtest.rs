@@ -28,6 +28,7 @@ use portcullis_watcher::settings::{
     ProtectedSettings,
 };
 use portcullis_watcher::source::recording::{Entry, Pace, Recording};
+use portcullis_watcher::verdict::Beside;
 use serde::Serialize;
 
 use super::blocks::{self, Heights};
@@ -380,6 +381,7 @@ fn decisions(recording: &Arc<Recording>, rules: &Arc<RuleSet>) -> anyhow::Result
     let parts = Parts {
         rules: Arc::clone(rules),
         model: None,
+        beside: Beside::default(),
         key: None,
         dispatcher: Dispatcher::new(Vec::new(), RetryPolicy::default()),
         clock: Arc::new(platform::now_ms),

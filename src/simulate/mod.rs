@@ -127,7 +127,8 @@ impl Judged {
             names.add(guardian, "guardian");
         }
         names.add(execution.envelope.sender, "sender");
-        let judge = Judge::new(Arc::clone(&parts.rules), parts.model.clone());
+        let judge =
+            Judge::new(Arc::clone(&parts.rules), parts.model.clone()).with(parts.beside.clone());
         let verdict = judge.judge_on(&observation, &instances);
         Self { execution, names, protected: protected(settings, chain), observation, verdict }
     }

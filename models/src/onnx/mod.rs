@@ -13,6 +13,7 @@ pub(crate) use write::write;
 
 use std::collections::BTreeMap;
 
+use crate::drift::Reference;
 use crate::forest::Forest;
 
 /// Largest file that is read, bytes. A hundred trees of depth ten need less than one twentieth.
@@ -32,6 +33,8 @@ const KEY_SCHEMA_NAME: &str = "portcullis.schema.name";
 const KEY_SCHEMA_VERSION: &str = "portcullis.schema.version";
 const KEY_SCHEMA_HASH: &str = "portcullis.schema.hash";
 const KEY_THRESHOLD: &str = "portcullis.threshold";
+/// What was usual when the model was trained, as JSON; a foreign model may do without.
+const KEY_REFERENCE: &str = "portcullis.reference";
 const CARD_PREFIX: &str = "portcullis.card.";
 
 /// A model file's whole meaning.
@@ -43,6 +46,8 @@ pub(crate) struct Stored {
     /// The model card: plain text by heading.
     pub(crate) card: BTreeMap<String, String>,
     pub(crate) forest: Forest,
+    /// What drift is measured against.
+    pub(crate) reference: Option<Reference>,
 }
 
 /// What a model says of the schema it was trained with.

@@ -9,9 +9,10 @@ use prost::Message as _;
 
 use super::proto::{Attribute, Graph, Model};
 use super::{
-    CARD_PREFIX, DOMAIN, DOMAIN_VERSION, KEY_SCHEMA_HASH, KEY_SCHEMA_NAME, KEY_SCHEMA_VERSION,
-    KEY_THRESHOLD, OPERATOR, Stored, StoredSchema, wire,
+    CARD_PREFIX, DOMAIN, DOMAIN_VERSION, KEY_REFERENCE, KEY_SCHEMA_HASH, KEY_SCHEMA_NAME,
+    KEY_SCHEMA_VERSION, KEY_THRESHOLD, OPERATOR, Stored, StoredSchema, wire,
 };
+use crate::drift::{MAX_REFERENCE_BYTES, Reference};
 use crate::error::ModelError;
 use crate::forest::{Forest, MAX_NODES, MAX_TREES, Node, Split, Tree};
 
@@ -44,8 +45,29 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Stored, ModelError> {
         ));
     }
     let (schema, threshold, card) = metadata(&model)?;
+    let reference = reference(&model)?;
     let graph = model.graph.ok_or_else(|| ModelError::malformed("model", "has no graph"))?;
-    Ok(Stored { schema, threshold, card, forest: forest(graph)? })
+    let forest = forest(graph)?;
+    if reference.as_ref().is_some_and(|reference| !reference.is_of(forest.n_features)) {
+        return Err(unsound_reference("does not fit the model's features"));
+    }
+    Ok(Stored { schema, threshold, card, forest, reference })
+}
+
+fn reference(model: &Model) -> Result<Option<Reference>, ModelError> {
+    let Some(entry) = model.metadata_props.iter().find(|entry| entry.key == KEY_REFERENCE) else {
+        return Ok(None);
+    };
+    if entry.value.len() > MAX_REFERENCE_BYTES {
+        return Err(unsound_reference("is longer than the 262144 bytes that are read"));
+    }
+    serde_json::from_str(&entry.value)
+        .map(Some)
+        .map_err(|error| unsound_reference(&error.to_string()))
+}
+
+fn unsound_reference(reason: &str) -> ModelError {
+    ModelError::malformed(format!("metadata `{KEY_REFERENCE}`"), reason)
 }
 
 type Metadata = (StoredSchema, f32, BTreeMap<String, String>);

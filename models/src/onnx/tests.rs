@@ -40,6 +40,7 @@ fn small() -> Stored {
         threshold: 0.5,
         card: BTreeMap::from([("limits".to_owned(), "many".to_owned())]),
         forest: Forest { n_features: 4, trees: vec![stump(1, 2.0), stump(3, -1.0)] },
+        reference: None,
     }
 }
 
@@ -50,6 +51,24 @@ fn reading_what_was_written_changes_nothing() {
         assert_eq!(write(&stored), bytes);
     }
     assert_eq!(read(&write(&small())).unwrap(), small());
+}
+
+#[test]
+fn a_reference_that_is_not_of_the_model_is_refused() {
+    let with = |text: &str| {
+        let entry =
+            super::proto::Entry { key: super::KEY_REFERENCE.to_owned(), value: text.to_owned() };
+        error_after(|model| model.metadata_props.push(entry))
+    };
+    for (text, expected) in [
+        ("{", "metadata `portcullis.reference`"),
+        (r#"{"bins": []}"#, "does not fit the model's features"),
+        (r#"{"bins": [], "more": 1}"#, "unknown field"),
+        (&" ".repeat(300_000), "longer than the 262144 bytes"),
+    ] {
+        let error = with(text);
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 /// Breaks one thing in a sound file and gives the error of reading it.

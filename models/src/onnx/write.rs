@@ -7,8 +7,8 @@ use super::proto::{
     ValueInfo,
 };
 use super::{
-    CARD_PREFIX, DOMAIN, DOMAIN_VERSION, INPUT, IR_VERSION, KEY_SCHEMA_HASH, KEY_SCHEMA_NAME,
-    KEY_SCHEMA_VERSION, KEY_THRESHOLD, LABEL, OPERATOR, PROBABILITIES, Stored,
+    CARD_PREFIX, DOMAIN, DOMAIN_VERSION, INPUT, IR_VERSION, KEY_REFERENCE, KEY_SCHEMA_HASH,
+    KEY_SCHEMA_NAME, KEY_SCHEMA_VERSION, KEY_THRESHOLD, LABEL, OPERATOR, PROBABILITIES, Stored,
 };
 use crate::forest::Forest;
 
@@ -27,6 +27,10 @@ pub(crate) fn write(stored: &Stored) -> Vec<u8> {
             .iter()
             .map(|(heading, text)| entry(&format!("{CARD_PREFIX}{heading}"), text.clone())),
     );
+    if let Some(reference) = &stored.reference {
+        let text = serde_json::to_string(reference).expect("numbers in lists are JSON");
+        metadata_props.push(entry(KEY_REFERENCE, text));
+    }
     let n_features = stored.forest.n_features as i64;
     Model {
         ir_version: IR_VERSION,

@@ -40,7 +40,7 @@ schema! {
     /// "Protected" is the set of contracts the user configured. The "cluster" is the sender, what it creates
     /// in this transaction, the root target if that is not protected, and the contracts it has created.
     /// Amounts are relative to the protected contract's own balance or to a pool's reserve.
-    TRANSACTION in transaction, version 2;
+    TRANSACTION in transaction, version 3;
     Shape {
         FRAMES_LOG = frames_log, 0.0 to 10.0, "Call frames, ln(1 + n).";
         DEPTH = depth, 1.0 to 64.0, "Deepest nesting of frames; a lone root frame is 1.";
@@ -86,9 +86,9 @@ schema! {
         RATE_RESIDUAL_BPS = rate_residual_bps, -100000.0 to 100000.0, "Change of assets per share from before to after.";
         K_DROP_BPS = k_drop_bps, 0.0 to 10000.0, "Loss of a pool's invariant.";
         SOLVENCY_DELTA_BPS = solvency_delta_bps, -10000.0 to 10000.0, "Change of assets less what the books owe, over assets, the lowest of any asset; unknown where the books are kept in another unit.";
-        MIN_HEALTH_DELTA = min_health_delta, -10.0 to 10.0, "Change of the worst loan's health among accounts touched.";
+        HARM_SIGNS = harm_signs, 0.0 to 16.0, "Signs of harm in the outcome, each of which honest transactions have no reason to show: unbacked outflow in a re-entry, shares sold back for more than they were bought, falling rate of a pool, more value out than in at a price that was off when it was read, and, where value leaves, a right seized, a failed signature check or a decision paid at once; third parties that only pay, newcomers paid.";
         COLLATERAL_GAIN = collateral_gain, 0.0 to 100.0, "Value that left a protected contract over value that came, at the prices of pools before the transaction.";
-        SOFT_INVARIANTS = soft_invariants, 0.0 to 16.0, "Soft rules that the outcome breaks: unbacked outflow, lost update, stale view, falling rate or solvency, more value out than in, displaced price read before an outflow, right seized, failed signature check, third party that only pays, decided and paid at once, several fresh accounts paid, stranger allowed to spend, blown-up slot, logs that do not add up.";
+        SOFT_INVARIANTS = soft_invariants, 0.0 to 16.0, "Soft rules that the outcome breaks: unbacked outflow, lost update, stale view, falling rate or solvency, more value out than in, displaced price read before an outflow, right seized, failed signature check, third party that only pays, decided and paid at once, newcomers paid, stranger allowed to spend, blown-up slot, logs that do not add up.";
     }
     Reentry {
         REENTRY_DEPTH = reentry_depth, 0.0 to 8.0, "Most times one protected contract stood on the call stack at once, less one.";

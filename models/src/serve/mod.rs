@@ -7,6 +7,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::drift::Reference;
 use crate::error::ModelError;
 use crate::onnx::{self, Stored};
 use crate::schema::{Schema, Vector, hex};
@@ -157,6 +158,11 @@ impl Model {
             });
         }
         Ok(())
+    }
+
+    /// What was usual when it was trained, where the file says so: drift is measured against it.
+    pub fn reference(&self) -> Option<&Reference> {
+        self.stored.reference.as_ref()
     }
 
     /// SHA-256 of the file, lower-case hex: names the model in the journal.

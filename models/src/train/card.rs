@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::examine::{Examination, HeldOut, Summary, interval};
+use super::examine::{Caught, Examination, HeldOut, Summary, interval};
 use crate::data::Dataset;
 
 impl Examination {
@@ -22,6 +22,8 @@ impl Examination {
                 held_out(&self.benign_left_out),
             ),
             ("evaluation, baselines and control".to_owned(), self.baselines()),
+            ("evaluation, calibration".to_owned(), self.calibrated()),
+            ("evaluation, evasion".to_owned(), self.evaded()),
         ])
     }
 
@@ -32,7 +34,8 @@ impl Examination {
             "recall on families left out of training, each family weighing the same: {:.3} (95 % interval {low:.3} to \
              {high:.3}), worst family {:.3}; weighed by how often such attacks happened {:.3}, by what they took {:.3}; \
              by the number of frames alone {:.3}; by one question about one feature {:.3}; without ages and first sights \
-             {:.3}; met by a pause, which needs a rule, {:.3}. Thresholds let at most {} of the benign rows of \
+             {:.3}; without the signs of harm and the soft rules, which people wrote who knew the families, {:.3}; met by \
+             a pause, which needs a rule, {:.3}. Thresholds let at most {} of the benign rows of \
              validation be flagged. The model flags {} and rules and model together pause {} of {} benign rows of \
              episodes not seen (95 % interval of the pauses up to {:.6})",
             figures.lofo_macro_recall,
@@ -42,6 +45,7 @@ impl Examination {
             figures.frames_only_recall,
             figures.best_single_rule_recall,
             figures.lofo_macro_recall_without_novelty,
+            figures.lofo_macro_recall_without_signs,
             figures.lofo_macro_recall_with_rules,
             figures.false_alarm_budget,
             figures.model_false_alarms,
@@ -73,6 +77,38 @@ impl Examination {
             area(model.auc),
             model.joint.caught_by_rules,
             model.joint.false_alarms_of_rules,
+        )
+    }
+
+    fn calibrated(&self) -> String {
+        let found = &self.calibration;
+        format!(
+            "on {} scores of families left out of training: Brier score {:.4}, calibration error {:.4}; Platt's line has slope \
+             {:.3} and offset {:+.3} on the logarithm of the odds, and leaves {:.4} and {:.4} on rows it was not fitted on. \
+             Scores are served as the forest gives them",
+            found.rows,
+            found.brier,
+            found.error,
+            found.slope,
+            found.offset,
+            found.brier_after,
+            found.error_after
+        )
+    }
+
+    fn evaded(&self) -> String {
+        let told = |kinds: &BTreeMap<String, Caught>| {
+            let texts: Vec<String> = kinds
+                .iter()
+                .map(|(name, found)| format!("{name} {} of {}", found.caught, found.harmful))
+                .collect();
+            if texts.is_empty() { "none".to_owned() } else { texts.join(", ") }
+        };
+        format!(
+            "harmful rows caught, by what leaves: {}; by delivery: {}; made to evade: {}",
+            told(&self.by_outflow),
+            told(&self.by_delivery),
+            told(&self.evasion)
         )
     }
 

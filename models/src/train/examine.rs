@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
 
-use super::{Evaluation, Grower, TrainError, TrainOptions, evaluate, fit};
+use super::{Calibration, Evaluation, Grower, TrainError, TrainOptions, evaluate, fit};
 use crate::data::{Dataset, Row};
 use crate::error::ModelError;
 use crate::random::Random;
-use crate::schema::{FeatureSpec, Group};
+use crate::schema::{FeatureSpec, Group, Schema};
 use crate::serve::{Engine, Model};
 
 /// One training and its handicapped siblings, all judged on the same other episodes.
@@ -19,6 +19,14 @@ pub struct Examination {
     /// The headline figures.
     #[serde(flatten)]
     pub figures: Figures,
+    /// What scores are worth as probabilities, on families left out of training.
+    pub calibration: Calibration,
+    /// Recall of the whole model by how much of an asset leaves: attacks in small pieces.
+    pub by_outflow: BTreeMap<String, Caught>,
+    /// Recall of the whole model by way of delivery: attacks behind other calls, or in a constructor.
+    pub by_delivery: BTreeMap<String, Caught>,
+    /// Recall of the whole model on attacks made to evade it, by what was done to them.
+    pub evasion: BTreeMap<String, Caught>,
     /// Trained without one harmful family, however delivered: what becomes of it when nobody has seen it.
     pub left_out: BTreeMap<String, LeftOut>,
     /// Trained without one protocol, and judged on it alone.
@@ -66,6 +74,9 @@ pub struct Figures {
     pub best_single_rule_recall: f64,
     /// Mean over families when ages and first sights are unknown.
     pub lofo_macro_recall_without_novelty: f64,
+    /// Mean over families when the signs of harm and the soft rules are unknown, which were written by people who knew
+    /// the families.
+    pub lofo_macro_recall_without_signs: f64,
     /// Mean over families of the part that a pause would meet: a hard rule, or a soft one beside the model.
     pub lofo_macro_recall_with_rules: f64,
     /// Mean over protocols of recall on the one that was left out.
@@ -101,6 +112,8 @@ pub struct LeftOut {
     pub caught_by_one_question: usize,
     /// The same when ages and first sights are unknown.
     pub caught_without_novelty: usize,
+    /// The same when the signs of harm and the soft rules are unknown.
+    pub caught_without_signs: usize,
     /// The ones that a hard rule, or a soft one beside this model, would pause.
     pub caught_with_rules: usize,
     /// Benign rows of all families at or over the threshold.
@@ -122,6 +135,25 @@ pub struct HeldOut {
     pub false_alarms: usize,
     /// Of the benign rows, the ones that rules and model together would pause.
     pub joint_false_pauses: usize,
+}
+
+/// Harmful rows of a kind, and those at or over the threshold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Caught {
+    /// Harmful rows.
+    pub harmful: usize,
+    /// Of these, the ones at or over the threshold.
+    pub caught: usize,
+    /// 95 % interval of that part, by Wilson.
+    pub interval: (f64, f64),
+}
+
+impl Caught {
+    fn add(&mut self, is_caught: bool) {
+        self.harmful += 1;
+        self.caught += usize::from(is_caught);
+        self.interval = interval(self.caught, self.harmful);
+    }
 }
 
 /// Counts of a baseline or control.
@@ -191,6 +223,10 @@ const N_LINFA: u64 = 5;
 const N_BOOTSTRAPS: u64 = 1_000;
 /// Name of the feature that the first baseline knows.
 const FRAMES: &str = "frames_log";
+/// Names of the features that count rules; people wrote those, and knew the families when they did.
+const SIGNS: [&str; 2] = ["soft_invariants", "harm_signs"];
+/// Trainings for each family that is left out.
+const PER_FAMILY: usize = 5;
 
 /// One training, and which rows of the test it is judged on.
 struct Job<'a> {
@@ -209,6 +245,8 @@ struct Done {
     evaluation: Evaluation,
     /// Episode and whether it was caught, of every harmful row that was judged, in order.
     harmful: Vec<(u64, bool)>,
+    /// Score and label of every row that did harm or meant none.
+    scores: Vec<(f32, bool)>,
 }
 
 /// Trains on `training` under each handicap and evaluates on `test`; the test rows choose nothing.
@@ -288,6 +326,7 @@ pub fn examine(
             Job { mask: |feature| feature.name == FRAMES, ..without() },
             Job { options: stump.clone(), ..without() },
             Job { mask: |feature| feature.group != Group::Novelty, ..without() },
+            Job { mask: |feature| !SIGNS.contains(&feature.name), ..without() },
         ]);
     }
     let first_protocol = jobs.len();
@@ -326,7 +365,8 @@ pub fn examine(
         .iter()
         .enumerate()
         .map(|(number, family)| {
-            let of = |handicap: usize| &done[first_family + number * 4 + handicap].evaluation;
+            let of =
+                |handicap: usize| &done[first_family + number * PER_FAMILY + handicap].evaluation;
             let found = of(0);
             (
                 family.clone(),
@@ -337,6 +377,7 @@ pub fn examine(
                     caught_by_frames: of(1).caught,
                     caught_by_one_question: of(2).caught,
                     caught_without_novelty: of(3).caught,
+                    caught_without_signs: of(4).caught,
                     caught_with_rules: found.joint.caught,
                     false_alarms: found.false_alarms,
                     auc: found.auc,
@@ -352,13 +393,33 @@ pub fn examine(
     figures.shuffled_mean_area = mean(shuffled.iter().filter_map(|summary| summary.auc));
     figures.lofo_macro_interval = bootstrap(
         &(0..families.len())
-            .map(|number| done[first_family + number * 4].harmful.as_slice())
+            .map(|number| done[first_family + number * PER_FAMILY].harmful.as_slice())
             .collect::<Vec<_>>(),
         train.seed,
     );
+    let unseen: Vec<(f32, bool)> = (0..families.len())
+        .flat_map(|number| done[first_family + number * PER_FAMILY].scores.iter().copied())
+        .collect();
+    let (mut by_outflow, mut by_delivery) = (BTreeMap::new(), BTreeMap::new());
+    let harmful = test.rows.iter().filter(|row| row.harm);
+    for (row, (_, is_caught)) in harmful.zip(&done[0].harmful) {
+        let add = |to: &mut BTreeMap<String, Caught>, name: &str| {
+            to.entry(name.to_owned()).or_default().add(*is_caught);
+        };
+        if let Some(size) = outflow_class(test.schema, &row.values) {
+            add(&mut by_outflow, size);
+        }
+        if let Some((_, way)) = row.family.split_once('/') {
+            add(&mut by_delivery, way);
+        }
+    }
     let linfa = &done[first_linfa..first_shuffled];
     Ok(Examination {
         figures,
+        calibration: Calibration::of(&unseen, train.seed),
+        by_outflow,
+        by_delivery,
+        evasion: BTreeMap::new(),
         protocol_left_out,
         benign_left_out: benign.iter().cloned().zip((first_benign..).map(held_out)).collect(),
         left_out,
@@ -382,6 +443,16 @@ pub fn examine(
 }
 
 impl Examination {
+    /// Adds what becomes of harmful rows that were made to evade the model.
+    pub fn add_evasion(&mut self, name: &str, found: &Evaluation) {
+        let caught = Caught {
+            harmful: found.harmful,
+            caught: found.caught,
+            interval: interval(found.caught, found.harmful),
+        };
+        self.evasion.insert(name.to_owned(), caught);
+    }
+
     /// Adds benign rows of still other episodes to what is known of false alarms and false pauses: a rate that is rare
     /// needs many rows.
     pub fn count_more_benign(&mut self, more: &Evaluation) {
@@ -451,7 +522,24 @@ fn run(job: &Job<'_>, training: &Dataset, test: &Dataset) -> Result<Done, Examin
         .filter(|row| row.harm)
         .map(|row| (row.episode, fitted.flags(&row.values)))
         .collect();
-    Ok(Done { evaluation, harmful })
+    let scores = judged
+        .rows
+        .iter()
+        .filter(|row| row.harm || !row.intent)
+        .map(|row| (fitted.probability(&row.values), row.harm))
+        .collect();
+    Ok(Done { evaluation, harmful, scores })
+}
+
+/// How much of an asset left, in words; none for a schema without that feature.
+fn outflow_class(schema: &Schema, values: &[f32]) -> Option<&'static str> {
+    let place = schema.features.iter().position(|feature| feature.name == "outflow_frac")?;
+    Some(match values[place] {
+        value if value == schema.features[place].unknown() => "unknown",
+        value if value < 0.01 => "below one percent",
+        value if value < 0.1 => "one to ten percent",
+        _ => "ten percent and more",
+    })
 }
 
 /// What a family is called whatever its way of delivery, which stands behind a slash.
@@ -503,6 +591,7 @@ fn figures(
         frames_only_recall: macro_of(|found| found.caught_by_frames),
         best_single_rule_recall: macro_of(|found| found.caught_by_one_question),
         lofo_macro_recall_without_novelty: macro_of(|found| found.caught_without_novelty),
+        lofo_macro_recall_without_signs: macro_of(|found| found.caught_without_signs),
         lofo_macro_recall_with_rules: macro_of(|found| found.caught_with_rules),
         implementation_macro_recall: mean(of_protocols()),
         implementation_worst_recall: worst(&mut of_protocols()).unwrap_or(0.0),

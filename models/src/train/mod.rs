@@ -11,10 +11,12 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use crate::data::{Dataset, Row, Rules};
+use crate::drift::Reference;
 use crate::forest::{Forest, MAX_TREES};
 use crate::onnx::{self, Stored, StoredSchema};
 use crate::random::Random;
 
+mod calibrate;
 mod card;
 mod evaluate;
 mod examine;
@@ -22,10 +24,11 @@ mod grow;
 mod linfa;
 mod question;
 
+pub use calibrate::Calibration;
 pub use evaluate::{Evaluation, FamilyResult, evaluate};
 pub use examine::{
-    Examination, ExamineError, ExamineOptions, Figures, HeldOut, LeftOut, Share, Spread, Summary,
-    examine,
+    Caught, Examination, ExamineError, ExamineOptions, Figures, HeldOut, LeftOut, Share, Spread,
+    Summary, examine,
 };
 
 /// How to train.
@@ -164,7 +167,13 @@ pub fn fit(data: &Dataset, options: &TrainOptions) -> Result<Fitted, TrainError>
         hash: data.schema.hash_hex(),
     };
     let card = card(data, options, &training, &validation);
-    Ok(Fitted { stored: Stored { schema, threshold, card, forest } })
+    let usual: Vec<(&[f32], f32)> = validation
+        .iter()
+        .filter(|row| !row.harm && !row.intent)
+        .map(|row| (row.values.as_slice(), forest.probability(&row.values)))
+        .collect();
+    let reference = Some(Reference::of(data.schema, &usual));
+    Ok(Fitted { stored: Stored { schema, threshold, card, forest, reference } })
 }
 
 impl Fitted {
@@ -195,6 +204,11 @@ impl Fitted {
     /// Whether a row of the schema's length counts as harm.
     pub(crate) fn flags(&self, values: &[f32]) -> bool {
         self.stored.forest.probability(values) >= self.stored.threshold
+    }
+
+    /// The probability that the forest gives a row of the schema's length.
+    pub(crate) fn probability(&self, values: &[f32]) -> f32 {
+        self.stored.forest.probability(values)
     }
 
     /// The probability from which on a row counts as harm.

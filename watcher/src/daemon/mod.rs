@@ -70,7 +70,7 @@ use crate::{
     settings::{Flow, GuardSettings},
     source::{Clock, NodeSource, recording::Tape},
     state::{Backend, ForkedState, RecordingBackend, RpcBackend},
-    verdict::Judge,
+    verdict::{Beside, Judge},
 };
 pub use arming::clean_days;
 use build::{
@@ -98,6 +98,8 @@ pub struct Parts {
     pub rules: Arc<RuleSet>,
     /// Model to ask; none is said in every verdict that it is missed in.
     pub model: Option<Arc<Model>>,
+    /// Models beside it, which can bring no pause about.
+    pub beside: Beside,
     /// The pauser's key; without one nothing is paused.
     pub key: Option<Key>,
     /// Who is told.
@@ -230,7 +232,8 @@ impl Guard {
             queue.try_send(notice).map_err(|full| Box::new(full.into_inner()))
         });
         let desk = Arc::new(Desk::new(journal, observer, Some(queue), Arc::clone(&parts.clock)));
-        let judge = Judge::new(Arc::clone(&parts.rules), parts.model.clone());
+        let judge =
+            Judge::new(Arc::clone(&parts.rules), parts.model.clone()).with(parts.beside.clone());
         let mut ledger = Ledger::new(limits(&settings, &judge));
         before.restore(&mut ledger);
         let ledger = Arc::new(Mutex::new(ledger));

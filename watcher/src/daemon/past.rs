@@ -11,7 +11,8 @@ use portcullis_alerting::{
     notify::{Alert, Severity as AlertSeverity},
     record::Mode,
 };
-use portcullis_rules::{AnswerOutcome, Severity, Subject, question::Instance};
+use portcullis_models::schema::{Vector, contract as place};
+use portcullis_rules::{AnswerOutcome, Severity, question::Instance};
 
 use super::chain::Chain;
 use crate::{
@@ -107,7 +108,7 @@ impl Chain {
     pub(super) fn take_block(&self, block: &BlockRecord) -> Result<AdvanceReport, StateError> {
         let judge = self.office.judge();
         let rules = judge.rules();
-        let judges_contracts = rules.is_about(Subject::Contract);
+        let judges_contracts = judge.judges_contracts();
         if rules.reach_blocks() == 0 && !judges_contracts {
             return self.simulator.state().advance(block);
         }
@@ -145,8 +146,7 @@ impl Chain {
 
     /// Judges contracts that a pending transaction creates.
     pub(super) fn judge_deployments(&self, execution: &Execution, observation: &Observation) {
-        if !execution.created.is_empty() && self.office.judge().rules().is_about(Subject::Contract)
-        {
+        if !execution.created.is_empty() && self.office.judge().judges_contracts() {
             let created = Creation::all_in(execution, observation, &self.protected);
             self.judge_created(created, execution.head, true);
         }
@@ -177,7 +177,8 @@ impl Chain {
             };
             let funder = funder.map(|(payer, at)| (payer, block.saturating_sub(at)));
             let facts = contract.facts(&targets, funder, is_pending);
-            self.tell_of_contract(&contract, &facts, is_pending);
+            let vector = contract.vector(&targets);
+            self.tell_of_contract(&contract, &facts, &vector, is_pending);
         }
     }
 
@@ -186,10 +187,12 @@ impl Chain {
         &self,
         contract: &Creation,
         facts: &portcullis_rules::FactTable,
+        vector: &Vector,
         is_pending: bool,
     ) {
-        let answers = self.office.judge().judge_contract(facts);
-        let fired: Vec<(String, Severity)> = answers
+        let judge = self.office.judge();
+        let answers = judge.judge_contract(facts);
+        let mut fired: Vec<(String, Severity)> = answers
             .iter()
             .filter_map(|answer| match &answer.outcome {
                 AnswerOutcome::Fires { message, .. } => {
@@ -198,6 +201,19 @@ impl Chain {
                 AnswerOutcome::Unknown { .. } => None,
             })
             .collect();
+        // A contract that looks like an attacker's and has nothing to do with what is protected is somebody else's
+        // concern; one that holds a protected address is told of, whatever else it is made for.
+        let is_aimed = vector.value(place::EMBEDS_PROTECTED) == Some(1.0);
+        if is_aimed {
+            self.acquaintances.watch([contract.address, contract.sender]);
+            match judge.score_contract(vector) {
+                Ok(Some(reason)) => fired.push((reason, Severity::Medium)),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(target: "watcher::daemon", %error, contract = %contract.address, "contract model failed");
+                }
+            }
+        }
         let Some(worst) = fired.iter().map(|(_, severity)| *severity).max() else { return };
         if !self.past.is_news(contract.address) {
             return;

@@ -88,6 +88,14 @@ impl Acquaintances {
         }
     }
 
+    /// Remembers accounts that were seen to aim at something protected: what they send next comes early.
+    pub(super) fn watch(&self, accounts: impl IntoIterator<Item = Address>) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for account in accounts {
+            known.acquainted.insert(account, ACQUAINTED_LIMIT);
+        }
+    }
+
     /// Learns from a simulation: who touched what is protected, through which contracts, and what was created.
     pub(super) fn learn(
         &self,
@@ -150,10 +158,39 @@ fn is_protected(bytes: &[u8], protected: &Protected) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloy::consensus::{Signed, TxEnvelope, TxLegacy};
+    use alloy::primitives::{B256, Signature};
 
     fn protected() -> (Address, Protected) {
         let vault = Address::repeat_byte(0x77);
         (vault, Protected::new([("vault".to_owned(), vec![vault])]))
+    }
+
+    fn sent(sender: Address, to: Address) -> PendingTransaction {
+        let tx = TxLegacy { to: to.into(), ..TxLegacy::default() };
+        let signed = Signed::new_unchecked(tx, Signature::test_signature(), B256::ZERO);
+        PendingTransaction {
+            envelope: TxEnvelope::from(signed),
+            sender,
+            hash: B256::ZERO,
+            seen_at_ms: 0,
+            node: "test".into(),
+        }
+    }
+
+    #[test]
+    fn what_a_watched_account_sends_and_is_sent_comes_early() {
+        let (_, protected) = protected();
+        let (deployer, contract) = (Address::repeat_byte(1), Address::repeat_byte(2));
+        let known = Acquaintances::default();
+        let mut tx = sent(deployer, contract);
+        assert_eq!(known.priority(&tx, &protected), Priority::Other);
+        known.watch([contract]);
+        assert_eq!(known.priority(&tx, &protected), Priority::Acquainted);
+        tx = sent(deployer, Address::repeat_byte(3));
+        assert_eq!(known.priority(&tx, &protected), Priority::Other);
+        known.watch([deployer]);
+        assert_eq!(known.priority(&tx, &protected), Priority::Acquainted);
     }
 
     #[test]

@@ -7,7 +7,11 @@ use portcullis_models::Model;
 use portcullis_rules::{Exchange, RuleSet};
 
 use super::{build::limits, chain::Chain};
-use crate::{policy::Ledger, settings::GuardSettings, verdict::Judge};
+use crate::{
+    policy::Ledger,
+    settings::GuardSettings,
+    verdict::{Beside, Judge},
+};
 
 /// The judge in office. Whoever judges takes it once for each transaction, so that no verdict is of two minds.
 #[derive(Debug)]
@@ -42,11 +46,19 @@ pub struct Reloader {
 impl Reloader {
     /// From the next transaction on, these are asked; none that is being judged is lost or judged twice. Pauses that
     /// were decided still count. Each chain's journal gets a row that says what changed.
-    pub fn reload(&self, rules: &Arc<RuleSet>, model: Option<&Arc<Model>>) {
-        let judge = Judge::new(Arc::clone(rules), model.cloned());
+    pub fn reload(&self, rules: &Arc<RuleSet>, model: Option<&Arc<Model>>, beside: &Beside) {
+        let judge = Judge::new(Arc::clone(rules), model.cloned()).with(beside.clone());
         let adopted = limits(&self.settings, &judge);
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner).adopt(adopted);
-        let model = model.map_or_else(|| "none".to_owned(), |model| model.hash_hex().to_owned());
+        let named = |model: Option<&Arc<Model>>| {
+            model.map_or_else(|| "none".to_owned(), |model| model.hash_hex())
+        };
+        let mut model = named(model);
+        for (name, other) in [("contract", &beside.contract), ("shadow", &beside.shadow)] {
+            if other.is_some() {
+                model += &format!(", {name} model {}", named(other.as_ref()));
+            }
+        }
         for chain in &self.chains {
             let earlier = chain.office.hand_over(judge.clone());
             let words = format!("{}; model {model}", Exchange::between(earlier.rules(), rules));

@@ -61,7 +61,8 @@ pub async fn replay(
         move || now_ms.load(Ordering::Relaxed)
     });
     let desk = Arc::new(Desk::new(open_journal(settings)?.0, observer, None, clock));
-    let judge = Judge::new(Arc::clone(&parts.rules), parts.model.clone());
+    let judge =
+        Judge::new(Arc::clone(&parts.rules), parts.model.clone()).with(parts.beside.clone());
     let ledger = Arc::new(Mutex::new(Ledger::new(limits(settings, &judge))));
     desk.tell(GuardEvent::Started(started(settings, &parts, true)));
     let hand = replay.hand.map(|hand| Arc::new(hand) as Arc<dyn PauseHand>);

@@ -43,7 +43,8 @@ impl Trial {
         let state = ForkedState::from_recording(recording)?;
         state.advance(&recording.first_block())?;
         let desk = Desk::new(None, Box::new(drop), None, Arc::clone(&parts.clock));
-        let judge = Judge::new(Arc::clone(&parts.rules), parts.model.clone());
+        let judge =
+            Judge::new(Arc::clone(&parts.rules), parts.model.clone()).with(parts.beside.clone());
         let ledger = Arc::new(Mutex::new(Ledger::new(limits(settings, &judge))));
         let hand = hand.map(|hand| Arc::new(hand) as Arc<dyn PauseHand>);
         let chain = Chain::new(

@@ -22,6 +22,9 @@ pub(super) struct Estate {
     pub(super) rate_jump: Option<f64>,
     /// Assets per share at the end over what they were; the furthest from 1.
     pub(super) rate_residual: Option<f64>,
+    /// Assets paid out per share given up over assets taken in per share given out, of one contract and transaction; the
+    /// largest. What a contract has lent out does not enter it, as it does the rates above.
+    pub(super) share_gain: Option<f64>,
     /// Smallest such quotient of a contract that trades two tokens.
     pub(super) pool_rate: Option<f64>,
     /// Relative change of shares less relative change of assets, largest in size.
@@ -45,6 +48,8 @@ struct Storage {
     steps: BTreeMap<U256, BTreeSet<U256>>,
     /// Writes of every other slot, in order: position, before, after.
     plain: BTreeMap<U256, Vec<(u32, U256, U256)>>,
+    /// Positions of all changes that stayed, in order.
+    changes: Vec<u32>,
 }
 
 impl Estate {
@@ -93,12 +98,16 @@ impl Estate {
             }
         }
         ends.push(u32::MAX);
+        let n_tokens = f64::from(u32::try_from(held.len()).unwrap_or(u32::MAX).max(1));
         let mut now: Vec<f64> = held.iter().map(|(_, held)| *held).collect();
         let first_total = total.first().map_or(1.0, |(_, before, _)| f64::from(*before));
         let mut total_now = first_total;
         let (mut moves, mut writes) = (ledger.moves.iter().peekable(), total.iter().peekable());
         let mut rate = 1.0;
+        let mut turnover = Turnover::default();
+        let mut changes = storage.changes.iter().peekable();
         for end in ends {
+            let (assets_then, total_then) = (now.iter().sum::<f64>(), total_now);
             while let Some(moved) = moves.next_if(|moved| moved.order < end) {
                 for ((token, _), now) in held.iter().zip(&mut now) {
                     if moved.token == *token && moved.from != moved.to {
@@ -111,12 +120,19 @@ impl Estate {
             while let Some((_, _, after)) = writes.next_if(|(order, _, _)| *order < end) {
                 total_now = f64::from(*after);
             }
+            let mut is_noted = false;
+            while changes.next_if(|order| **order < end).is_some() {
+                is_noted = true;
+            }
+            if held.len() == 1 && pool.is_none() && end != u32::MAX {
+                let assets = now.iter().sum::<f64>() - assets_then;
+                turnover.take(assets, total_now - total_then, is_noted);
+            }
             let assets = held
                 .iter()
                 .zip(&now)
                 .map(|((_, before), now)| (now / before).max(0.0).ln())
                 .sum::<f64>();
-            let n_tokens = f64::from(u32::try_from(held.len()).unwrap_or(u32::MAX).max(1));
             rate = (assets / n_tokens).exp() / (total_now / first_total);
             if !rate.is_finite() {
                 return;
@@ -127,6 +143,9 @@ impl Estate {
         let is_further = |old: f64| (rate - 1.0).abs() > (old - 1.0).abs();
         if self.rate_residual.is_none_or(is_further) {
             self.rate_residual = Some(rate);
+        }
+        if let Some(gain) = turnover.gain() {
+            self.share_gain = Some(self.share_gain.unwrap_or(1.0).max(gain));
         }
         if pool.is_some() {
             self.pool_rate = Some(self.pool_rate.unwrap_or(1.0).min(rate));
@@ -202,6 +221,34 @@ impl Estate {
     }
 }
 
+/// What went in and out of one contract, against the shares that were made and burnt for it.
+#[derive(Debug, Default)]
+struct Turnover {
+    came: f64,
+    made: f64,
+    went: f64,
+    burnt: f64,
+}
+
+impl Turnover {
+    /// One visit. What is paid while the books note something else, a debt for instance, is paid for no share; what is
+    /// paid while they note nothing at all is paid for none, and belongs here.
+    fn take(&mut self, assets: f64, shares: f64, is_noted: bool) {
+        if assets > 0.0 && shares > 0.0 {
+            self.came += assets;
+            self.made += shares;
+        } else if assets < 0.0 && (shares < 0.0 || shares == 0.0 && !is_noted) {
+            self.went -= assets;
+            self.burnt -= shares;
+        }
+    }
+
+    fn gain(&self) -> Option<f64> {
+        let quotient = self.went * self.made / (self.burnt * self.came);
+        (self.made > 0.0 && self.went > 0.0).then(|| quotient.min(1e9))
+    }
+}
+
 impl Storage {
     fn of(view: &View<'_>, at: Address) -> Self {
         let own = || view.execution.mapping_slots.iter().filter(|mapped| mapped.address == at);
@@ -217,6 +264,7 @@ impl Storage {
         let kept = |access: &&StorageAccess| access.address == at && access.kept;
         for access in view.execution.accesses.iter().filter(kept) {
             let Some(after) = access.after.filter(|_| !access.transient) else { continue };
+            storage.changes.extend((after != access.before).then_some(access.order));
             if let Some(base) = keyed.get(&access.slot) {
                 values.entry(access.slot).or_insert((access.before, after)).1 = after;
                 let step = after.abs_diff(access.before);

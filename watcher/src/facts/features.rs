@@ -10,7 +10,7 @@ use portcullis_models::schema::{TRANSACTION, Vector, transaction as place};
 use crate::simulate::execution::{Execution, Frame, FrameKind};
 
 use super::{
-    Flow, Privilege, Reentry, Relevance, Shape, View,
+    Flow, Outcome, Privilege, Reentry, Relevance, Shape, View,
     estate::Estate,
     ledger::{ETHER, Ledger},
     loans::Loans,
@@ -26,28 +26,27 @@ pub(super) struct Found<'f> {
     pub(super) flow: &'f Flow,
     pub(super) privilege: Privilege,
     pub(super) shape: Shape,
+    /// None for a truncated execution.
+    pub(super) outcome: Option<Outcome>,
 }
 
 /// Fills what can be known. Nothing is filled for a transaction that touches nothing protected, for no model is
 /// asked about it, nor for a truncated one, for its counts would be wrong.
 pub(super) fn vector(view: &View<'_>, found: &Found<'_>) -> Vector {
     let mut vector = Vector::unknown(&TRANSACTION);
-    if view.is_touched() && !view.execution.truncated {
-        let ledger = Ledger::of(view);
-        let loans = Loans::of(view, &ledger);
-        let pools = Pools::of(view, &ledger);
-        let estate = Estate::of(view, &ledger, &pools);
-        let signs = Signs::of(view, &ledger);
+    if let Some(outcome) = found.outcome.as_ref().filter(|_| view.is_touched()) {
+        let Outcome { ledger, loans, pools, estate, signs } = outcome;
         shape(&mut vector, view, found);
-        capital(&mut vector, view, found, &ledger, &loans);
-        flow(&mut vector, view, found, &estate);
+        capital(&mut vector, view, found, ledger, loans);
+        flow(&mut vector, view, found, estate);
         vector.set(place::LOG_BALANCE_MISMATCH, float(ledger.mismatched_tokens));
         vector.set(place::NEW_ALLOWANCE, f32::from(signs.new_allowance));
-        prices(&mut vector, &pools, &estate);
+        prices(&mut vector, pools, estate);
         reentry(&mut vector, view, found);
-        privilege(&mut vector, view, found, &signs);
-        let n_signs = count_signs(&vector, found, &ledger, &estate, &signs);
-        vector.set(place::SOFT_INVARIANTS, float(n_signs));
+        privilege(&mut vector, view, found, signs);
+        let n_soft = count_soft(&vector, found, ledger, estate, signs);
+        vector.set(place::SOFT_INVARIANTS, float(n_soft));
+        vector.set(place::HARM_SIGNS, float(count_harm(found, pools, estate, signs)));
         novelty(&mut vector, view, found);
         envelope(&mut vector, view.execution);
     }
@@ -247,7 +246,7 @@ fn prices(vector: &mut Vector, pools: &Pools, estate: &Estate) {
 }
 
 /// How many soft rules the outcome breaks. Each is weak: an honest transaction breaks one now and then.
-fn count_signs(
+fn count_soft(
     vector: &Vector,
     found: &Found<'_>,
     ledger: &Ledger,
@@ -271,10 +270,36 @@ fn count_signs(
         signs.failed_checks > 0,
         signs.robbed > 0,
         signs.fast_governance,
-        signs.clones_paid > 1,
+        signs.newcomers_paid > 0,
         signs.new_allowance == 2,
         known(place::SLOT_BLOWUP) > 0.0,
         ledger.mismatched_tokens > 0,
+    ]
+    .into_iter()
+    .filter(|is_seen| *is_seen)
+    .count()
+}
+
+/// How many signs of harm the outcome shows: the conditions of the rules that ship and hold for every protocol. An
+/// honest transaction has no reason to show one.
+fn count_harm(found: &Found<'_>, pools: &Pools, estate: &Estate, signs: &Signs) -> usize {
+    // A millionth is more than rounding, a thousandth more than a pool's own fee in shares, and a fiftieth more
+    // than what it costs to read a price a moment too late.
+    const ROUNDING: f64 = 1e-6;
+    const FEE: f64 = 1e-3;
+    const FAIR: f64 = 1.02;
+    let leaves = !found.flow.outflow_wei.is_zero() || !found.flow.lost_tokens.is_empty();
+    let is_unbacked = found.flow.unbacked_outflow_wei.is_some_and(|wei| !wei.is_zero());
+    [
+        is_unbacked && (found.reentry.overwritten > 0 || found.reentry.reentered_writes > 0),
+        estate.share_gain.is_some_and(|gain| gain > 1.0 + ROUNDING),
+        estate.pool_rate.is_some_and(|rate| rate < 1.0 - FEE),
+        pools.worst_reading() > 1.02 && estate.value_gain.is_some_and(|gain| gain > FAIR),
+        leaves && signs.rights_seized > 0,
+        leaves && signs.failed_checks > 0,
+        leaves && signs.fast_governance,
+        signs.robbed > 0,
+        signs.newcomers_paid > 0,
     ]
     .into_iter()
     .filter(|is_seen| *is_seen)

@@ -14,6 +14,7 @@ mod features;
 mod identity;
 mod ledger;
 mod loans;
+mod outcome;
 mod pools;
 mod privilege;
 mod protected;
@@ -39,11 +40,13 @@ use portcullis_rules::{Dictionary, FactSpec, FactTable, FactType, Subject, Value
 
 use crate::simulate::execution::Execution;
 
-pub use contract::{Creation, Deployment, Targets, contract_dictionary, observe_contract};
+pub use contract::{
+    Creation, Deployment, Targets, contract_dictionary, contract_vector, observe_contract,
+};
 pub use protected::Protected;
 use {
-    identity::Identity, privilege::Privilege, reentry::Reentry, relevance::Relevance, shape::Shape,
-    surroundings::Surroundings, value::Flow, view::View,
+    identity::Identity, outcome::Outcome, privilege::Privilege, reentry::Reentry,
+    relevance::Relevance, shape::Shape, surroundings::Surroundings, value::Flow, view::View,
 };
 
 /// What rules and models are asked with, and whom it concerns.
@@ -107,6 +110,7 @@ fn shared() -> &'static Dictionary {
             .chain(specs(shape::FACTS))
             .chain(specs(surroundings::FACTS))
             .chain(specs(identity::FACTS))
+            .chain(specs(outcome::FACTS))
             .collect();
         Dictionary::new(Subject::Transaction, [specs.as_slice()])
     });
@@ -127,6 +131,8 @@ pub fn observe(execution: &Execution, protected: &Protected) -> Observation {
     writer.fill(shape::FACTS, &shape);
     writer.fill(surroundings::FACTS, &Surroundings::of(&view));
     writer.fill(identity::FACTS, &Identity::of(&view));
+    let outcome = Outcome::of(&view);
+    writer.fill(outcome::FACTS, &outcome);
     let facts = writer.table;
     let losses = Losses {
         ether_wei: flow.outflow_wei,
@@ -135,7 +141,7 @@ pub fn observe(execution: &Execution, protected: &Protected) -> Observation {
     };
     let vector = features::vector(
         &view,
-        &features::Found { relevance, reentry, flow: &flow, privilege, shape },
+        &features::Found { relevance, reentry, flow: &flow, privilege, shape, outcome },
     );
     let mut touched_groups: Vec<usize> =
         view.touched.iter().filter_map(|address| protected.group(address)).collect();

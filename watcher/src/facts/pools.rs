@@ -69,6 +69,12 @@ impl Pools {
         Self { pools }
     }
 
+    /// The largest quotient by which a pool was off when protected code asked it; 1 is no move.
+    pub(super) fn worst_reading(&self) -> f64 {
+        let read = self.pools.iter().filter(|pool| pool.is_read && pool.held.is_some());
+        read.map(|pool| pool.excursion_read).fold(1.0, f64::max)
+    }
+
     /// Units of `of` for one unit of `against` before the transaction, where a pool tells it; a protected one is asked
     /// last, for it is what is judged.
     pub(super) fn price(&self, of: Address, against: Address) -> Option<f64> {

@@ -3,11 +3,12 @@
 
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use portcullis_models::schema::{Vector, transaction as place};
+use portcullis_rules::Value;
 
 use crate::simulate::execution::{Execution, FrameKind, LogRecord};
 
 use super::{
-    Protected, observe,
+    Protected, dictionary, observe,
     staging::{Stage, account},
 };
 
@@ -20,6 +21,17 @@ const GOLD: u8 = 6;
 const SILVER: u8 = 7;
 const VICTIM: u8 = 8;
 const BALANCES: u64 = 1;
+
+/// A fact of an execution, as rules read it.
+fn fact(execution: &Execution, name: &str) -> Value {
+    let protected = Protected::new([("vault".to_owned(), vec![account(VAULT)])]);
+    let position = dictionary().position(name).expect("it is in the dictionary");
+    observe(execution, &protected).facts.value(position).clone()
+}
+
+fn uint(number: u64) -> Value {
+    Value::Uint(U256::from(number))
+}
 
 fn seen(execution: &Execution) -> Vector {
     let protected = Protected::new([("vault".to_owned(), vec![account(VAULT)])]);
@@ -294,4 +306,112 @@ fn what_is_decided_and_paid_in_two_visits_of_one_transaction_is_fast() {
     };
     assert_eq!(decide(true), Some(1.0));
     assert_eq!(decide(false), Some(0.0));
+}
+
+/// Shares bought once and sold back in two visits, the vault having lent out most of what it took.
+fn round_trip(paid_back: [u64; 2], burnt: [u64; 2], notes_debt: bool) -> Execution {
+    let mut chain = Chain::new(&[((GOLD, VAULT), 150), ((GOLD, ACTOR), 100)]);
+    let total = U256::from(2);
+    chain.enter(VAULT);
+    let slot = chain.stage.derive(account(ACTOR), 4);
+    chain.stage.write(slot, 0, 50).write(total, 500, 550);
+    chain.pay(GOLD, ACTOR, VAULT, 100).leave();
+    let (mut shares, mut supply) = (50, 550);
+    for (assets, burnt) in paid_back.into_iter().zip(burnt) {
+        chain.enter(VAULT);
+        if burnt > 0 {
+            let slot = chain.stage.derive(account(ACTOR), 4);
+            chain.stage.write(slot, shares, shares - burnt).write(total, supply, supply - burnt);
+            (shares, supply) = (shares - burnt, supply - burnt);
+        }
+        if notes_debt {
+            let slot = chain.stage.derive(account(ACTOR), 7);
+            chain.stage.write(slot, 0, assets);
+        }
+        chain.pay(GOLD, VAULT, ACTOR, assets).leave();
+    }
+    chain.finish()
+}
+
+#[test]
+fn shares_sold_back_are_held_against_what_they_cost_and_not_against_what_is_left() {
+    let gain = |execution: &Execution| fact(execution, "share_gain_ppb");
+    let fair = round_trip([40, 60], [20, 30], false);
+    assert_eq!(gain(&fair), uint(0));
+    assert_eq!(seen(&fair).value(place::HARM_SIGNS), Some(0.0));
+    // One for each was paid above what it cost: 102 for 50, bought for 100.
+    assert_eq!(gain(&round_trip([41, 61], [20, 30], false)), uint(20_000_000));
+    // A withdrawal so small that no share was burnt, beside a fair one.
+    let rounded = round_trip([40, 2], [20, 0], false);
+    assert_eq!(gain(&rounded), uint(50_000_000));
+    assert_eq!(seen(&rounded).value(place::HARM_SIGNS), Some(1.0));
+    // Paid for no share, and noted as a debt.
+    assert_eq!(gain(&round_trip([40, 30], [20, 0], true)), uint(0));
+}
+
+#[test]
+fn whoever_came_into_the_books_just_now_has_earned_nothing() {
+    let reward = |is_one_visit: bool, stays: u64| {
+        let mut chain =
+            Chain::new(&[((SILVER, VAULT), 1_000), ((GOLD, ACTOR), 50), ((GOLD, VAULT), 10)]);
+        chain.enter(VAULT);
+        let slot = chain.stage.derive(account(VICTIM), 4);
+        chain.stage.write(slot, 0, 50);
+        chain.pay(GOLD, ACTOR, VAULT, 50);
+        if !is_one_visit {
+            chain.leave().enter(VAULT);
+        }
+        chain.pay(SILVER, VAULT, VICTIM, 30).leave();
+        chain.enter(VAULT).pay(GOLD, VAULT, ACTOR, 50 - stays).leave();
+        fact(&chain.finish(), "newcomers_paid")
+    };
+    assert_eq!(reward(false, 0), uint(1));
+    assert_eq!(reward(true, 0), uint(0), "claimed in one call, as an airdrop is");
+    assert_eq!(reward(false, 20), uint(0), "borrowed against what stays");
+}
+
+#[test]
+fn whoever_pays_and_is_written_down_is_not_robbed() {
+    let collect = |is_noted: bool| {
+        let mut chain = Chain::new(&[((GOLD, VICTIM), 900)]);
+        chain.enter(VAULT);
+        if is_noted {
+            let slot = chain.stage.derive(account(VICTIM), 4);
+            chain.stage.write(slot, 1, 2);
+        }
+        chain.pay(GOLD, VICTIM, ACTOR, 900).leave();
+        fact(&chain.finish(), "robbed_accounts")
+    };
+    assert_eq!(collect(false), uint(1));
+    assert_eq!(collect(true), uint(0));
+}
+
+#[test]
+fn a_signature_of_nobody_counts_unless_the_signers_contract_vouches_for_it() {
+    let check = |vouches: bool| {
+        let mut chain = Chain::new(&[]);
+        chain.enter(VAULT);
+        let recover = Address::with_last_byte(1);
+        chain.stage.enter(FrameKind::StaticCall, recover, recover, 0).leave(true);
+        chain.look(VICTIM).leave();
+        let mut execution = chain.finish();
+        let asked = execution.frames.last_mut().expect("the last one entered");
+        asked.input = Bytes::from_static(&[0x16, 0x26, 0xba, 0x7e]);
+        let answer = if vouches { asked.input.clone() } else { Bytes::from_static(&[0; 4]) };
+        asked.output = answer;
+        fact(&execution, "failed_signature_checks")
+    };
+    assert_eq!(check(false), uint(1));
+    assert_eq!(check(true), uint(0));
+}
+
+#[test]
+fn outcomes_of_an_execution_that_was_cut_short_are_unknown_and_elsewhere_they_are_nothing() {
+    let mut cut = round_trip([41, 61], [20, 30], false);
+    cut.truncated = true;
+    let elsewhere = Chain::new(&[]).finish();
+    for name in ["share_gain_ppb", "robbed_accounts", "rights_seized", "price_off_when_read_bps"] {
+        assert_eq!(fact(&cut, name), Value::Unknown, "{name}");
+        assert_eq!(fact(&elsewhere, name), uint(0), "{name}");
+    }
 }

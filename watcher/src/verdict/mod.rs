@@ -3,12 +3,16 @@
 //! The room weighs nothing: what the answers together are worth is for [`crate::policy`] to say.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use portcullis_alerting::record::{ModelEvidence, RuleEvidence};
-use portcullis_models::{Model, Vector};
+use portcullis_models::drift::{Drift, Moved};
+use portcullis_models::{Model, ModelError, Vector};
 use portcullis_rules::{Answer, AnswerOutcome, FactTable, RuleSet, Subject, question::Instance};
 
 use crate::facts::Observation;
@@ -21,6 +25,18 @@ const CONTRIBUTIONS_SHOWN: usize = 5;
 pub struct Judge {
     rules: Arc<RuleSet>,
     model: Option<Arc<Model>>,
+    beside: Beside,
+    /// What the model was asked, against what was usual in its training; none where it does not say.
+    drift: Option<Arc<Mutex<Drift>>>,
+}
+
+/// Models beside the one whose score the policy weighs: none of them can bring a pause about.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// Scores fresh contracts, on vectors of the `contract` schema.
+    pub contract: Option<Arc<Model>>,
+    /// Is asked what the model is asked, so that the two can be compared before it takes over.
+    pub shadow: Option<Arc<Model>>,
 }
 
 impl fmt::Debug for Judge {
@@ -28,6 +44,8 @@ impl fmt::Debug for Judge {
         f.debug_struct("Judge")
             .field("rules", &self.rules.len())
             .field("model", &self.model.as_ref().map(|model| model.hash_hex()))
+            .field("contract", &self.beside.contract.as_ref().map(|model| model.hash_hex()))
+            .field("shadow", &self.beside.shadow.as_ref().map(|model| model.hash_hex()))
             .finish()
     }
 }
@@ -94,7 +112,22 @@ pub enum Unjudged {
 impl Judge {
     /// A judge with these rules and, or without, a model.
     pub fn new(rules: Arc<RuleSet>, model: Option<Arc<Model>>) -> Self {
-        Self { rules, model }
+        let reference = model.as_ref().and_then(|model| model.reference());
+        let drift = reference.map(|reference| Arc::new(Mutex::new(reference.begin())));
+        Self { rules, model, beside: Beside::default(), drift }
+    }
+
+    /// How far what the model is asked has moved from what was usual in training, each feature and at the end the score;
+    /// none before some hundred transactions were judged, or where the model does not say what was usual.
+    pub fn drift(&self) -> Option<Vec<Moved>> {
+        let model = self.model.as_ref()?;
+        let drift = self.drift.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        drift.moved(model.schema())
+    }
+
+    /// The same with models beside the one that counts.
+    pub fn with(self, beside: Beside) -> Self {
+        Self { beside, ..self }
     }
 
     /// The model's own threshold, where there is a model.
@@ -125,6 +158,33 @@ impl Judge {
     /// What the rules about fresh contracts say of one.
     pub fn judge_contract(&self, facts: &FactTable) -> Vec<Answer> {
         self.rules.evaluate(Subject::Contract, facts)
+    }
+
+    /// Whether anything is asked about fresh contracts: rules, or a model.
+    pub fn judges_contracts(&self) -> bool {
+        self.beside.contract.is_some() || self.rules.is_about(Subject::Contract)
+    }
+
+    /// What the contract model says of a fresh contract, in words, where it is over its threshold.
+    ///
+    /// # Errors
+    /// What the engine said when it failed.
+    pub fn score_contract(&self, vector: &Vector) -> Result<Option<String>, ModelError> {
+        let Some(model) = &self.beside.contract else { return Ok(None) };
+        let score = model.score(vector)?;
+        Ok((score.probability >= model.threshold()).then(|| {
+            let moved: Vec<String> = score
+                .contributions
+                .iter()
+                .filter(|(_, moved)| *moved > 0.0)
+                .filter_map(|(place, moved)| {
+                    let feature = vector.schema().features.get(*place)?;
+                    Some(format!("{} {moved:+.3}", feature.name))
+                })
+                .take(CONTRIBUTIONS_SHOWN)
+                .collect();
+            format!("contract model: probability {:.3} ({})", score.probability, moved.join(", "))
+        }))
     }
 
     /// Asks about one observation; what rules ask beyond its facts is unknown.
@@ -179,6 +239,35 @@ impl Judge {
             verdict.touches_protected,
             self.rules.is_empty(),
         );
+        let shadow = self.shadow(&verdict.model, &observation.vector);
+        verdict.reasons.extend(shadow);
+        if let (ModelAnswer::Answered(evidence), Some(drift)) = (&verdict.model, &self.drift)
+            && let Some(probability) = evidence.probability
+        {
+            let mut drift = drift.lock().unwrap_or_else(PoisonError::into_inner);
+            drift.add(&observation.vector, probability);
+        }
+    }
+
+    /// What the shadow says, where it would decide otherwise than the model does.
+    fn shadow(&self, answer: &ModelAnswer, vector: &Vector) -> Option<String> {
+        let (shadow, model) = (self.beside.shadow.as_ref()?, self.model.as_ref()?);
+        let ModelAnswer::Answered(ModelEvidence { probability: Some(counts), .. }) = answer else {
+            return None;
+        };
+        let hash = shadow.hash_hex();
+        let name = hash.get(..8).unwrap_or(&hash);
+        match shadow.score(vector) {
+            Err(error) => Some(format!("shadow model {name}: failed: {error}")),
+            Ok(score) => {
+                let flags = score.probability >= shadow.threshold();
+                let is_other = flags != (*counts >= model.threshold());
+                let would = if flags { "would flag" } else { "would not flag" };
+                is_other.then(|| {
+                    format!("shadow model {name}: probability {:.3}, {would}", score.probability)
+                })
+            }
+        }
     }
 
     /// The verdict on a transaction that a stage could not handle.

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use alloy::primitives::U256;
-use portcullis_models::schema::{TRANSACTION, Vector};
+use portcullis_models::data::{Dataset, Origin, Row, Rules};
+use portcullis_models::schema::{CONTRACT, Schema, TRANSACTION, Vector, contract, transaction};
+use portcullis_models::train::{TrainOptions, fit};
+use portcullis_models::{Engine, Model};
 use portcullis_rules::{Pack, RuleSet, Value};
 
 use crate::facts::{Observation, dictionary, staging::account};
 
-use super::{Judge, ModelAnswer, Unjudged};
+use super::{Beside, Judge, ModelAnswer, Unjudged};
 
 const PACK: &str = r#"
 pack: drains
@@ -99,4 +102,89 @@ fn a_truncated_execution_has_no_verdict() {
 fn removed_rules_are_said() {
     let verdict = Judge::new(Arc::default(), None).judge(&observation(Some(9_000), true));
     assert_eq!(verdict.reasons, ["model: none is configured", "rules: none are loaded"]);
+}
+
+/// A model that flags rows in which the feature at `place` is 1.
+pub(crate) fn flags_where(schema: &'static Schema, place: usize) -> Arc<Model> {
+    let row = |episode: u64, harm: bool| {
+        let mut vector = Vector::unknown(schema);
+        vector.set(place, f32::from(u8::from(harm)));
+        Row {
+            harm,
+            intent: harm,
+            family: "any".to_owned(),
+            episode,
+            protocol: String::new(),
+            rules: Rules::Silent,
+            values: vector.values().to_vec(),
+        }
+    };
+    let rows = (0..60).flat_map(|episode| [row(episode, true), row(episode, false)]).collect();
+    let origin =
+        Origin { generator: "test".to_owned(), generator_version: "1".to_owned(), seed: 1 };
+    let data = Dataset { schema, origin, rows };
+    let options = TrainOptions { n_trees: 3, max_depth: 2, ..TrainOptions::default() };
+    let bytes = fit(&data, &options).expect("both classes are there").to_onnx();
+    Arc::new(Model::from_bytes(&bytes, schema, Engine::Native).expect("it was just written"))
+}
+
+#[test]
+fn a_shadow_is_heard_where_it_would_decide_otherwise_and_counts_for_nothing() {
+    let (flash, creation) = (transaction::READ_WHEN_DISPLACED, transaction::IN_CREATION);
+    let model = flags_where(&TRANSACTION, flash);
+    let shadow = flags_where(&TRANSACTION, creation);
+    let judge = Judge::new(Arc::default(), Some(Arc::clone(&model)));
+    let shadowed = judge.clone().with(Beside { shadow: Some(shadow), ..Beside::default() });
+    let ask = |judge: &Judge, place: usize| {
+        let mut observation = observation(None, true);
+        observation.vector.set(flash, 0.0);
+        observation.vector.set(creation, 0.0);
+        observation.vector.set(place, 1.0);
+        judge.judge(&observation)
+    };
+    for (place, words) in [(flash, "would not flag"), (creation, "would flag")] {
+        let verdict = ask(&shadowed, place);
+        let told = verdict.reasons.iter().filter(|reason| reason.starts_with("shadow model "));
+        assert_eq!(told.filter(|reason| reason.ends_with(words)).count(), 1, "{verdict:?}");
+        assert_eq!(verdict.score(), ask(&judge, place).score());
+    }
+    let same = judge.with(Beside { shadow: Some(model), ..Beside::default() });
+    assert!(ask(&same, flash).reasons.iter().all(|reason| !reason.contains("shadow")));
+}
+
+#[test]
+fn what_is_asked_is_held_against_what_was_usual_in_training() {
+    let place = transaction::IN_CREATION;
+    let judge = Judge::new(Arc::default(), Some(flags_where(&TRANSACTION, place)));
+    assert_eq!(judge.drift(), None);
+    for _ in 0..300 {
+        let mut observation = observation(None, true);
+        observation.vector.set(place, 1.0);
+        judge.judge(&observation);
+    }
+    let moved = judge.drift().expect("enough rows");
+    let of = |name: &str| moved.iter().find(|moved| moved.name == name).map(|moved| moved.psi);
+    assert!(of("in_creation") > Some(0.25) && of("score") > Some(0.25), "{moved:?}");
+    assert!(of("depth") < Some(0.1), "it was never known");
+}
+
+#[test]
+fn a_contract_is_told_of_in_words_where_its_score_is_over_the_threshold() {
+    let place = contract::FLASH_CALLBACK_SHARE;
+    let beside = Beside { contract: Some(flags_where(&CONTRACT, place)), ..Beside::default() };
+    let judge = Judge::new(Arc::default(), None).with(beside);
+    assert!(judge.judges_contracts());
+    let score = |value: f32| {
+        let mut vector = Vector::unknown(&CONTRACT);
+        vector.set(place, value);
+        judge.score_contract(&vector).expect("the schema is the same")
+    };
+    assert!(
+        score(1.0).is_some_and(|told| told.contains("flash_callback_share +")),
+        "{:?}",
+        score(1.0)
+    );
+    assert_eq!(score(0.0), None);
+    assert!(!Judge::new(Arc::default(), None).judges_contracts());
+    assert!(judge.score_contract(&Vector::unknown(&TRANSACTION)).is_err());
 }

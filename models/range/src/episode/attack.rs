@@ -80,7 +80,7 @@ fn from_constructor(
 
 /// Harmless calls that lengthen the call tree and thin out what is odd in it.
 pub(super) fn pad(world: &mut World, script: &mut Script) {
-    let n_calls = world.random.log_uniform(1.0, 60.0) as usize;
+    let n_calls = (world.random.log_uniform(1.0, 60.0) * world.padding) as usize;
     for _ in 0..n_calls {
         let account = world.user();
         match world.random.below(3) {

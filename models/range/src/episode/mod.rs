@@ -7,6 +7,7 @@
 mod attack;
 mod benign;
 mod first_key;
+mod fresh;
 mod protocols;
 mod script;
 mod show;
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use portcullis_models::data::{Dataset, Origin, Row};
 use portcullis_models::random::Random;
-use portcullis_models::schema::TRANSACTION;
+use portcullis_models::schema::{CONTRACT, Schema, TRANSACTION};
 use portcullis_watcher::simulate::SimError;
 use portcullis_watcher::state::StateError;
 
@@ -32,7 +33,7 @@ use self::world::World;
 /// Name of this generator, as data sets say it.
 pub const GENERATOR: &str = "portcullis-range";
 /// Counted up whenever the same seed gives other rows.
-pub const GENERATOR_VERSION: &str = "2";
+pub const GENERATOR_VERSION: &str = "3";
 
 /// Transactions of an episode, apart from what sets them up.
 const STEPS: usize = 22;
@@ -98,8 +99,44 @@ impl Scope {
 /// # Errors
 /// [`RangeError`] when the chain in memory refuses a transaction, which is a bug in an episode.
 pub fn generate(scope: Scope, seed: u64, episodes: u64) -> Result<Dataset, RangeError> {
-    let rows = play_all(0..episodes, |episode| play(scope, seed, episode, true))?;
-    Ok(dataset(scope, seed, rows))
+    let rows = play_all(0..episodes, |episode| Ok(play(scope, seed, episode, true)?.rows))?;
+    Ok(dataset(&TRANSACTION, scope, seed, rows))
+}
+
+/// The episodes of [`generate`] with so many times as many harmless calls around what is padded, the rows of attacks that
+/// are alone: for evasion. More than some tens of times do not fit into a transaction.
+///
+/// # Errors
+/// As [`generate`].
+pub fn generate_padded(
+    scope: Scope,
+    seed: u64,
+    episodes: u64,
+    padding: f64,
+) -> Result<Dataset, RangeError> {
+    let rows = play_all(0..episodes, |episode| {
+        let mut opened = open(scope, seed, episode, true)?;
+        opened.world.padding = padding;
+        let mut rows = act(scope, opened)?.rows;
+        rows.retain(|row| row.intent && row.family.ends_with("/padded"));
+        Ok(rows)
+    })?;
+    Ok(dataset(&TRANSACTION, scope, seed, rows))
+}
+
+/// Plays the same episodes of all protocols and collects a row for every contract that somebody deploys in them, with the
+/// intent of its first use as the label.
+///
+/// # Errors
+/// As [`generate`].
+pub fn generate_contracts(seed: u64, episodes: u64) -> Result<Dataset, RangeError> {
+    let scope = Scope::AllProtocols;
+    let rows = play_all(0..episodes, |episode| {
+        let mut opened = open(scope, seed, episode, true)?;
+        opened.world.collect_contracts();
+        Ok(act(scope, opened)?.into_contracts())
+    })?;
+    Ok(dataset(&CONTRACT, scope, seed, rows))
 }
 
 /// The same without attacks, of the episodes in `episodes`: for counting what is benign and looks otherwise.
@@ -111,23 +148,23 @@ pub fn generate_benign(
     seed: u64,
     episodes: Range<u64>,
 ) -> Result<Dataset, RangeError> {
-    let rows = play_all(episodes, |episode| play(scope, seed, episode, false))?;
-    Ok(dataset(scope, seed, rows))
+    let rows = play_all(episodes, |episode| Ok(play(scope, seed, episode, false)?.rows))?;
+    Ok(dataset(&TRANSACTION, scope, seed, rows))
 }
 
-fn dataset(scope: Scope, seed: u64, rows: Vec<Row>) -> Dataset {
+fn dataset(schema: &'static Schema, scope: Scope, seed: u64, rows: Vec<Row>) -> Dataset {
     let origin = Origin {
         generator: scope.generator().to_owned(),
         generator_version: GENERATOR_VERSION.to_owned(),
         seed,
     };
-    Dataset { schema: &TRANSACTION, origin, rows }
+    Dataset { schema, origin, rows }
 }
 
 /// Plays on as many threads as there are processors; an episode depends on no other, so the rows are the same.
 fn play_all(
     episodes: Range<u64>,
-    play: impl Fn(u64) -> Result<World, RangeError> + Sync,
+    play: impl Fn(u64) -> Result<Vec<Row>, RangeError> + Sync,
 ) -> Result<Vec<Row>, RangeError> {
     let next = AtomicU64::new(episodes.start);
     let work = || {
@@ -137,7 +174,7 @@ fn play_all(
             if episode >= episodes.end {
                 return Ok(played);
             }
-            played.push((episode, play(episode)?.rows));
+            played.push((episode, play(episode)?));
         }
     };
     let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -154,6 +191,11 @@ fn play_all(
 }
 
 fn play(scope: Scope, seed: u64, episode: u64, may_attack: bool) -> Result<World, RangeError> {
+    act(scope, open(scope, seed, episode, may_attack)?)
+}
+
+/// A world before anything is set up in it, and what is to happen there.
+fn open(scope: Scope, seed: u64, episode: u64, may_attack: bool) -> Result<Opened, RangeError> {
     let mut random = Random::part(seed, episode);
     let is_flawed = random.chance(FLAWED_SHARE);
     let is_attacked = random.chance(ATTACKED_SHARE) && may_attack;
@@ -162,18 +204,32 @@ fn play(scope: Scope, seed: u64, episode: u64, may_attack: bool) -> Result<World
         Scope::EtherVault => Kind::EtherVault,
         Scope::AllProtocols => Kind::ALL[random.below(Kind::ALL.len())],
     };
-    let mut world = match kind {
+    let world = match kind {
         Kind::EtherVault => World::new(episode, is_flawed, random)?,
         _ => World::empty(episode, random)?,
     };
+    Ok(Opened { world, kind, is_flawed, attack_step: is_attacked.then_some(attack_step) })
+}
+
+/// What [`open`] drew.
+struct Opened {
+    world: World,
+    kind: Kind,
+    is_flawed: bool,
+    /// None is peace.
+    attack_step: Option<usize>,
+}
+
+fn act(scope: Scope, opened: Opened) -> Result<World, RangeError> {
+    let Opened { mut world, kind, is_flawed, attack_step } = opened;
     protocols::set_up(kind, is_flawed, &mut world)?;
     for step in 0..STEPS {
         // Attacks are rare in the world and dear to play: with all protocols, an attacked episode sees some.
-        let is_attack = match scope {
+        let is_attack = attack_step.is_some_and(|attack_step| match scope {
             Scope::EtherVault => step == attack_step,
             Scope::AllProtocols => step % ATTACK_EVERY == attack_step % ATTACK_EVERY,
-        };
-        self::step(&mut world, is_attacked && is_attack)?;
+        });
+        self::step(&mut world, is_attack)?;
     }
     Ok(world)
 }

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis_models::schema::transaction;
+use portcullis_models::schema::{contract, transaction};
 
 use super::*;
 
@@ -100,4 +100,36 @@ fn every_flaw_is_found_by_its_attack_and_by_nothing_else() {
             assert!(n_harmful > 0 || !is_flawed, "{kind:?}: no attack ever succeeds");
         }
     }
+}
+
+#[test]
+fn honest_transactions_show_no_sign_of_harm_and_a_pause_meets_every_family() {
+    let (mut met, mut families) = (BTreeSet::new(), BTreeSet::new());
+    for row in generate(Scope::AllProtocols, 21, 24).unwrap().rows {
+        let signs = row.values[transaction::HARM_SIGNS];
+        let family = row.family.split('/').next().unwrap_or_default().to_owned();
+        if !row.intent {
+            assert_eq!(signs, 0.0, "`{}` shows a sign of harm", row.family);
+            assert!(row.rules.are_silent(), "a stable rule fires on `{}`", row.family);
+        } else if row.harm {
+            families.insert(family.clone());
+            if signs > 0.0 && !row.rules.are_silent() {
+                met.insert(family);
+            }
+        }
+    }
+    assert_eq!(met, families, "a family never shows a sign, or no stable rule fires on it");
+    assert!(families.len() >= 5, "too few families turned up: {families:?}");
+}
+
+#[test]
+fn contracts_made_for_attacks_and_for_honest_use_become_rows_of_the_other_schema() {
+    let data = generate_contracts(4, 10).unwrap();
+    assert_eq!(data.schema, &CONTRACT);
+    let embeds = |row: &&Row| row.values[contract::EMBEDS_PROTECTED] == 1.0;
+    let count = |is_attack: bool| data.rows.iter().filter(|row| row.intent == is_attack).count();
+    assert!(count(true) > 3 && count(false) > 12, "{} and {}", count(true), count(false));
+    assert!(data.rows.iter().filter(|row| row.harm).any(|row| embeds(&row)));
+    assert!(data.rows.iter().filter(|row| !row.harm).any(|row| embeds(&row)));
+    assert_eq!(data.rows[..4], generate_contracts(4, 1).unwrap().rows[..4]);
 }

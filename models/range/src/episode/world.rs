@@ -18,7 +18,8 @@ use portcullis_watcher::state::{
 
 use super::RangeError;
 use super::first_key::FirstKey;
-use super::protocols::{Protocol, Worth};
+use super::fresh::{Fresh, Use};
+use super::protocols::{Kind, Protocol, Worth};
 use super::show::{Look, Shown, Witness, listed};
 use crate::artifacts::{self, Artifact};
 use crate::story::Vault;
@@ -63,6 +64,10 @@ pub(super) struct World {
     permitted_fall: f64,
     /// Looks at every transaction for rules; none where rows alone are wanted.
     witness: Option<Witness>,
+    /// How many times as many harmless calls stand around what is padded as usual.
+    pub(super) padding: f64,
+    /// Collects fresh contracts; none where transactions alone are wanted.
+    fresh: Option<Fresh>,
 }
 
 /// A transaction before it has nonce and fees.
@@ -131,18 +136,34 @@ impl World {
             protocol: None,
             parties: BTreeSet::new(),
             protocol_name: "ether-vault",
-            rules: FirstKey::shipped(),
+            rules: FirstKey::shipped(None),
             permitted_fall: 0.0,
             witness: None,
+            padding: 1.0,
+            fresh: None,
         })
     }
 
     /// Protects a protocol from now on.
-    pub(super) fn protect(&mut self, name: &'static str, protocol: Arc<dyn Protocol>) {
-        self.protocol_name = name;
+    pub(super) fn protect(&mut self, kind: Kind, protocol: Arc<dyn Protocol>) {
+        self.protocol_name = kind.name();
+        self.rules = FirstKey::shipped(kind.kit());
         self.vault = protocol.protected();
         self.protected = Protected::new([("protocol".to_owned(), vec![self.vault])]);
         self.protocol = Some(protocol);
+        if let Some(fresh) = &mut self.fresh {
+            fresh.forget_targets();
+        }
+    }
+
+    /// Collects fresh contracts from now on.
+    pub(super) fn collect_contracts(&mut self) {
+        self.fresh = Some(Fresh::default());
+    }
+
+    /// Rows of the contracts that were collected.
+    pub(super) fn into_contracts(self) -> Vec<Row> {
+        self.fresh.map(|fresh| fresh.rows).unwrap_or_default()
     }
 
     /// Shows every transaction from now on to rules.
@@ -312,10 +333,14 @@ impl World {
     /// Mines a transaction without having looked at it.
     pub(super) fn set_up(&mut self, draft: Draft) -> Result<(), RangeError> {
         let tx = self.sign(draft)?;
-        if self.witness.is_some() && tx.to().is_none() {
+        let is_watched = self.witness.is_some() || self.fresh.is_some();
+        if is_watched && tx.to().is_none() {
             let execution = self.simulate(&tx)?;
             let observation = observe(&execution, &self.protected);
             self.prepare(&tx, &execution, &observation)?;
+            if tx.sender == self.admin {
+                self.label("deployment", tx.sender, false);
+            }
         }
         self.state.apply(&tx).map_err(|source| RangeError::State {
             episode: self.episode,
@@ -338,6 +363,12 @@ impl World {
         execution: &Execution,
         observation: &Observation,
     ) -> Result<(), RangeError> {
+        if let Some(fresh) = &mut self.fresh {
+            let episode = self.episode;
+            let failed = |source| RangeError::State { episode, source: Box::new(source) };
+            let view = self.state.view().map_err(failed)?;
+            fresh.see(execution, observation, &self.protected, &view).map_err(failed)?;
+        }
         let Some(witness) = &mut self.witness else { return Ok(()) };
         let (simulator, protected) = (&self.simulator, &self.protected);
         let look = Look { simulator, protected, tx, execution, observation };
@@ -345,6 +376,14 @@ impl World {
         witness
             .prepare(look)
             .map_err(|source| RangeError::State { episode, source: Box::new(source) })
+    }
+
+    /// What a sender made so far was made for this.
+    fn label(&mut self, family: &str, sender: Address, is_attack: bool) {
+        if let Some(fresh) = &mut self.fresh {
+            let (episode, protocol) = (self.episode, self.protocol_name);
+            fresh.label(Use { sender, family, is_attack, episode, protocol });
+        }
     }
 
     /// Looks at a transaction as the guard does, then mines it; keeps a row if it touches the vault.
@@ -359,6 +398,7 @@ impl World {
         let execution = self.simulate(&tx)?;
         let observation = observe(&execution, &self.protected);
         self.prepare(&tx, &execution, &observation)?;
+        self.label(family, draft_sender, intent);
         let instances = self.witness.as_mut().map(|witness| {
             let (simulator, protected) = (&self.simulator, &self.protected);
             let (execution, observation) = (&execution, &observation);

@@ -403,7 +403,20 @@ impl Board {
         }
     }
 
+    fn drift(&self, text: &mut Exposition) {
+        // One judge sits for all chains.
+        let judge = self.chains.first().map(|watched| watched.chain.office.judge());
+        let Some(moved) = judge.and_then(|judge| judge.drift()) else { return };
+        let help = "How far what the model is asked has moved from its training: population stability index.";
+        text.family("portcullis_model_drift_psi", "gauge", help);
+        for moved in moved {
+            let psi = format!("{:.6}", moved.psi);
+            text.sample("portcullis_model_drift_psi", &[("feature", moved.name)], psi);
+        }
+    }
+
     fn rest(&self, text: &mut Exposition) {
+        self.drift(text);
         text.family("portcullis_protected", "gauge", "Protocols and the mode in force for each.");
         for (protocol, chain, mode) in &self.protected {
             let labels = [("chain", chain.as_str()), ("protocol", protocol), ("mode", mode.word())];

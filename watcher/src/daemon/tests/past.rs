@@ -2,10 +2,12 @@
 
 use alloy::sol_types::SolValue as _;
 use portcullis_alerting::record::{ActionRow, Decision};
+use portcullis_models::schema::{CONTRACT, contract};
 use portcullis_rules::Pack;
 
 use super::{world::*, *};
 use crate::facts::contract_dictionary;
+use crate::verdict::{Beside, tests::flags_where};
 
 /// A rule set of one pack with these rules.
 pub(super) fn rules(rules: &str) -> RuleSet {
@@ -235,4 +237,25 @@ async fn a_contract_that_is_made_for_the_vault_is_told_about_once_and_never_paus
     }
     assert!(pauses(&events).is_empty());
     assert_eq!(judged(&events, tx_pending.hash).row.decision, Decision::None);
+}
+
+#[tokio::test]
+async fn without_any_rule_the_contract_model_warns_of_what_holds_a_protected_address() {
+    let mut world = World::new(true);
+    let code = artifact("Attacker", &world.vault.abi_encode());
+    let (aimed, tx_aimed) = world.attacker.create(code);
+    let elsewhere = world.attacker.create(artifact("Attacker", &[])).1;
+    let model = flags_where(&CONTRACT, contract::EMBEDS_PROTECTED);
+    let beside = Beside { contract: Some(model), ..Beside::default() };
+    let settings = world.settings(Mode::Armed);
+    let parts = Parts { beside, ..parts(RuleSet::default()) };
+    let recording = world.record(&[tx_aimed.clone(), elsewhere]);
+    let replay = Replay { recording, pace: Pace::Unpaced, hand: world.hand() };
+    let events = super::replay(&settings, parts, replay, |_| {}).await.unwrap();
+    let told = actions(&events);
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!((told[0].kind.as_str(), told[0].tx_hash), ("contract_suspected", tx_aimed.hash));
+    let expected = format!("{aimed}: contract model: probability ");
+    assert!(told[0].detail.starts_with(&expected), "{}", told[0].detail);
+    assert!(pauses(&events).is_empty());
 }

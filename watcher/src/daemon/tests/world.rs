@@ -16,6 +16,7 @@ use portcullis_alerting::{
 use portcullis_rules::packs;
 
 use super::*;
+use crate::verdict::Beside;
 use crate::{
     settings::{ChannelSettings, PolicySettings},
     source::{
@@ -309,6 +310,7 @@ pub(super) fn parts(rules: RuleSet) -> Parts {
     Parts {
         rules: Arc::new(rules),
         model: None,
+        beside: Beside::default(),
         key: None,
         dispatcher: Dispatcher::new(Vec::new(), RetryPolicy::default()),
         clock: Arc::new(|| 0),

@@ -112,7 +112,7 @@ pub(super) fn deliver(
 
 /// Harmless calls that lengthen the call tree and thin out what is odd in it.
 fn pad(world: &mut World, script: &mut Script) {
-    let n_calls = world.random.log_uniform(1.0, 60.0) as usize;
+    let n_calls = (world.random.log_uniform(1.0, 60.0) * world.padding) as usize;
     for _ in 0..n_calls {
         let account = world.user();
         let to = if world.random.chance(0.3) { world.vault } else { account };

@@ -60,6 +60,19 @@ impl Kind {
             Self::ShareVault => "share-vault",
         }
     }
+
+    /// The kit of rules that its team would ask for, where one is for its kind.
+    pub(super) fn kit(self) -> Option<&'static str> {
+        match self {
+            Self::Lending => Some("lending"),
+            Self::Pair => Some("amm"),
+            Self::BridgeSigner | Self::BridgeOwner => Some("bridge-escrow"),
+            Self::Treasury => Some("governor"),
+            Self::Staking => Some("staking"),
+            Self::ShareVault => Some("erc4626"),
+            Self::EtherVault | Self::Router => None,
+        }
+    }
 }
 
 /// A protocol with its ways of use and the attack that its flaw allows.
@@ -120,6 +133,6 @@ pub(super) fn set_up(kind: Kind, is_flawed: bool, world: &mut World) -> Result<(
         Kind::Router => Arc::new(router::Trades::open(world, market, is_flawed)?),
         Kind::ShareVault => Arc::new(shares::Shares::open(world, market, is_flawed)?),
     };
-    world.protect(kind.name(), protocol);
+    world.protect(kind, protocol);
     Ok(())
 }

@@ -2,9 +2,15 @@
 //!
 //! Nothing of it is run. The code is read instruction by instruction, so that data behind a push is not taken for one.
 
-use std::{collections::BTreeSet, sync::LazyLock};
+mod vector;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use alloy::primitives::{Address, B256, Bytes, U256, hex_literal::hex, map::AddressSet, uint};
+use portcullis_models::Vector;
 use portcullis_rules::{
     Dictionary, FactSpec, FactTable,
     FactType::{self, Bool, Uint},
@@ -45,6 +51,8 @@ const NEAR: usize = 6;
 /// EIP-1967: where a proxy keeps the address of its code.
 const IMPLEMENTATION: U256 =
     uint!(0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc_U256);
+/// Storage slots from here on are no first ones.
+const FIRST_SLOTS: U256 = uint!(20_U256);
 /// What a creation returns is cut by the simulation from here on.
 const CODE_LIMIT: usize = 64 * 1024;
 
@@ -67,6 +75,12 @@ pub struct Deployment<'a> {
     pub is_pending: bool,
     /// The transaction touches something protected.
     pub touches_protected: bool,
+    /// Calls that its constructor made.
+    pub constructor_calls: usize,
+    /// Ether that it was given at birth, wei.
+    pub value_wei: U256,
+    /// What its constructor left in the first storage slots.
+    pub first_slots: &'a [U256],
 }
 
 /// A contract that a transaction creates, with what its facts need of the transaction.
@@ -83,6 +97,9 @@ pub struct Creation {
     creator: Address,
     sender_nonce: u64,
     touches_protected: bool,
+    constructor_calls: usize,
+    value_wei: U256,
+    first_slots: Vec<U256>,
 }
 
 impl Creation {
@@ -96,9 +113,11 @@ impl Creation {
         execution
             .frames
             .iter()
-            .filter(|frame| frame.kept && is_creation(frame.kind) && !frame.output.is_empty())
-            .filter(|frame| protected.group(&frame.caller).is_none())
-            .map(|frame| Self {
+            .enumerate()
+            .filter(|(_, frame)| frame.kept && is_creation(frame.kind))
+            .filter(|(_, frame)| !frame.output.is_empty())
+            .filter(|(_, frame)| protected.group(&frame.caller).is_none())
+            .map(|(index, frame)| Self {
                 tx_hash: execution.envelope.tx_hash,
                 address: frame.acts_on,
                 init_code: frame.input.clone(),
@@ -108,6 +127,13 @@ impl Creation {
                 sender: execution.envelope.sender,
                 sender_nonce: execution.envelope.nonce,
                 touches_protected: !observation.touched.is_empty(),
+                constructor_calls: execution
+                    .frames
+                    .iter()
+                    .filter(|call| call.parent == Some(index))
+                    .count(),
+                value_wei: frame.value,
+                first_slots: first_slots(execution, frame.acts_on),
             })
             .collect()
     }
@@ -119,7 +145,16 @@ impl Creation {
         funder: Option<(Address, u64)>,
         is_pending: bool,
     ) -> FactTable {
-        let deployment = Deployment {
+        observe_contract(self.deployment(funder, is_pending), targets)
+    }
+
+    /// Its vector, which the contract model reads.
+    pub fn vector(&self, targets: &Targets) -> Vector {
+        contract_vector(&self.deployment(None, false), targets)
+    }
+
+    fn deployment(&self, funder: Option<(Address, u64)>, is_pending: bool) -> Deployment<'_> {
+        Deployment {
             code: self.code.as_ref().map(AsRef::as_ref),
             init_code: &self.init_code,
             creator: self.creator,
@@ -128,9 +163,25 @@ impl Creation {
             funder,
             is_pending,
             touches_protected: self.touches_protected,
-        };
-        observe_contract(deployment, targets)
+            constructor_calls: self.constructor_calls,
+            value_wei: self.value_wei,
+            first_slots: &self.first_slots,
+        }
     }
+}
+
+/// The last values that stayed in the first slots of a contract's storage, by slot.
+fn first_slots(execution: &Execution, at: Address) -> Vec<U256> {
+    let mut slots: BTreeMap<U256, U256> = BTreeMap::new();
+    for access in execution.accesses.iter().filter(|access| access.kept && !access.transient) {
+        if let Some(after) = access.after
+            && access.address == at
+            && access.slot < FIRST_SLOTS
+        {
+            slots.insert(access.slot, after);
+        }
+    }
+    slots.into_values().collect()
 }
 
 /// What the code of protected contracts tells about code that is made to call them.
@@ -238,7 +289,8 @@ const FACTS: &[ContractFact] = &[
         "embedded_protected",
         Uint,
         "count",
-        "Protected contracts whose address stands in the runtime code, the init code or the constructor's arguments.",
+        "Protected contracts whose address stands in the runtime code, the init code, the constructor's arguments or one of \
+         the first 20 storage slots.",
         |found| count(found.embedded_protected),
     ),
     doubtful(
@@ -362,10 +414,7 @@ fn shared() -> &'static Dictionary {
 /// Turns a deployment into facts.
 pub fn observe_contract(deployment: Deployment<'_>, targets: &Targets) -> FactTable {
     let code = deployment.code.map(Code::read);
-    let mut named = AddressSet::default();
-    targets.named_in(deployment.init_code, &mut named);
-    targets.named_in(deployment.code.unwrap_or_default(), &mut named);
-    let embedded_protected = named.len();
+    let embedded_protected = embedded(&deployment, targets);
     let protected_selectors = code.as_ref().map(|code| {
         // A copy of the protected contract answers to its functions; code that calls it only names them.
         let named = code.pushed.intersection(&targets.selectors);
@@ -377,6 +426,23 @@ pub fn observe_contract(deployment: Deployment<'_>, targets: &Targets) -> FactTa
         table.set(position, (fact.value)(&found));
     }
     table
+}
+
+/// Turns a deployment into the vector that the contract model reads.
+pub fn contract_vector(deployment: &Deployment<'_>, targets: &Targets) -> Vector {
+    let code = deployment.code.map(Code::read);
+    vector::vector(deployment, code.as_ref(), embedded(deployment, targets) > 0)
+}
+
+/// Protected contracts whose address stands in a contract's code, in what made it, or in its first slots.
+fn embedded(deployment: &Deployment<'_>, targets: &Targets) -> usize {
+    let slots: Vec<u8> =
+        deployment.first_slots.iter().flat_map(|slot| slot.to_be_bytes::<32>()).collect();
+    let mut named = AddressSet::default();
+    for bytes in [deployment.init_code, deployment.code.unwrap_or_default(), &slots] {
+        targets.named_in(bytes, &mut named);
+    }
+    named.len()
 }
 
 fn of_code(found: &Found<'_>, read: impl Fn(&Code) -> usize) -> Value {
@@ -409,10 +475,8 @@ struct Code {
 impl Code {
     fn read(code: &[u8]) -> Self {
         let mut found = Self { bytes: code.len(), ..Self::default() };
-        let mut rest = without_metadata(code);
         let (mut last_selector, mut since_caller): (Option<([u8; 4], usize)>, _) = (None, NEAR);
-        while let Some((opcode, after)) = rest.split_first() {
-            rest = after;
+        for (opcode, data) in instructions(code) {
             since_caller = since_caller.saturating_add(1);
             last_selector = last_selector
                 .map(|(selector, age)| (selector, age.saturating_add(1)))
@@ -421,9 +485,6 @@ impl Code {
             match opcode {
                 // PUSH1 to PUSH32.
                 0x60..=0x7f => {
-                    let length = usize::from(opcode.saturating_sub(0x5f)).min(rest.len());
-                    let (data, after) = rest.split_at(length);
-                    rest = after;
                     if let Ok(selector) = <[u8; 4]>::try_from(data) {
                         found.pushed.insert(selector);
                         last_selector = Some((selector, 0));
@@ -436,10 +497,10 @@ impl Code {
                 }
                 // EQ, and SUB or XOR, which compilers use in its place.
                 0x14 | 0x03 | 0x18 => {
-                    if let Some((selector, _)) = last_selector.filter(|_| *opcode != 0x03) {
+                    if let Some((selector, _)) = last_selector.filter(|_| opcode != 0x03) {
                         found.compared.insert(selector);
                     }
-                    if *opcode != 0x03 && since_caller <= NEAR || since_caller <= 2 {
+                    if opcode != 0x03 && since_caller <= NEAR || since_caller <= 2 {
                         add(&mut found.caller_checks);
                         since_caller = NEAR.saturating_add(1);
                     }
@@ -455,6 +516,21 @@ impl Code {
         }
         found
     }
+}
+
+/// Every instruction with the data behind it: PUSH1 to PUSH32 have some, which may be cut by the end of the code.
+fn instructions(code: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = without_metadata(code);
+    std::iter::from_fn(move || {
+        let (opcode, after) = rest.split_first()?;
+        let length = match opcode {
+            0x60..=0x7f => usize::from(opcode.saturating_sub(0x5f)).min(after.len()),
+            _ => 0,
+        };
+        let (data, after) = after.split_at(length);
+        rest = after;
+        Some((*opcode, data))
+    })
 }
 
 /// An address as a constant, or as an immutable in a word.
@@ -498,6 +574,9 @@ mod tests {
             funder: None,
             is_pending: true,
             touches_protected: false,
+            constructor_calls: 0,
+            value_wei: U256::ZERO,
+            first_slots: &[],
         }
     }
 
