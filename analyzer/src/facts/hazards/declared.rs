@@ -46,6 +46,7 @@ impl Facts<'_> {
                 }
             }
         }
+        let bases = self.bases();
         let mut seen = BTreeSet::new();
         for (id, function) in read {
             let variable = program.variable(id);
@@ -53,7 +54,7 @@ impl Facts<'_> {
             let is_open_ended = program.contract(contract).has_unknown_base
                 || program.contract(contract).kind != ContractKind::Contract
                 // A variable that keeps its place for an upgrade, or for a base that runs elsewhere.
-                || program.contract_ids().any(|other| other != contract && program.contract(other).linearisation.contains(&contract));
+                || bases.contains(&contract);
             let is_written = written.contains(&id)
                 || variable.init.is_some()
                 || variable.is_constant

@@ -418,11 +418,12 @@ impl Facts<'_> {
         self.find_initialisers(&mut add);
         self.find_first_comers(&mut add);
         self.find_allowance_races(&mut add);
+        let bases = self.bases();
         for (contract, summaries) in &ether {
             let is_whole = summaries.iter().all(|summary| !summary.is_partial)
                 && !self.program.contract(*contract).has_unknown_base
                 && self.program.contract(*contract).kind == ContractKind::Contract
-                && !self.is_base(*contract);
+                && !bases.contains(contract);
             if is_whole
                 && summaries.iter().all(|summary| !summary.ether.goes_out)
                 && let Some(summary) = summaries.iter().find(|summary| summary.ether.comes_in)
@@ -507,10 +508,15 @@ impl Facts<'_> {
         })
     }
 
-    fn is_base(&self, contract: ContractId) -> bool {
-        self.program.contract_ids().any(|other| {
-            other != contract && self.program.contract(other).linearisation.contains(&contract)
-        })
+    /// The contracts that others derive from.
+    fn bases(&self) -> BTreeSet<ContractId> {
+        let contracts = self.program.contract_ids();
+        contracts
+            .flat_map(|id| {
+                let order = self.program.contract(id).linearisation.iter().copied();
+                order.filter(move |base| *base != id)
+            })
+            .collect()
     }
 
     /// Writes, by anyone, of what `delegatecall` runs.
