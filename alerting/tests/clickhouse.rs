@@ -150,8 +150,8 @@ fn verdict(n: u64) -> VerdictRow {
         score: n.is_multiple_of(2).then_some(0.25),
         reason: format!("nothing fired: \u{201e}{n}\u{201c} '\\?"),
         is_mined: n.is_multiple_of(2),
-        touched: Vec::new(),
-        would_pause: Vec::new(),
+        touched: if n.is_multiple_of(3) { vec!["vault".into(), "pool".into()] } else { Vec::new() },
+        would_pause: if n.is_multiple_of(6) { vec!["vault".into()] } else { Vec::new() },
         is_replay: false,
     }
 }
