@@ -57,6 +57,7 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
     &[
         ("accounting", include_str!("../packs/accounting.yaml")),
         ("approvals", include_str!("../packs/approvals.yaml")),
+        ("authority", include_str!("../packs/authority.yaml")),
         ("drain", include_str!("../packs/drain.yaml")),
         ("foreign-code", include_str!("../packs/foreign-code.yaml")),
         ("kit-amm", include_str!("../packs/kit-amm.yaml")),

@@ -79,6 +79,8 @@ const SPECS: &[FactSpec] = &[
     fact("fully_read", Subject::Function, FactType::Bool, "", false),
     fact("external_calls", Subject::Function, FactType::Uint, "count", false),
     fact("stranger_calls", Subject::Function, FactType::Uint, "count", false),
+    fact("authority_writes", Subject::Function, FactType::Uint, "count", false),
+    fact("open_authority_writes", Subject::Function, FactType::Uint, "count", false),
     fact("delegate_calls", Subject::Function, FactType::Uint, "count", false),
 ];
 

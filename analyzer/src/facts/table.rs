@@ -6,6 +6,7 @@ use portcullis_rules::{Dictionary, FactSpec, FactTable, FactType, Subject, Value
 use ruint::aliases::U256;
 
 use super::entry::StateKey;
+use super::hazards::Authority;
 use super::loops::{LoopBound, LoopHere};
 use super::order::ORDER_FACTS;
 use super::summary::Summary;
@@ -94,6 +95,20 @@ pub const FUNCTION_FACTS: &[FactSpec] = &[
         "count",
         "Loops each of whose rounds may call another contract.",
     ),
+    spec(
+        "authority_writes",
+        FactType::Uint,
+        "count",
+        "State variables that are written and that some function of the contract compares with the caller, or looks the \
+         caller up in, to decide who may go on.",
+    ),
+    spec(
+        "open_authority_writes",
+        FactType::Uint,
+        "count",
+        "Writes, by anyone and more than once, of who may go on in other functions of the contract, or of what those let \
+         only a chosen account write.",
+    ),
     FactSpec {
         name: "fully_read",
         subject: Subject::Function,
@@ -113,10 +128,11 @@ impl Facts<'_> {
     /// Fills one table of `dictionary` for each entry point; facts that other passes register stay unknown.
     pub fn function_tables(&self, dictionary: &Dictionary) -> Vec<(EntryPoint, FactTable)> {
         let mut positions: Vec<Option<usize>> = Vec::new();
+        let authority = self.authority();
         self.summaries()
             .iter()
             .map(|summary| {
-                let values = self.function_values(summary);
+                let values = self.function_values(summary, &authority);
                 if positions.is_empty() {
                     positions = values.iter().map(|(name, _)| dictionary.position(name)).collect();
                 }
@@ -132,7 +148,11 @@ impl Facts<'_> {
     }
 
     /// The facts of one entry point, always in the same order.
-    fn function_values(&self, summary: &Summary) -> Vec<(&'static str, Value)> {
+    fn function_values(
+        &self,
+        summary: &Summary,
+        authority: &Authority<'_>,
+    ) -> Vec<(&'static str, Value)> {
         let count = |count: usize| Value::Uint(U256::from(count));
         let open = &self.open(summary.contract).variables;
         let name = self.program.function_name(summary.function);
@@ -173,6 +193,8 @@ impl Facts<'_> {
             ("storage_loops", loops(&|found| grows.contains(&found.bound))),
             ("caller_loops", loops(&|found| found.bound == LoopBound::Caller)),
             ("calls_in_loops", loops(&|found| found.calls_out)),
+            ("authority_writes", count(authority.written_by(summary))),
+            ("open_authority_writes", count(authority.open_writes_of(summary))),
             ("fully_read", Value::Bool(!summary.is_partial)),
         ];
         let order = ORDER_FACTS.iter().zip(summary.order);

@@ -4,12 +4,58 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::HazardKind;
 use crate::facts::entry::StateKey;
-use crate::facts::summary::Summary;
+use crate::facts::summary::{Guard, Summary};
 use crate::facts::{Facts, is_guarded};
 use crate::hir::{ContractId, FunctionId};
 use crate::syntax::Span;
 
+/// Who may go on in the functions of each contract, and who writes that.
+pub(in crate::facts) struct Authority<'f> {
+    /// State that the caller is compared with or looked up in, by contract.
+    state: BTreeMap<ContractId, BTreeSet<&'f StateKey>>,
+    /// How many writes by anyone each entry point makes of it.
+    open: BTreeMap<(ContractId, FunctionId), usize>,
+}
+
+impl Authority<'_> {
+    /// How many state variables of this kind an entry point writes.
+    pub(in crate::facts) fn written_by(&self, summary: &Summary) -> usize {
+        let Some(state) = self.state.get(&summary.contract) else { return 0 };
+        let written = summary.writes.iter().map(|write| &write.variable);
+        let written: BTreeSet<_> = written.filter(|variable| state.contains(variable)).collect();
+        written.len()
+    }
+
+    /// How many of its writes, that anyone can make, are of this kind.
+    pub(in crate::facts) fn open_writes_of(&self, summary: &Summary) -> usize {
+        self.open.get(&(summary.contract, summary.function)).copied().unwrap_or(0)
+    }
+}
+
+/// The guards of everything that an entry point does.
+fn guards(summary: &Summary) -> impl Iterator<Item = &Guard> {
+    let writes = summary.writes.iter().map(|write| &write.guard);
+    let calls = summary.calls.iter().map(|call| &call.guard);
+    let destructs = summary.destructs.iter().map(|site| &site.guard);
+    writes.chain(calls).chain(destructs).chain(&summary.payouts)
+}
+
 impl Facts<'_> {
+    /// Who may go on in the functions of each contract, and who writes that.
+    pub(in crate::facts) fn authority(&self) -> Authority<'_> {
+        let mut state: BTreeMap<ContractId, BTreeSet<&StateKey>> = BTreeMap::new();
+        for summary in self.summaries() {
+            let known = state.entry(summary.contract).or_default();
+            let passed = guards(summary).filter(|guard| guard.is_guarded);
+            known.extend(passed.flat_map(|guard| &guard.rests_on));
+        }
+        let mut open = BTreeMap::new();
+        self.find_open_authority(&mut |summary, _, _, _, _, _| {
+            *open.entry((summary.contract, summary.function)).or_default() += 1;
+        });
+        Authority { state, open }
+    }
+
     /// Writes by anyone of what other functions of the contract let only a chosen account write, or of who that
     /// account is.
     pub(super) fn find_open_authority(

@@ -27,6 +27,8 @@ mod signed;
 mod suspects;
 mod terms;
 
+pub(in crate::facts) use authority::Authority;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;

@@ -10,7 +10,7 @@ mod order;
 mod reentrancy;
 mod table;
 
-use portcullis_rules::{AnswerOutcome, Pack, RuleSet, Subject, Value};
+use portcullis_rules::{AnswerOutcome, FactTable, Pack, RuleSet, Subject, Value};
 use ruint::aliases::U256;
 
 use super::*;

@@ -33,3 +33,57 @@ fn functions_fill_the_dictionary() {
     assert_eq!(fact("fully_read"), Value::Bool(true));
     assert!(table.values().iter().all(|value| *value != Value::Unknown));
 }
+
+#[test]
+fn writes_of_who_may_go_on_are_counted() {
+    let text = "
+        contract C {
+            address owner = msg.sender;
+            address treasury;
+            mapping(address => bool) admins;
+            bool ready;
+            uint n;
+            modifier owned() { require(msg.sender == owner); _; }
+            function check() internal view { if (!admins[msg.sender]) revert(); }
+            function hand(address next) external owned { owner = next; }
+            function grab(address next) external { owner = next; }
+            function claim() external { owner = msg.sender; }
+            function initialise(address next) external { require(!ready); ready = true; owner = next; }
+            function admit(address who) external owned { admins[who] = true; }
+            function join(address who) external { admins[who] = true; }
+            function work() external { check(); n = 1; }
+            function route(address to) external { treasury = to; }
+        }";
+    let program = single(text);
+    let facts = Facts::new(&program);
+    let dictionary = dictionary();
+    let number = |name: &str, table: &FactTable| {
+        let position = dictionary.position(name).expect("the fact is registered");
+        match table.value(position) {
+            Value::Uint(number) => number.to::<u64>(),
+            other => panic!("{name} is {other:?}"),
+        }
+    };
+    let counted: Vec<_> = facts
+        .function_tables(&dictionary)
+        .iter()
+        .map(|(entry, table)| {
+            let [written, open] =
+                ["authority_writes", "open_authority_writes"].map(|name| number(name, table));
+            format!("{} {written} {open}", program.function_name(entry.function))
+        })
+        .collect();
+    assert_eq!(
+        counted,
+        [
+            "C.hand 1 0",
+            "C.grab 1 1",
+            "C.claim 1 1",
+            "C.initialise 1 0",
+            "C.admit 1 0",
+            "C.join 1 1",
+            "C.work 0 0",
+            "C.route 0 0",
+        ]
+    );
+}
