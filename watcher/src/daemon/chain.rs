@@ -403,7 +403,9 @@ impl Chain {
             .iter_mut()
             .filter_map(|due| self.pursuit(&job.tx, &execution, &observation, due))
             .collect();
-        let is_urgent = row.decision != Decision::None;
+        // Without evidence there is less to write than to hand over.
+        let is_short = observation.touched.is_empty();
+        let is_urgent = row.decision != Decision::None || is_short;
         let paper = Paper { row, judge, execution, observation, verdict, counterfactual };
         match &self.clerk {
             Some(clerk) if !is_urgent => {

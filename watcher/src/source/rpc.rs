@@ -230,6 +230,18 @@ impl Client {
     /// # Errors
     /// As [`Client::batch`].
     pub fn batch_blocking(&self, calls: Vec<(&str, Value)>) -> Result<Vec<Answer>, RpcError> {
+        self.batch_blocking_within(calls, Duration::MAX)
+    }
+
+    /// As [`Client::batch_blocking`], for no longer than `within`.
+    ///
+    /// # Errors
+    /// As [`Client::batch_blocking`].
+    pub fn batch_blocking_within(
+        &self,
+        calls: Vec<(&str, Value)>,
+        within: Duration,
+    ) -> Result<Vec<Answer>, RpcError> {
         if calls.is_empty() {
             return Ok(Vec::new());
         }
@@ -243,9 +255,12 @@ impl Client {
                 .collect()
         })?;
         // The driver answers at its own limit; the margin serves a driver that does not run.
-        let after_ms = self.limits.request_ms.saturating_add(1_000);
+        let limit = Duration::from_millis(self.limits.request_ms.saturating_add(1_000));
+        let began = Instant::now();
+        let after_ms = u64::try_from(limit.min(within).as_millis()).unwrap_or(u64::MAX);
         let answers = answers.into_iter().zip(methods).map(|(answer, method)| {
-            match answer.recv_timeout(Duration::from_millis(after_ms)) {
+            let left = Duration::from_millis(after_ms).saturating_sub(began.elapsed());
+            match answer.recv_timeout(left) {
                 Ok(outcome) => outcome,
                 Err(blocking::RecvTimeoutError::Timeout) => {
                     Err(RpcError::Timeout { method, after_ms })

@@ -1,6 +1,12 @@
 //! State fetched from nodes, at the very block that the cache stands on.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use alloy::primitives::{Address, B256, Bytes, U64, U256};
 use serde::de::DeserializeOwned;
@@ -9,42 +15,70 @@ use serde_json::{Value, json};
 use super::{AccountState, Backend, Head, Item, StateError};
 use crate::source::{NodeLink, rpc::RpcError};
 
-/// Fetches from the first of its nodes that answers. Blocks the calling thread, which must not be one of those
+/// How long one of several nodes may take before another one is asked: a node that froze must hold nobody up until it
+/// is noticed.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Fetches from the first of its nodes that answers; the one that answered last is asked first. Blocks the calling thread, which must not be one of those
 /// that drive the nodes' connections.
 #[derive(Debug, Clone)]
 pub struct RpcBackend {
     links: Arc<[NodeLink]>,
+    /// Place of the node that answered last.
+    last: Arc<AtomicUsize>,
 }
 
 impl RpcBackend {
     /// A backend over `links`, asked in that order.
     pub fn new(links: impl Into<Arc<[NodeLink]>>) -> Self {
-        Self { links: links.into() }
+        Self { links: links.into(), last: Arc::default() }
     }
 
-    /// The answers of the first node that gives them all.
+    /// The answers of the first node that gives them all. Where none does in a short time, those that were slow get
+    /// all the time that there is.
     fn fetch(
         &self,
         what: Item,
         at: &Head,
         calls: &[(&str, Value)],
     ) -> Result<Vec<Value>, StateError> {
-        let mut reasons = Vec::new();
-        for link in self.links.iter() {
-            let answers = match link.client() {
-                Some(client) => client
-                    .batch_blocking(calls.to_vec())
-                    .and_then(|answers| answers.into_iter().collect::<Result<Vec<_>, _>>()),
-                None => Err(RpcError::Closed { reason: "down".into() }),
-            };
-            match answers {
+        let first = self.last.load(Ordering::Relaxed);
+        let places = (0..self.links.len()).map(|place| (first + place) % self.links.len());
+        let (mut reasons, mut slow) = (Vec::new(), Vec::new());
+        for place in places {
+            let within = if self.links.len() > 1 { PATIENCE } else { Duration::MAX };
+            match self.ask(place, calls, within) {
                 Ok(answers) => return Ok(answers),
-                Err(error) => reasons.push(format!("node `{}`: {error}", link.node())),
+                Err(RpcError::Timeout { .. }) if self.links.len() > 1 => slow.push(place),
+                Err(error) => reasons.push(format!("node `{}`: {error}", self.links[place].node())),
+            }
+        }
+        for place in slow {
+            match self.ask(place, calls, Duration::MAX) {
+                Ok(answers) => return Ok(answers),
+                Err(error) => reasons.push(format!("node `{}`: {error}", self.links[place].node())),
             }
         }
         let reason =
             if reasons.is_empty() { "no node is configured".into() } else { reasons.join("; ") };
         Err(StateError::Fetch { what, block: at.number, reason })
+    }
+}
+
+impl RpcBackend {
+    fn ask(
+        &self,
+        place: usize,
+        calls: &[(&str, Value)],
+        within: Duration,
+    ) -> Result<Vec<Value>, RpcError> {
+        let Some(client) = self.links[place].client() else {
+            return Err(RpcError::Closed { reason: "down".into() });
+        };
+        let answers = client.batch_blocking_within(calls.to_vec(), within)?;
+        let answers = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
+        self.last.store(place, Ordering::Relaxed);
+        Ok(answers)
     }
 }
 
