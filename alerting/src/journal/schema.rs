@@ -9,6 +9,11 @@ use super::{JournalError, storage};
 /// Written into the file's header, so that another program's database is not taken for a journal ("Port").
 const APPLICATION_ID: i64 = 0x506F_7274;
 
+/// Pages of the write-ahead log, of 4 KiB each, after which it is copied back into the file.
+const CHECKPOINT_PAGES: i64 = 8_192;
+/// What a connection keeps of the file in memory, in KiB.
+const CACHE_KIB: i64 = 16_384;
+
 /// Each entry brings a file from the version that is its index to the next; entries are only ever added.
 const MIGRATIONS: &[&str] = &[
     "
@@ -125,7 +130,13 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Jo
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(failed)?;
     // With a write-ahead log this keeps every committed row when the process dies; a power cut may cost the last
     // transactions, never the file.
-    connection.pragma_update(None, "synchronous", "NORMAL").map_err(failed)
+    connection.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?;
+    // Transaction hashes fall on random pages of their index. Copied back every 4 MB of log, as is the default, those
+    // pages would be written to the file over and over: on a slow disk that, and not the rows, is the limit.
+    connection
+        .pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))
+        .map_err(failed)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(failed)
 }
 
 /// Refuses a file that is not a journal of exactly this schema, without changing it.
