@@ -2,7 +2,8 @@
 //!
 //! Several victims share each block: each has a vault, a guardian, a pauser and a guard of its own, so that no pause
 //! waits for another one's nonce. Blocks are mined by this command at fixed times, so that it is known how much of a
-//! slot was left when an attack appeared.
+//! slot was left when an attack appeared; or, with `--hold`, once every guard has said what it did, which leaves only
+//! the order within the block to see, on a machine of any speed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,11 +16,12 @@ use anyhow::{Context, bail};
 use futures_util::future::{join_all, try_join_all};
 use portcullis_alerting::guardian::Key;
 use portcullis_alerting::notify::{Dispatcher, RetryPolicy};
+use portcullis_alerting::record::Decision;
 use portcullis_alerting::secret::Secret;
 use portcullis_range::node::{LocalNode, NodeError, find_anvil, find_hardhat};
 use portcullis_range::story::{Role, Story, StoryOptions};
 use portcullis_watcher::daemon::{Guard, GuardEvent, GuardEvents, GuardHandle, Parts};
-use portcullis_watcher::settings::GuardSettings;
+use portcullis_watcher::settings::{GuardSettings, PolicySettings};
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -34,6 +36,10 @@ const MOST_TIP_GWEI: u64 = 500;
 const LEFT_BOUNDS_MS: [u64; 4] = [0, 100, 300, 1_000];
 /// How long all guards of a round may take until they guard.
 const READY_WITHIN: Duration = Duration::from_secs(300);
+/// How long a block is held for one guard's word at most.
+const HELD_WITHIN: Duration = Duration::from_secs(300);
+/// What guards are told of a slot that is held: a head that does not come, and a slow answer, are no faults then.
+const HELD_BLOCK_MS: u64 = 60_000;
 
 /// Arguments of `bench attacks`.
 #[derive(Debug, clap::Args)]
@@ -57,6 +63,12 @@ pub(super) struct AttackArgs {
     /// All cells at the same time: quicker, and slower for each guard
     #[arg(long)]
     at_once: bool,
+    /// Build no block before every guard has said what it did about its attack: what is left is the order in it
+    #[arg(long, conflicts_with_all = ["unguarded"])]
+    hold: bool,
+    /// Without any guard: what becomes of the attacks when nobody stops them
+    #[arg(long)]
+    unguarded: bool,
     /// Tips and moments are drawn from it
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -94,8 +106,8 @@ struct Cell {
 /// One staged attack.
 #[derive(Debug, Clone, Serialize)]
 struct Attack {
-    /// What was left of the slot when it was handed to the node, milliseconds.
-    left_ms: u64,
+    /// What was left of the slot when it was handed to the node, milliseconds; none where the block was held.
+    left_ms: Option<u64>,
     tip_gwei: u64,
     /// Its pause was mined, and before it.
     paused_first: bool,
@@ -103,6 +115,8 @@ struct Attack {
     stopped: bool,
     /// From first seen to verdict, microseconds; none where it was not judged.
     verdict_us: Option<u64>,
+    /// What its guard said that it came to; none where it said nothing, or there was none.
+    outcome: Option<String>,
     /// What the pause cost, wei, decimal; none where none was mined.
     cost_wei: Option<String>,
 }
@@ -169,25 +183,41 @@ async fn cell(
     while attacks.len() < args.per_cell as usize {
         let left = args.per_cell as usize - attacks.len();
         let victims = left.min(args.together as usize);
-        let staged = stage(&node, block_ms, round, victims, &mut draws).await;
+        let staged = stage(args, &node, block_ms, round, victims, &mut draws).await;
         attacks.extend(staged.with_context(|| format!("{kind:?}, blocks of {block_ms} ms"))?);
         round += 1;
     }
     Ok(Cell { node: kind, block_ms, attacks })
 }
 
-/// One guarded victim.
+/// One victim of an attack.
 struct Victim {
     story: Story,
     tip_gwei: u64,
     /// When its attack appears, after the slot has begun.
     after: Duration,
+    /// None where nobody guards it.
+    watch: Option<Watch>,
+}
+
+/// A guard, and what it has told of its victim's attack so far.
+struct Watch {
     guard: GuardHandle,
     events: GuardEvents,
+    heard: Heard,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    verdict_us: Option<u64>,
+    pauses: Vec<B256>,
+    /// What it came to, in the guard's words: a pause on its way, none to be sent, or one that failed.
+    outcome: Option<String>,
 }
 
 /// One block with so many victims.
 async fn stage(
+    args: &AttackArgs,
     node: &LocalNode,
     block_ms: u64,
     round: u32,
@@ -218,14 +248,17 @@ async fn stage(
         })
         .collect();
     node.set_up_all(&stories).await?;
-    let (settings, parts) = configured(node, block_ms)?;
+    let (settings, parts) = configured(node, block_ms, args.hold)?;
     let mut staged = Vec::new();
     for (story, (tip_gwei, after)) in stories.into_iter().zip(plans) {
-        let (guard, events) = start(&settings, &parts, &story).await?;
-        staged.push(Victim { story, tip_gwei, after, guard, events });
+        let watch = match args.unguarded {
+            true => None,
+            false => Some(start(&settings, &parts, &story).await?),
+        };
+        staged.push(Victim { story, tip_gwei, after, watch });
     }
-    let ready = staged.iter_mut().map(|victim| is_ready(&mut victim.events));
-    timeout(READY_WITHIN, try_join_all(ready))
+    let watches = staged.iter_mut().filter_map(|victim| victim.watch.as_mut());
+    timeout(READY_WITHIN, try_join_all(watches.map(|watch| is_ready(&mut watch.events))))
         .await
         .context("the guards were not ready in time")??;
     // A head after all of them stand, so that each has signed ahead.
@@ -235,14 +268,24 @@ async fn stage(
     let slot = Instant::now();
     let end = slot + Duration::from_millis(block_ms);
     let mut sent = Vec::new();
-    for victim in &staged {
-        sleep_until(slot + victim.after).await;
+    for victim in &mut staged {
+        if !args.hold {
+            sleep_until(slot + victim.after).await;
+        }
         let attack = victim.story.steps.iter().find(|step| step.role == Role::Attack);
         let left = end.saturating_duration_since(Instant::now());
         node.send(&attack.context("every story has an attack")?.raw).await?;
-        sent.push(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+        sent.push((!args.hold).then(|| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)));
+        if let (true, Some(watch)) = (args.hold, &mut victim.watch) {
+            // One after the other: a machine that is short of time has only one attack at a time to stop.
+            timeout(HELD_WITHIN, watch.outcome(victim.story.attack()))
+                .await
+                .context("a guard has not said in time what it did about its attack")??;
+        }
     }
-    sleep_until(end).await;
+    if !args.hold {
+        sleep_until(end).await;
+    }
     node.mine().await?;
     // What came too late is in the block after it.
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -252,11 +295,20 @@ async fn stage(
     join_all(settled).await.into_iter().collect()
 }
 
-fn configured(node: &LocalNode, block_ms: u64) -> anyhow::Result<(GuardSettings, Parts)> {
+fn configured(
+    node: &LocalNode,
+    block_ms: u64,
+    is_held: bool,
+) -> anyhow::Result<(GuardSettings, Parts)> {
+    let (block_ms, confirm_ms) = match is_held {
+        true => (HELD_BLOCK_MS, HELD_BLOCK_MS),
+        false => (block_ms, PolicySettings::default().confirm_within_ms),
+    };
     let text = format!(
         "version = 1\nmode = 'armed'\n[[chains]]\nname = 'local'\nchain_id = {CHAIN_ID}\nblock_time_ms = {block_ms}\n\
          nodes = ['{}']\n[[protected]]\nname = 'vault'\nchain = 'local'\nmode = 'observe'\n\
-         addresses = ['0x0000000000000000000000000000000000000001']\n[policy]\narm_after_clean_days = 0\n",
+         addresses = ['0x0000000000000000000000000000000000000001']\n[policy]\narm_after_clean_days = 0\n\
+         confirm_within_ms = {confirm_ms}\n",
         node.address()
     );
     let (mut settings, parts) = guard::load_text(&text, Path::new("the bench's configuration"))?;
@@ -264,11 +316,7 @@ fn configured(node: &LocalNode, block_ms: u64) -> anyhow::Result<(GuardSettings,
     Ok((settings, parts))
 }
 
-async fn start(
-    settings: &GuardSettings,
-    parts: &Parts,
-    story: &Story,
-) -> anyhow::Result<(GuardHandle, GuardEvents)> {
+async fn start(settings: &GuardSettings, parts: &Parts, story: &Story) -> anyhow::Result<Watch> {
     let mut settings = settings.clone();
     settings.guardian = Some(story.guardian);
     for protected in &mut settings.protected {
@@ -284,7 +332,51 @@ async fn start(
         dispatcher: Dispatcher::new(Vec::new(), RetryPolicy::default()),
         clock: Arc::clone(&parts.clock),
     };
-    Ok(Guard::start(settings, parts).await?)
+    let (guard, events) = Guard::start(settings, parts).await?;
+    Ok(Watch { guard, events, heard: Heard::default() })
+}
+
+impl Watch {
+    /// Listens until the guard has said what it did about its victim's attack.
+    async fn outcome(&mut self, attack: B256) -> anyhow::Result<()> {
+        while self.heard.outcome.is_none() {
+            let event = self.events.next().await.context("a guard ended before its attack")?;
+            if let Ok(event) = event.as_deref() {
+                self.heard.note(event, attack);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the guard; everything that it told.
+    async fn end(mut self, attack: B256) -> Heard {
+        self.guard.shutdown().await;
+        while let Some(event) = self.events.next().await {
+            if let Ok(event) = event.as_deref() {
+                self.heard.note(event, attack);
+            }
+        }
+        self.heard
+    }
+}
+
+impl Heard {
+    fn note(&mut self, event: &GuardEvent, attack: B256) {
+        match event {
+            GuardEvent::Verdict(judged) if judged.row.tx_hash == attack => {
+                self.verdict_us = self.verdict_us.or(Some(judged.row.latency_us));
+                // A verdict that asks for a pause is followed by what became of it.
+                if judged.row.decision != Decision::Pause {
+                    self.outcome.get_or_insert_with(|| judged.row.reason.clone());
+                }
+            }
+            GuardEvent::Action(row) if row.tx_hash == attack && row.kind.starts_with("pause_") => {
+                self.pauses.extend(row.action_tx_hash);
+                self.outcome.get_or_insert_with(|| format!("{}: {}", row.kind, row.detail));
+            }
+            _ => {}
+        }
+    }
 }
 
 async fn is_ready(events: &mut GuardEvents) -> anyhow::Result<()> {
@@ -299,27 +391,16 @@ async fn is_ready(events: &mut GuardEvents) -> anyhow::Result<()> {
 }
 
 /// What became of one attack; ends its guard.
-async fn settle(node: &LocalNode, victim: Victim, left_ms: u64) -> anyhow::Result<Attack> {
-    let Victim { story, tip_gwei, guard, mut events, .. } = victim;
+async fn settle(node: &LocalNode, victim: Victim, left_ms: Option<u64>) -> anyhow::Result<Attack> {
+    let Victim { story, tip_gwei, watch, .. } = victim;
     let hash = story.attack();
     let attack = node.mined("the attack", hash).await?;
-    guard.shutdown().await;
-    let (mut verdict_us, mut pauses) = (None, Vec::new());
-    while let Some(event) = events.next().await {
-        match event.as_deref() {
-            Ok(GuardEvent::Verdict(judged)) if judged.row.tx_hash == hash => {
-                verdict_us = verdict_us.or(Some(judged.row.latency_us));
-            }
-            Ok(GuardEvent::Action(row))
-                if row.tx_hash == hash && row.kind.starts_with("pause_") =>
-            {
-                pauses.extend(row.action_tx_hash);
-            }
-            _ => {}
-        }
-    }
+    let heard = match watch {
+        Some(watch) => watch.end(hash).await,
+        None => Heard::default(),
+    };
     let mut mined = None;
-    for pause in pauses {
+    for pause in heard.pauses {
         if let Some(receipt) = node.receipt(pause).await? {
             mined = Some((receipt, cost_wei(node, pause).await?));
         }
@@ -332,7 +413,8 @@ async fn settle(node: &LocalNode, victim: Victim, left_ms: u64) -> anyhow::Resul
         tip_gwei,
         paused_first,
         stopped: !attack.succeeded,
-        verdict_us,
+        verdict_us: heard.verdict_us,
+        outcome: heard.outcome,
         cost_wei: mined.map(|(_, cost)| cost.to_string()),
     })
 }
@@ -381,8 +463,9 @@ impl Report {
                 cell.attacks.len()
             ));
             let mut groups: BTreeMap<u64, Vec<&Attack>> = BTreeMap::new();
-            for attack in &cell.attacks {
-                let bound = LEFT_BOUNDS_MS.into_iter().rev().find(|bound| attack.left_ms >= *bound);
+            let timed = cell.attacks.iter().filter_map(|attack| Some((attack.left_ms?, attack)));
+            for (left_ms, attack) in timed {
+                let bound = LEFT_BOUNDS_MS.into_iter().rev().find(|bound| left_ms >= *bound);
                 groups.entry(bound.unwrap_or_default()).or_default().push(attack);
             }
             for (bound, attacks) in groups.iter().rev() {

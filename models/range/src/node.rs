@@ -21,10 +21,10 @@ use crate::story::{Role, Step, Story};
 const NPM_ANVIL: &str = "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil";
 /// Where `.ci/setup` puts hardhat, from the project's root.
 const NPM_HARDHAT: &str = ".parts/hardhat";
-/// How long a node may take to answer its first call.
-const START_LIMIT: Duration = Duration::from_secs(30);
+/// How long a node may take to answer its first call. One that ends instead is noticed at once.
+const START_LIMIT: Duration = Duration::from_secs(300);
 /// How long a receipt is waited for.
-const RECEIPT_LIMIT: Duration = Duration::from_secs(60);
+const RECEIPT_LIMIT: Duration = Duration::from_secs(300);
 
 /// Why a local node does not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,14 @@ pub enum NodeError {
         program: PathBuf,
         /// What the system says.
         source: std::io::Error,
+    },
+    /// It ended before it answered, most often because something else has its port.
+    #[error("{program}: ended before it answered ({status})")]
+    Ended {
+        /// The program.
+        program: PathBuf,
+        /// How it ended.
+        status: std::process::ExitStatus,
     },
     /// It did not answer in time.
     #[error("anvil did not answer within {} s: {reason}", START_LIMIT.as_secs())]
@@ -156,7 +164,7 @@ impl LocalNode {
 
     async fn launch(mut command: Command, program: &Path, port: u16) -> Result<Self, NodeError> {
         let start = |source| NodeError::Start { program: program.to_owned(), source };
-        let child = command
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -174,10 +182,15 @@ impl LocalNode {
                     });
                     return Ok(Self { child, address, client, driver });
                 }
-                Err(error) if Instant::now() >= deadline => {
-                    return Err(NodeError::Silent { reason: error.to_string() });
+                Err(error) => {
+                    if let Some(status) = child.try_wait().map_err(start)? {
+                        return Err(NodeError::Ended { program: program.to_owned(), status });
+                    }
+                    if Instant::now() >= deadline {
+                        return Err(NodeError::Silent { reason: error.to_string() });
+                    }
+                    sleep(Duration::from_millis(50)).await;
                 }
-                Err(_) => sleep(Duration::from_millis(50)).await,
             }
         }
     }
@@ -303,7 +316,7 @@ impl LocalNode {
     /// Waits until a transaction is mined.
     ///
     /// # Errors
-    /// [`NodeError::NotMined`] after a minute.
+    /// [`NodeError::NotMined`] after five minutes.
     pub async fn mined(&self, what: &str, hash: B256) -> Result<Receipt, NodeError> {
         let waiting = async {
             loop {
