@@ -238,6 +238,41 @@ fn both_stores_answer_alike(settings: ClickHouseSettings) {
     assert_eq!(server.actions(hash).unwrap(), [action(7), action(7)]);
 }
 
+/// Tables as the first version made them, one row in them; then a guard of today ships to them, twice.
+#[test]
+fn tables_of_an_older_version_are_given_what_they_lack() {
+    let server = Server::start();
+    server.ask("CREATE DATABASE old");
+    server.ask(
+        "CREATE TABLE old.verdicts (journal FixedString(32), row UInt64, version UInt32, chain String, \
+         chain_id UInt64, block UInt64, tx_hash FixedString(32), sender FixedString(20), \
+         receiver Nullable(FixedString(20)), seen_at_ms UInt64, latency_us UInt64, outcome String, decision String, \
+         would_decide String, mode String, score Nullable(Float32), reason String) ENGINE = ReplacingMergeTree \
+         PARTITION BY toYYYYMM(toDateTime(intDiv(seen_at_ms, 1000))) ORDER BY (chain, seen_at_ms, journal, row)",
+    );
+    server.ask(
+        "INSERT INTO old.verdicts VALUES ('00000000000000000000000000000000', 1, 1, 'mainnet', 1, 9, \
+         '11111111111111111111111111111111', '22222222222222222222', NULL, 1700000000000, 5, 'clear', 'none', 'none', \
+         'observe', NULL, 'nothing fired')",
+    );
+    assert_eq!(server.ask("SELECT count() FROM old.verdicts"), "1");
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = written(folder.path());
+    for shipped in [1_003, 0] {
+        let shipper = Shipper::start(&path, settings(server.url(), "old")).unwrap();
+        let health = shipper.close(Duration::from_secs(300));
+        assert_eq!((health.shipped_rows, health.behind_rows, health.error), (shipped, 0, None));
+    }
+    let rows = ClickHouseJournal::open(settings(server.url(), "old")).unwrap();
+    let rows = rows.verdicts(&VerdictFilter::default()).unwrap();
+    let file = Journal::open_read_only(&path).unwrap();
+    assert_eq!(rows[..1_000], file.verdicts(&VerdictFilter::default()).unwrap());
+    let [old] = &rows[1_000..] else { panic!("one row from before") };
+    assert_eq!((old.block, old.is_mined, old.is_replay), (9, false, false));
+    assert!(old.touched.is_empty() && old.would_pause.is_empty());
+}
+
 #[test]
 fn the_server_answers_as_the_file_does() {
     let server = Server::start();

@@ -90,7 +90,8 @@ impl ClickHouseJournal {
         Ok(journal)
     }
 
-    /// Connects for writing: the database and the tables are created where they are missing.
+    /// Connects for writing: the database and the tables are created where they are missing, and tables of an older
+    /// version are given what has been added since.
     ///
     /// # Errors
     /// [`JournalError::Server`].
@@ -104,6 +105,9 @@ impl ClickHouseJournal {
         for statement in rows::TABLES {
             journal.execute("creating a table", journal.client.query(statement))?;
         }
+        for (table, column, kind) in rows::ADDED {
+            journal.add_column(table, column, kind)?;
+        }
         if let Some(days) = journal.settings.retention_days {
             for (table, column) in rows::TIMES {
                 let statement = format!(
@@ -113,6 +117,32 @@ impl ClickHouseJournal {
             }
         }
         Ok(journal)
+    }
+
+    fn add_column(&self, table: &str, column: &str, kind: &str) -> Result<(), JournalError> {
+        if self.has_column(table, column)? {
+            return Ok(());
+        }
+        let statement = format!("ALTER TABLE {table} ADD COLUMN {column} {kind}");
+        let added = self.execute("adding a column", self.client.query(&statement));
+        // Of two guards that start at the same time, one comes too late for what it wanted.
+        if added.is_err() && self.has_column(table, column)? { Ok(()) } else { added }
+    }
+
+    /// Asked and not left to `IF NOT EXISTS`, which the oldest servers do not know here.
+    fn has_column(&self, table: &str, column: &str) -> Result<bool, JournalError> {
+        let found: u64 = self.wait("asking for its columns", async {
+            self.client
+                .query(
+                    "SELECT count() FROM system.columns WHERE database = ? AND table = ? AND name = ?",
+                )
+                .bind(self.settings.database.as_str())
+                .bind(table)
+                .bind(column)
+                .fetch_one()
+                .await
+        })?;
+        Ok(found > 0)
     }
 
     /// The server's address, without credentials.

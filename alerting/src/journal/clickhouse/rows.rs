@@ -34,6 +34,15 @@ pub(super) const TABLES: [&str; 3] = [
     ORDER BY (tx_hash, journal, row)",
 ];
 
+/// Columns that tables made by an older version lack: table, column and what it is. Only ever added to; a row from before
+/// has the default.
+pub(super) const ADDED: [(&str, &str, &str); 4] = [
+    ("verdicts", "is_mined", "UInt8 DEFAULT 0"),
+    ("verdicts", "touched", "Array(String)"),
+    ("verdicts", "would_pause", "Array(String)"),
+    ("verdicts", "is_replay", "UInt8 DEFAULT 0"),
+];
+
 /// The column by which each table ages.
 pub(super) const TIMES: [(&str, &str); 3] =
     [("verdicts", "seen_at_ms"), ("evidence", "seen_at_ms"), ("actions", "at_ms")];
