@@ -6,7 +6,7 @@ use alloy::primitives::{Address, B256, Bytes, U64, U256, keccak256};
 use futures_util::StreamExt;
 use futures_util::future::try_join_all;
 use futures_util::stream::FuturesUnordered;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -18,7 +18,7 @@ const LAG_WAIT: Duration = Duration::from_millis(25);
 
 /// What a verdict rests on: the head and, on it, the code that ran, the storage that was read and the balances that
 /// counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Premises {
     /// Height of the head.
     pub block: u64,

@@ -24,7 +24,7 @@ use thiserror::Error;
 
 use crate::record::{ActionRow, DeadLetter, Decision, Evidence, VerdictRow};
 
-pub use answers::AcceptedAnswer;
+pub use answers::{AcceptedAnswer, Unsettled};
 pub use stats::{DayStats, JournalStats, StatsCount};
 pub use writer::{JournalHealth, JournalWriter, WriterLimits};
 

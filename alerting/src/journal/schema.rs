@@ -91,6 +91,9 @@ const MIGRATIONS: &[&str] = &[
         attempts INTEGER NOT NULL,
         resent_at_ms INTEGER
     );
+", "
+    -- Pauses that wait for people, until it is settled what becomes of them.
+    CREATE TABLE waiting (incident BLOB PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 "];
 
 pub(super) const INSERT_VERDICT: &str = "INSERT INTO verdicts (version, chain, chain_id, block, tx_hash, sender, \

@@ -1,20 +1,23 @@
 //! Pauses that wait until a person has answered, and the answers.
 //!
-//! An answer counts once: its number is written into the journal before anything follows from it. What waits is kept
-//! in memory alone; after a restart the guard judges and asks anew, and an old answer fits nothing any more, since a
-//! decision's name holds the transaction and the time that it was asked about.
+//! An answer counts once: its number is written into the journal before anything follows from it. What waits is written
+//! there too, until it is settled: after a restart it waits on under its name, and an answer that was accepted before
+//! counts. It is settled before its pause is fired, so that no restart fires it again.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use alloy::primitives::{Address, B256, keccak256};
 use portcullis_alerting::{
-    guardian::{AnswerError, Say, SignedAnswer, Waiting},
-    journal::{AcceptedAnswer, Journal, JournalError},
+    guardian::{AnswerError, Premises, Say, SignedAnswer, Waiting},
+    journal::{AcceptedAnswer, Journal, JournalError, Unsettled},
+    record::ActionRow,
 };
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::Pursuit;
+use super::{PauseOrder, Pursuit};
 use crate::settings::ApprovalSettings;
 
 /// Pauses that wait at the same time. Bait must not make a guard remember without end.
@@ -35,6 +38,60 @@ struct State {
     /// Incidents that people do not want to be asked about, until when, milliseconds since the Unix epoch.
     vetoed: BTreeMap<String, u64>,
     is_closed: bool,
+    /// Asked before this start, and not listened to again so far.
+    standing: Vec<Standing>,
+}
+
+/// A pause that people were asked about before this start.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    /// What they are shown.
+    pub(crate) shown: Waiting,
+    /// The answer comes here, also one that was accepted before this start.
+    pub(crate) answer: oneshot::Receiver<Said>,
+}
+
+/// What is written down of a pause that waits.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    shown: Waiting,
+    incident: String,
+    block: u64,
+    order: PauseOrder,
+    premises: Premises,
+    confirm_within_ms: u64,
+}
+
+impl Kept {
+    fn new(shown: Waiting, pursuit: &Pursuit) -> Self {
+        Self {
+            shown,
+            incident: pursuit.incident.clone(),
+            block: pursuit.block,
+            order: pursuit.order.clone(),
+            premises: pursuit.premises.clone(),
+            confirm_within_ms: u64::try_from(pursuit.confirm_within.as_millis())
+                .unwrap_or(u64::MAX),
+        }
+    }
+
+    fn pursuit(self) -> Pursuit {
+        Pursuit {
+            chain: self.shown.chain,
+            protocol: self.shown.protocol,
+            incident: self.incident,
+            attack: self.shown.tx_hash,
+            reason: self.shown.reason,
+            awaits_answer: true,
+            block: self.block,
+            at_stake_wei: self.shown.at_stake_wei.parse().unwrap_or_default(),
+            order: self.order,
+            premises: self.premises,
+            confirm_within: Duration::from_millis(self.confirm_within_ms),
+            is_raise: false,
+            ticket: None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -80,9 +137,100 @@ pub(crate) enum Refusal {
 }
 
 impl Consent {
-    /// Nobody is asked anything yet.
-    pub(crate) fn new(settings: ApprovalSettings, journal: Journal) -> Self {
-        Self { settings, journal: Mutex::new(journal), state: Mutex::default() }
+    /// Goes on with what people were asked before this start and what `is_current` still holds for; the rest is settled,
+    /// and its rows say why.
+    ///
+    /// # Errors
+    /// The journal cannot be read or written.
+    pub(crate) fn restored(
+        settings: ApprovalSettings,
+        journal: Journal,
+        now_ms: u64,
+        is_current: impl Fn(&Waiting) -> bool,
+    ) -> Result<Self, JournalError> {
+        let mut state = State::default();
+        for Unsettled { incident, body, answer } in journal.unsettled()? {
+            let kept = match serde_json::from_str::<Kept>(&body) {
+                Ok(kept) if kept.shown.incident == incident => kept,
+                _ => {
+                    tracing::error!(
+                        target: "watcher::act", %incident,
+                        "what waited for an answer under this name cannot be read; it waits no longer"
+                    );
+                    journal.end_waiting(incident)?;
+                    continue;
+                }
+            };
+            let is_listed =
+                answer.as_ref().is_none_or(|(_, signer)| settings.signers.contains(signer));
+            let is_vetoed = answer.as_ref().is_some_and(|(word, _)| word != Say::Approve.word());
+            let why = if is_vetoed {
+                Some("it was vetoed before this start")
+            } else if !is_current(&kept.shown) || !is_listed {
+                Some("the configuration has changed since it was asked")
+            } else {
+                None
+            };
+            if let Some(why) = why {
+                journal.append_action(&ActionRow {
+                    at_ms: now_ms,
+                    chain: kept.shown.chain.clone(),
+                    tx_hash: kept.shown.tx_hash,
+                    kind: if is_vetoed { "pause_vetoed" } else { "pause_unanswered" }.to_owned(),
+                    detail: format!("{incident}: {why}"),
+                    action_tx_hash: None,
+                })?;
+                journal.end_waiting(incident)?;
+                continue;
+            }
+            let shown = kept.shown.clone();
+            let (sender, answered) = oneshot::channel();
+            let pursuit = kept.pursuit();
+            let answer = match answer {
+                // Accepted before this start: it is heard as soon as somebody listens.
+                Some((_, signer)) => {
+                    let said = Said { signer, say: Say::Approve, until_s: 0 };
+                    // The other end lies in this very function.
+                    sender.send(said).ok();
+                    None
+                }
+                None => Some(sender),
+            };
+            let case = Case { shown: shown.clone(), pursuit, answer };
+            state.waiting.insert(incident, case);
+            state.standing.push(Standing { shown, answer: answered });
+        }
+        Ok(Self { settings, journal: Mutex::new(journal), state: Mutex::new(state) })
+    }
+
+    /// What people were asked on a chain before this start, once.
+    pub(crate) fn standing(&self, chain: &str) -> Vec<Standing> {
+        self.state().standing.extract_if(.., |standing| standing.shown.chain == chain).collect()
+    }
+
+    /// Writes down that people are asked, for a guard that comes after this one. Blocks.
+    ///
+    /// # Errors
+    /// The journal cannot be written; then a restart forgets it.
+    pub(crate) fn keep(&self, incident: B256) -> Result<(), JournalError> {
+        let kept = {
+            let state = self.state();
+            state.waiting.get(&incident).map(|case| Kept::new(case.shown.clone(), &case.pursuit))
+        };
+        let Some(kept) = kept else { return Ok(()) };
+        let body = serde_json::to_string(&kept).map_err(|error| JournalError::BadValue {
+            field: "waiting",
+            reason: error.to_string(),
+        })?;
+        self.lock_journal().keep_waiting(incident, &body)
+    }
+
+    /// Writes down that it is settled what becomes of it: no guard after this one goes on with it. Blocks.
+    ///
+    /// # Errors
+    /// The journal cannot be written; then nothing may be fired for it.
+    pub(crate) fn settle(&self, incident: B256) -> Result<(), JournalError> {
+        self.lock_journal().end_waiting(incident)
     }
 
     /// Who is asked, and how long.

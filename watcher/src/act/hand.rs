@@ -8,11 +8,12 @@ use portcullis_alerting::guardian::{
     AttackFate, FeeBudget, FeeOffer, GuardianError, Inclusion, PauseEngine, PauseRequest, Premises,
     deploy, price,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::simulate::CallOnly;
 
 /// A pause to fire.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PauseOrder {
     /// The protected contract.
     pub target: Address,

@@ -12,7 +12,7 @@ mod rehearse;
 pub use event::{GuardEvent, Judged, PauseShown, Started, Totals};
 pub use hand::{DryHand, EngineHand, PauseFired, PauseHand, PauseOrder};
 
-pub(crate) use consent::{Asked, Consent, Refusal, Said};
+pub(crate) use consent::{Asked, Consent, Refusal, Said, Standing};
 pub(crate) use desk::{Desk, Notice, incident};
 pub(crate) use pursue::{Pursuit, Settled, pursue};
 pub(crate) use rehearse::{Left, Rehearsed, rehearse};

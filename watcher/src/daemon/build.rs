@@ -10,7 +10,7 @@ use std::{
 
 use alloy::primitives::Address;
 use portcullis_alerting::{
-    guardian::{EngineSettings, Key, PauseEngine, Relay, Rpc},
+    guardian::{EngineSettings, Key, PauseEngine, Relay, Rpc, Waiting},
     journal::{Journal, JournalError, JournalWriter, WriterLimits, clickhouse::Shipper},
     record::Mode,
 };
@@ -166,10 +166,29 @@ pub(super) fn open_journal(
 }
 
 /// Where people are asked before some pauses; none where the settings name nobody.
-pub(super) fn consent(settings: &GuardSettings) -> Result<Option<Arc<Consent>>, GuardError> {
+pub(super) fn consent(
+    settings: &GuardSettings,
+    now_ms: u64,
+) -> Result<Option<Arc<Consent>>, GuardError> {
     let Some(approval) = &settings.policy.approval else { return Ok(None) };
     let path = settings.journal.as_ref().ok_or(GuardError::ApprovalWithoutJournal)?;
-    Ok(Some(Arc::new(Consent::new(approval.clone(), Journal::open(path)?))))
+    let is_current = |waiting: &Waiting| {
+        let is_meant = |entry: &&ProtectedSettings| {
+            *entry.chain == *waiting.chain && entry.name == waiting.protocol
+        };
+        let entry = settings.protected.iter().find(is_meant);
+        let is_armed = entry.is_some_and(|entry| {
+            entry.mode.unwrap_or(settings.mode) == Mode::Armed
+                && entry.addresses.contains(&waiting.target)
+        });
+        let is_served = settings
+            .chains
+            .iter()
+            .any(|chain| *chain.name == *waiting.chain && chain.chain_id == waiting.chain_id);
+        is_armed && is_served && settings.guardian == Some(waiting.guardian)
+    };
+    let journal = Journal::open(path)?;
+    Ok(Some(Arc::new(Consent::restored(approval.clone(), journal, now_ms, is_current)?)))
 }
 
 #[cfg(unix)]

@@ -5,31 +5,53 @@ use std::{sync::Arc, time::Duration};
 use alloy::primitives::{Address, B256};
 use portcullis_alerting::{
     guardian::{Say, Waiting},
+    journal::JournalError,
     notify::{Alert, Severity},
     record::Mode,
 };
-use tokio::time::timeout;
+use tokio::{
+    sync::oneshot,
+    task::{JoinError, spawn_blocking},
+    time::timeout,
+};
 
 use super::chain::Chain;
 use crate::{
-    act::{Asked, Pursuit, Said, Settled, pursue},
+    act::{Asked, Consent, PauseHand, Pursuit, Said, Settled, Standing, pursue},
     policy::{Eased, Ticket},
     settings::WithoutAnswer,
     source::BlockRecord,
 };
 
 pub(super) async fn carry_out(chain: Arc<Chain>, mut pursuit: Pursuit, ask_every: Duration) {
-    if let Some(hand) = chain.hand.clone() {
-        if pursuit.awaits_answer {
-            match chain.ask_people(pursuit, hand.guardian()).await {
-                Some(answered) => pursuit = answered,
-                None => return,
-            }
+    let Some(hand) = chain.hand.clone() else { return };
+    if pursuit.awaits_answer {
+        match chain.ask_people(pursuit, hand.guardian()).await {
+            Some(answered) => pursuit = answered,
+            None => return,
         }
-        let ticket = pursuit.ticket.take();
-        let settle = |settled| chain.settle(ticket, settled);
-        pursue(pursuit, hand, Arc::clone(&chain.desk), ask_every, settle).await;
     }
+    send_off(chain, hand, pursuit, ask_every).await;
+}
+
+/// Goes on waiting for what people were asked before this start.
+pub(super) async fn carry_on(chain: Arc<Chain>, standing: Standing, ask_every: Duration) {
+    let (Some(hand), Some(consent)) = (chain.hand.clone(), chain.consent.clone()) else { return };
+    let Standing { shown, answer } = standing;
+    if let Some(pursuit) = chain.hear_people(consent, shown, answer, true).await {
+        send_off(chain, hand, pursuit, ask_every).await;
+    }
+}
+
+async fn send_off(
+    chain: Arc<Chain>,
+    hand: Arc<dyn PauseHand>,
+    mut pursuit: Pursuit,
+    ask_every: Duration,
+) {
+    let ticket = pursuit.ticket.take();
+    let settle = |settled| chain.settle(ticket, settled);
+    pursue(pursuit, hand, Arc::clone(&chain.desk), ask_every, settle).await;
 }
 
 /// Says where the pauser's key was used and not from here: by another guard that has it, or by a thief.
@@ -99,47 +121,95 @@ impl Chain {
                     return None;
                 }
             };
-        let wait = Duration::from_millis(consent.settings().wait_ms);
-        note("pause_waits", words(&waiting, wait));
+        // Before anybody is told, so that whoever answers finds it also after a restart.
+        let (keeper, name) = (Arc::clone(consent), waiting.incident);
+        let kept = spawn_blocking(move || keeper.keep(name)).await;
+        if let Some(error) = failure(kept) {
+            note("pause_waits", format!("{name}: not written down, a restart forgets it: {error}"));
+        }
+        let left = left(&waiting, self.desk.now_ms());
+        note("pause_waits", words(&waiting, left));
         // An incident of its own: folded into what was told a moment ago, nobody would hear of it.
         let asked = Told { incident: told.under("waits", &waiting), ..told.clone() };
         let mut alert =
             asked.alert(Severity::Critical, "a pause waits for an answer", self.desk.now_ms());
-        alert.text = words(&waiting, wait);
+        alert.text = words(&waiting, left);
         self.desk.raise(alert);
-        let said = timeout(wait, answer).await;
-        let pursuit = consent.take(waiting.incident)?;
+        self.hear_people(Arc::clone(consent), waiting, answer, false).await
+    }
+
+    /// Waits for people's answer; the pause where it is to be fired.
+    async fn hear_people(
+        &self,
+        consent: Arc<Consent>,
+        waiting: Waiting,
+        answer: oneshot::Receiver<Said>,
+        is_from_before: bool,
+    ) -> Option<Pursuit> {
+        let name = waiting.incident;
+        let attack = waiting.tx_hash;
+        let note = |kind: &str, detail: String| {
+            self.desk.act(&self.name, attack, kind, detail, None);
+        };
+        let left = left(&waiting, self.desk.now_ms());
+        if is_from_before {
+            let words = words(&waiting, left);
+            note("pause_waits", format!("asked before this start, and still: {words}"));
+        }
+        // While no guard ran nobody could answer, and what was approved before is no longer meant.
+        let is_too_late = is_from_before && left.is_zero();
+        let said = if is_too_late { None } else { timeout(left, answer).await.ok() };
+        let pursuit = consent.take(name)?;
+        let told = pursuit.told();
+        let asked = Told { incident: told.under("waits", &waiting), ..told.clone() };
+        if let Some(Err(_)) = said {
+            // It stays written down: the next guard goes on with it.
+            note(
+                "pause_unanswered",
+                format!("{name}: the guard ends, and asks on when it starts again"),
+            );
+            return None;
+        }
         self.desk.over(asked.alert(Severity::Critical, "it waits no longer", self.desk.now_ms()));
         let fires = match said {
-            Ok(Ok(Said { signer, say: Say::Approve, .. })) => {
-                note("pause_approved", format!("{}: by {signer}", waiting.incident));
+            Some(Ok(Said { signer, say: Say::Approve, .. })) => {
+                note("pause_approved", format!("{name}: by {signer}"));
                 true
             }
-            Ok(Ok(Said { signer, say: Say::Veto, until_s })) => {
+            Some(Ok(Said { signer, say: Say::Veto, until_s })) => {
                 let words = format!("by {signer}, until {until_s} (Unix seconds)");
-                note("pause_vetoed", format!("{}: {words}", waiting.incident));
+                note("pause_vetoed", format!("{name}: {words}"));
                 let title = format!("not paused: vetoed {words}");
                 self.desk.over(told.alert(Severity::Critical, &title, self.desk.now_ms()));
                 false
             }
-            Ok(Err(_)) => {
-                note("pause_unanswered", format!("{}: the guard ends", waiting.incident));
-                false
-            }
-            Err(_) => {
-                let fires = consent.settings().without_answer == WithoutAnswer::Pause;
+            Some(Err(_)) | None => {
+                let fires =
+                    !is_too_late && consent.settings().without_answer == WithoutAnswer::Pause;
                 let then = if fires { "it is fired, as configured" } else { "not paused" };
-                let title = format!("nobody answered in {} s: {then}", wait.as_secs());
-                note("pause_unanswered", format!("{}: {title}", waiting.incident));
+                let title = match is_too_late {
+                    false => format!("nobody answered in time: {then}"),
+                    true => "its time ran out while no guard ran: not paused".to_owned(),
+                };
+                note("pause_unanswered", format!("{name}: {title}"));
                 let told = Told { incident: told.under("unanswered", &waiting), ..told.clone() };
                 self.desk.raise(told.alert(Severity::Critical, &title, self.desk.now_ms()));
                 fires
             }
         };
+        let settled = spawn_blocking(move || consent.settle(name)).await;
+        // What is not known to be settled would be fired again by the next guard.
+        let unsettled = failure(settled).map(|error| format!("it could not be settled: {error}"));
         if !fires {
+            if let Some(error) = unsettled {
+                note("pause_held", format!("{name}: {error}"));
+            }
             return None;
         }
-        let entered = self.enter_answered(pursuit);
+        let entered = match unsettled {
+            Some(error) => Err(error),
+            None => self.enter_answered(pursuit),
+        };
         if let Err(held) = &entered {
             note("pause_held", held.clone());
             let title = format!("not paused: {held}");
@@ -180,6 +250,20 @@ impl Chain {
             Settled::Counts => self.ledger().settle(ticket),
             Settled::TakenBack => self.ledger().take_back(ticket),
         }
+    }
+}
+
+/// How long it still waits.
+fn left(waiting: &Waiting, now_ms: u64) -> Duration {
+    Duration::from_millis(waiting.until_ms.saturating_sub(now_ms))
+}
+
+/// Why something was not written down.
+fn failure(done: Result<Result<(), JournalError>, JoinError>) -> Option<String> {
+    match done {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(crashed) => Some(crashed.to_string()),
     }
 }
 

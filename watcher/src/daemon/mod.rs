@@ -218,7 +218,7 @@ impl Guard {
         let before = arming::Before::read(&mut settings, (parts.clock)())?;
         let (journal, resumes) = open_journal(&settings)?;
         let shipper = start_shipper(&settings)?;
-        let consent = consent(&settings)?;
+        let consent = consent(&settings, (parts.clock)())?;
         let (observers, events) = broadcast::channel(settings.channels.observers.max(1));
         let (queue, alerts) = mpsc::channel(ALERTS_LIMIT);
         let counters = Counters::new(settings.chains.iter().map(|chain| chain.name.to_string()));

@@ -24,7 +24,7 @@ use super::{
     GuardError,
     block::{advance, go_back, judge_block},
     chain::{Chain, Done, Job},
-    gate::carry_out,
+    gate::{carry_on, carry_out},
     queue::{Intake, WorkQueue},
     resume::{self, MadeUp, Resume},
 };
@@ -398,6 +398,7 @@ impl Running {
             }
         }
         self.readiness.note(&self.chain, &self.readiness.has_head);
+        self.go_on_asking();
         self.tell_coverage();
         self.chain.pool().mined(&block);
         for job in std::mem::take(&mut self.waiting) {
@@ -413,6 +414,18 @@ impl Running {
                 if let Err(error) = hand.refresh().await {
                     tracing::debug!(target: "watcher::daemon", %error, "nonce not read ahead");
                 }
+                Ok(())
+            });
+        }
+    }
+
+    /// Listens again for the answers to what people were asked before this start; they are acted on from a head on.
+    fn go_on_asking(&mut self) {
+        let Some(consent) = &self.chain.consent else { return };
+        for standing in consent.standing(&self.chain.name) {
+            let waited = carry_on(Arc::clone(&self.chain), standing, self.ask_every);
+            self.tasks.spawn(async move {
+                waited.await;
                 Ok(())
             });
         }
@@ -486,9 +499,12 @@ impl Running {
                     chain.desk.tell(GuardEvent::PauseReady { chain: chain.name.clone(), pauser })
                 }
                 // These may pass by themselves; the guard is weaker until then, which people must know.
-                Err(error @ (GuardianError::Rpc { .. } | GuardianError::WouldFail { .. })) => {
-                    not_ready(&chain, &error);
-                }
+                Err(
+                    error @ (GuardianError::Rpc { .. }
+                    | GuardianError::WouldFail { .. }
+                    | GuardianError::CoolingDown { .. }
+                    | GuardianError::AlreadyPaused { .. }),
+                ) => not_ready(&chain, &error),
                 Err(source) => {
                     return Err(GuardError::Pause {
                         chain: chain.name.clone(),

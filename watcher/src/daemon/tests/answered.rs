@@ -58,7 +58,7 @@ impl Scene {
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(folder.path().join("journal.db")).unwrap();
-        let consent = Arc::new(Consent::new(approval, journal));
+        let consent = Arc::new(Consent::restored(approval, journal, NOW_MS, |_| true).unwrap());
         let mut world = World::new(true);
         let pending = pending(&mut world);
         let mut script = vec![up()];
@@ -245,7 +245,9 @@ async fn an_answer_is_accepted_once_also_across_restarts() {
     let path = folder.path().join("journal.db");
     let started = || {
         let journal = Journal::open(&path).unwrap();
-        let consent = Consent::new(approval(60_000, WithoutAnswer::Alert), journal);
+        let consent =
+            Consent::restored(approval(60_000, WithoutAnswer::Alert), journal, NOW_MS, |_| true)
+                .unwrap();
         let pursuit = pursuit();
         let asked = consent.ask(pursuit, 31_337, Address::repeat_byte(3), NOW_MS);
         let crate::act::Asked::Now(waiting, answered) = asked else { panic!("{asked:?}") };
@@ -272,7 +274,9 @@ async fn an_answer_is_accepted_once_also_across_restarts() {
 fn bait_does_not_make_a_guard_remember_without_end() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path().join("journal.db")).unwrap();
-    let consent = Consent::new(approval(60_000, WithoutAnswer::Alert), journal);
+    let consent =
+        Consent::restored(approval(60_000, WithoutAnswer::Alert), journal, NOW_MS, |_| true)
+            .unwrap();
     let mut kept = Vec::new();
     let asked = (0..100).map(|number| {
         let pursuit = crate::act::Pursuit { incident: format!("test/vault/{number}"), ..pursuit() };
