@@ -1,6 +1,7 @@
 //! A pause that waits for a person, on a real node: asked, answered from the command line, fired; and what is refused.
 
 #![cfg(feature = "guard")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod process;
 
