@@ -357,6 +357,10 @@ pub(super) fn literal(expr: &Expr) -> Option<U256> {
 }
 
 fn number(text: &str) -> Option<U256> {
+    // Most numbers are short, and long ones cost a multiplication of 256 bits for each digit.
+    if text.len() < 20 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse::<u64>().ok().map(U256::from);
+    }
     match text.strip_prefix("0x") {
         Some(hex) => U256::from_str_radix(hex, 16).ok(),
         None => U256::from_str_radix(text, 10).ok(),

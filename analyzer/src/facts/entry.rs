@@ -281,58 +281,106 @@ impl<'a> Entry<'a> {
 
     fn solve_dependencies(&mut self) {
         let view = self.view;
-        let statements = || view.body.graph.node_weights().flat_map(|block| &block.statements);
+        let graph = &view.body.graph;
+        let order = self.in_order();
         let mut bits = Bits::default();
-        loop {
-            let mut changed = false;
-            let mut load = source::FIRST_LOAD;
-            for statement in statements() {
-                bits.clear();
-                match &statement.kind {
-                    StatementKind::Assign { target, value } => {
-                        value.each_operand(&mut |operand| {
-                            self.add_dependencies(operand, &mut bits);
-                        });
-                        let own = match value {
-                            Rvalue::Pure("ecrecover", _) => Some(source::SIGNATURE),
-                            Rvalue::Pure("balance", _) => Some(source::BALANCE),
-                            Rvalue::Pure("blockhash", _) => Some(source::BLOCK),
-                            _ => None,
-                        };
-                        if let Some(own) = own {
-                            bits.insert(own);
+        // The locals that were read in this round: another is needed only where one of them changes behind that.
+        let mut read = vec![false; view.body.locals.len()];
+        let mut is_done = false;
+        while !is_done {
+            is_done = true;
+            read.fill(false);
+            for &(block, first_load) in &order {
+                let mut load = source::FIRST_LOAD + first_load;
+                for statement in &graph[block].statements {
+                    bits.clear();
+                    let results: &[LocalId] = match &statement.kind {
+                        StatementKind::Assign { target, value } => {
+                            value.each_operand(&mut |operand| {
+                                self.add_dependencies(operand, &mut bits);
+                                mark_read(operand, &mut read);
+                            });
+                            let own = match value {
+                                Rvalue::Pure("ecrecover", _) => Some(source::SIGNATURE),
+                                Rvalue::Pure("balance", _) => Some(source::BALANCE),
+                                Rvalue::Pure("blockhash", _) => Some(source::BLOCK),
+                                _ => None,
+                            };
+                            if let Some(own) = own {
+                                bits.insert(own);
+                            }
+                            std::slice::from_ref(target)
                         }
-                        changed |= self.dependencies[target.index()].union(&bits);
+                        StatementKind::Load { target, place } => {
+                            bits.insert(load);
+                            load += 1;
+                            // Which element is read is chosen by the keys, but its content is not theirs.
+                            if matches!(place.root, Root::Slot(..)) {
+                                self.add_place_dependencies(place, &mut bits);
+                                mark_place_read(place, &mut read);
+                            }
+                            std::slice::from_ref(target)
+                        }
+                        StatementKind::Call(call) => {
+                            bits.insert(if matches!(call.kind, CallKind::Internal(..)) {
+                                source::UNKNOWN
+                            } else {
+                                source::EXTERNAL
+                            });
+                            for operand in call.args.iter().chain(&call.callee) {
+                                self.add_dependencies(operand, &mut bits);
+                                mark_read(operand, &mut read);
+                            }
+                            &call.results
+                        }
+                        _ => continue,
+                    };
+                    for result in results {
+                        let is_changed = self.dependencies[result.index()].union(&bits);
+                        is_done &= !(is_changed && read[result.index()]);
                     }
-                    StatementKind::Load { target, place } => {
-                        bits.insert(load);
-                        load += 1;
-                        // Which element is read is chosen by the keys, but its content is not theirs.
-                        if matches!(place.root, Root::Slot(..)) {
-                            self.add_place_dependencies(place, &mut bits);
-                        }
-                        changed |= self.dependencies[target.index()].union(&bits);
-                    }
-                    StatementKind::Call(call) => {
-                        bits.insert(if matches!(call.kind, CallKind::Internal(..)) {
-                            source::UNKNOWN
-                        } else {
-                            source::EXTERNAL
-                        });
-                        for operand in call.args.iter().chain(&call.callee) {
-                            self.add_dependencies(operand, &mut bits);
-                        }
-                        for result in &call.results {
-                            changed |= self.dependencies[result.index()].union(&bits);
-                        }
-                    }
-                    _ => {}
                 }
             }
-            if !changed {
-                break;
+        }
+    }
+
+    /// All blocks, each behind those that lead to it but for loops, with the loads that stand before it in the graph.
+    fn in_order(&self) -> Vec<(NodeIndex, usize)> {
+        let graph = &self.view.body.graph;
+        let mut first_loads = vec![0; graph.node_count()];
+        for load in &self.loads {
+            first_loads[load.block.index()] += 1;
+        }
+        let mut n_loads = 0;
+        for first in &mut first_loads {
+            (n_loads, *first) = (n_loads + *first, n_loads);
+        }
+        let mut seen = Bits::default();
+        let mut order = Vec::with_capacity(graph.node_count());
+        // Each block on the way here, and how many of its ways have been gone.
+        let mut open: Vec<(NodeIndex, usize)> = Vec::new();
+        // From the entry first; what it does not lead to is come to afterwards.
+        for start in [self.view.body.entry].into_iter().chain(graph.node_indices()) {
+            if !seen.insert(start.index()) {
+                continue;
+            }
+            open.push((start, 0));
+            while let Some((block, gone)) = open.last_mut() {
+                let block = *block;
+                let next = self.successors[block.index()].get(*gone).map(|(_, next)| *next);
+                *gone += 1;
+                match next {
+                    Some(next) if seen.insert(next.index()) => open.push((next, 0)),
+                    Some(_) => {}
+                    None => {
+                        order.push((block, first_loads[block.index()]));
+                        open.pop();
+                    }
+                }
             }
         }
+        order.reverse();
+        order
     }
 
     pub(crate) fn operand_dependencies(&self, operand: &Operand) -> Bits {
@@ -391,19 +439,19 @@ impl<'a> Entry<'a> {
 
     /// The value that an operand stands for once copies are followed.
     pub(crate) fn canonical(&self, operand: &Operand) -> Operand {
-        let mut at = operand.clone();
+        let mut at = operand;
         // Copies of a local that has one definition cannot form a circle, but a bound costs nothing.
         for _ in 0..64 {
-            let Operand::Local(id) = at else { return at };
-            let Some(statement) = self.only_definition(id) else { return at };
+            let Operand::Local(id) = at else { break };
+            let Some(statement) = self.only_definition(*id) else { break };
             match &statement.kind {
                 StatementKind::Assign { value: Rvalue::Use(next) | Rvalue::Cast(next), .. } => {
-                    at = next.clone()
+                    at = next
                 }
-                _ => return at,
+                _ => break,
             }
         }
-        at
+        at.clone()
     }
 
     /// All places that `place` can mean; empty where a reference could not be followed.
@@ -562,6 +610,22 @@ impl<'a> Entry<'a> {
         }
         seen
     }
+}
+
+/// Notes the locals that the dependencies of an operand are made of.
+fn mark_read(operand: &Operand, read: &mut [bool]) {
+    match operand {
+        Operand::Local(id) => read[id.index()] = true,
+        Operand::Storage(place) => mark_place_read(place, read),
+        Operand::Constant(_) | Operand::Environment(_) => {}
+    }
+}
+
+fn mark_place_read(place: &Place, read: &mut [bool]) {
+    if let Root::Reference(id) = place.root {
+        read[id.index()] = true;
+    }
+    place.each_operand(&mut |operand| mark_read(operand, read));
 }
 
 /// Whether two places can be the same storage, or one part of the other.

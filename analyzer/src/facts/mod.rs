@@ -292,13 +292,15 @@ impl<'p> Facts<'p> {
         let mut positions = BTreeMap::new();
         let mut first = Vec::new();
         let mut same_as = Vec::with_capacity(self.entries.len());
-        for entry in &self.entries {
+        let runs: Vec<_> = self
+            .entries
+            .par_iter()
+            .map(|entry| shapes.shape(entry.contract, entry.function))
+            .collect();
+        for (entry, run) in self.entries.iter().zip(runs) {
             // A library is to blame for what it does itself, others for what they do through it.
             let is_library = self.program.contract(entry.contract).kind == ContractKind::Library;
-            let key = (
-                shapes.shape(entry.contract, entry.function),
-                is_library.then_some(entry.contract),
-            );
+            let key = (run, is_library.then_some(entry.contract));
             let position = *positions.entry(key).or_insert_with(|| {
                 first.push(*entry);
                 first.len() - 1

@@ -461,17 +461,18 @@ impl Facts<'_> {
     }
 
     /// The points that run some body that looks as if something could be wrong with it.
-    pub(super) fn suspects(&self, mut points: Vec<EntryPoint>) -> Vec<EntryPoint> {
+    pub(super) fn suspects(&self, points: Vec<EntryPoint>) -> Vec<EntryPoint> {
         let is_suspect: Vec<bool> = self
             .bodies
             .par_iter()
             .map(|body| body.as_ref().is_some_and(|body| suspects::is_suspect(self.program, body)))
             .collect();
-        points.retain(|point| {
-            let shape = self.shapes().shape(point.contract, point.function);
+        let shapes = self.shapes();
+        let may_be_flawed = |point: &EntryPoint| {
+            let shape = shapes.shape(point.contract, point.function);
             shape.iter().any(|id| is_suspect[id.index()])
-        });
-        points
+        };
+        points.into_par_iter().filter(may_be_flawed).collect()
     }
 
     /// What is wrong in views of `points`, whoever runs them.
