@@ -1,5 +1,5 @@
-//! `portcullis guardian drill --local`: the whole chain rehearsed on a node of its own, each step with its time; once,
-//! or again and again, with what it came to as a metric.
+//! `portcullis guardian drill`: the whole chain rehearsed on a node of its own, from nothing or on a fork of a running
+//! head, each step with its time; once, or again and again, with what it came to as a metric.
 //!
 //! The guard is the real one, armed, under a configuration written for the drill. What it says of itself is not
 //! taken for an answer where the node can be asked.
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use alloy::primitives::{B256, U256};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use portcullis_alerting::record::{Decision, VerdictRow};
 use portcullis_range::node::{LocalNode, NodeError, Receipt, find_anvil};
 use portcullis_range::story::{Role, Story, StoryOptions};
@@ -35,8 +35,12 @@ const NOT_PASSED: u8 = 1;
 #[derive(Debug, clap::Args)]
 pub(super) struct DrillArgs {
     /// Rehearse on an anvil of its own with a staged protocol, from PATH or from the project's npm folder
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "fork")]
     local: bool,
+    /// Rehearse on a fork of the head of this node instead, with the same staged protocol under a chain id of its own.
+    /// The address shows in the list of processes: take one without a key in it
+    #[arg(long, value_name = "URL", conflicts_with = "local")]
+    fork: Option<String>,
     /// Take something away first, to see what its lack looks like
     #[arg(long, value_enum, value_name = "WHAT")]
     without: Option<Lack>,
@@ -102,9 +106,6 @@ struct Found {
 
 /// Rehearses.
 pub(super) async fn run(args: DrillArgs) -> anyhow::Result<ExitCode> {
-    if !args.local {
-        bail!("pass --local");
-    }
     let path = platform::variable("PATH");
     let anvil = find_anvil(path.as_deref().map(AsRef::as_ref), Path::new("."))
         .ok_or(NodeError::NotFound)?;
@@ -114,7 +115,7 @@ pub(super) async fn run(args: DrillArgs) -> anyhow::Result<ExitCode> {
         ..Default::default()
     };
     loop {
-        let report = rehearse(&anvil, &options, args.without).await?;
+        let report = rehearse(&anvil, &options, args.without, args.fork.as_deref()).await?;
         let now_ms = platform::now_ms();
         if let Some(path) = &args.metrics {
             export(&report.metrics(now_ms), path)?;
@@ -156,10 +157,16 @@ async fn rehearse(
     anvil: &Path,
     options: &StoryOptions,
     without: Option<Lack>,
+    fork: Option<&str>,
 ) -> anyhow::Result<Report> {
     let story = Story::tell(options);
     let attack = story.attack();
-    let node = LocalNode::start(anvil, options.chain_id, BLOCK_TIME_S).await?;
+    let node = match fork {
+        Some(url) => LocalNode::start_fork(anvil, options.chain_id, BLOCK_TIME_S, url)
+            .await
+            .context("--fork: no fork of this node's head")?,
+        None => LocalNode::start(anvil, options.chain_id, BLOCK_TIME_S).await?,
+    };
     node.set_up(&story).await?;
     if without == Some(Lack::Funds) {
         let nothing = json!([story.pauser.address(), U256::ZERO]);

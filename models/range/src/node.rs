@@ -133,6 +133,24 @@ impl LocalNode {
         Self::launch(command, program, port).await
     }
 
+    /// As [`LocalNode::start`], on a fork of the head of the node at `url`: what happens here never reaches that one, and
+    /// with a `chain_id` of its own no transaction of this one is valid there.
+    ///
+    /// # Errors
+    /// See [`NodeError`]; an address that answers nothing ends the node.
+    pub async fn start_fork(
+        program: &Path,
+        chain_id: u64,
+        block_time_s: u64,
+        url: &str,
+    ) -> Result<Self, NodeError> {
+        let start = |source| NodeError::Start { program: program.to_owned(), source };
+        let port = free_port().map_err(start)?;
+        let mut command = anvil(program, chain_id, port);
+        command.args(["--block-time", &block_time_s.to_string(), "--fork-url", url]);
+        Self::launch(command, program, port).await
+    }
+
     /// Starts `program`, an anvil, that mines when it is told to, by the highest fee cap first.
     ///
     /// # Errors
