@@ -74,7 +74,7 @@ impl<'e, 'a> Constants<'e, 'a> {
             }
             run.reached.insert(block.index());
             changed.clear();
-            let state = run.through(block, usize::MAX, &mut changed);
+            let mut state = run.through(block, usize::MAX, &mut changed);
             // Uses of a local may stand in blocks that were run before.
             for reader in changed.iter().flat_map(|id| &entry.readers[id.index()]) {
                 if *reader != block && run.reached.contains(reader.index()) {
@@ -85,18 +85,21 @@ impl<'e, 'a> Constants<'e, 'a> {
                 continue;
             }
             let wanted = run.wanted(block, &state);
-            for &(edge, next) in entry.successors(block) {
-                if wanted.is_some_and(|wanted| wanted != edge) {
-                    continue;
-                }
+            let ways = entry.successors(block).iter();
+            let mut ways = ways.filter(|(edge, _)| wanted.is_none_or(|wanted| wanted == *edge));
+            let mut way = ways.next();
+            while let Some(&(edge, next)) = way {
+                way = ways.next();
                 if !run.takes(block, next) {
                     run.taken[block.index()].push(next);
                 }
                 let refined = run.refined(block, edge, &state);
-                let state = refined.as_ref().unwrap_or(&state);
-                let joined = match &run.states[next.index()] {
-                    None => Some(state.clone()),
-                    Some(old) => join(old, state),
+                let joined = match (&run.states[next.index()], refined) {
+                    (None, Some(refined)) => Some(refined),
+                    // Nothing asks for it after the last way.
+                    (None, None) if way.is_none() => Some(std::mem::take(&mut state)),
+                    (None, None) => Some(state.clone()),
+                    (Some(old), refined) => join(old, refined.as_ref().unwrap_or(&state)),
                 };
                 if let Some(joined) = joined {
                     run.states[next.index()] = Some(joined);

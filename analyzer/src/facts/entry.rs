@@ -111,6 +111,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) view: &'a View,
     /// Where each local is defined.
     pub(crate) definitions: Lists<At>,
+    /// Whether each local has one value.
+    is_single: Vec<bool>,
     /// What each local depends on.
     pub(crate) dependencies: Vec<Bits>,
     /// The loads, by bit.
@@ -138,6 +140,7 @@ impl<'a> Entry<'a> {
             program,
             view,
             definitions: Lists::default(),
+            is_single: Vec::new(),
             dependencies: vec![Bits::default(); view.body.locals.len()],
             loads: Vec::new(),
             accesses: Lists::default(),
@@ -272,6 +275,10 @@ impl<'a> Entry<'a> {
         }
         self.readers = Lists::of(n_locals, &readers);
         self.definitions = Lists::of(n_locals, &definitions);
+        let locals = self.view.body.locals.iter().enumerate();
+        self.is_single = locals
+            .map(|(index, local)| self.definitions[index].len() == 1 && !local.is_param)
+            .collect();
         for (index, local) in self.view.body.locals.iter().enumerate() {
             if local.is_param {
                 self.dependencies[index].insert(source::CALLER);
@@ -428,13 +435,12 @@ impl<'a> Entry<'a> {
 
     /// The one assignment of a local, where there is only one.
     pub(crate) fn only_definition(&self, id: LocalId) -> Option<&'a Statement> {
-        let [only] = &self.definitions[id.index()] else { return None };
-        self.is_single(id).then(|| self.statement(*only))
+        self.is_single(id).then(|| self.statement(self.definitions[id.index()][0]))
     }
 
     /// Whether a local has one value: what the caller passes is a definition, too.
     pub(crate) fn is_single(&self, id: LocalId) -> bool {
-        self.definitions[id.index()].len() == 1 && !self.view.body.locals[id.index()].is_param
+        self.is_single[id.index()]
     }
 
     /// The value that an operand stands for once copies are followed.
