@@ -36,8 +36,8 @@ pub(super) struct Work<'e, 'a> {
     locked_runs: BTreeMap<Storage, Constants<'e, 'a>>,
     /// The branches that decide about each block.
     controllers: RefCell<BTreeMap<NodeIndex, Rc<[NodeIndex]>>>,
-    /// The run that follows a completed one.
-    one_shot: Option<Constants<'e, 'a>>,
+    /// The run that follows a completed one; `Some(None)` where it is one like any other.
+    one_shot: Option<Option<Constants<'e, 'a>>>,
     /// State that the view writes.
     changed: OnceCell<BTreeSet<StateKey>>,
     dominators: OnceCell<Dominators<NodeIndex>>,

@@ -7,9 +7,10 @@ use ruint::aliases::U256;
 use super::Work;
 use crate::cfg::*;
 use crate::facts::constants::{Constants, Known, Storage, constant_value};
-use crate::facts::entry::{AbsolutePlace, At, StateKey};
+use crate::facts::entry::{AbsolutePlace, At, Entry, StateKey};
 use crate::facts::origin::Origin;
 use crate::facts::summary::roots;
+use crate::hir::Type;
 use crate::syntax::ast::{BinaryOp, UnaryOp};
 
 impl Work<'_, '_> {
@@ -33,17 +34,22 @@ impl Work<'_, '_> {
 
     /// Whether the statement cannot be reached again once a run has ended.
     pub(in crate::facts) fn is_one_shot(&mut self, at: At) -> bool {
-        if self.one_shot.is_none() {
-            let mut first = Constants::run_assuming(self.entry, Storage::new(), true);
-            let storage = first.storage_before(self.entry.view.exit, usize::MAX);
+        let entry = self.entry;
+        let constants = &mut self.constants;
+        let after = self.one_shot.get_or_insert_with(|| {
+            // Where no account is stored, that it is not the zero address tells nothing.
+            let mut first =
+                stores_account(entry).then(|| Constants::run_assuming(entry, Storage::new(), true));
+            let storage =
+                first.as_mut().unwrap_or(constants).storage_before(entry.view.exit, usize::MAX);
             // A run that leaves nothing known behind is followed by one like itself.
-            self.one_shot = Some(if storage.is_empty() {
+            if storage.is_empty() {
                 first
             } else {
-                Constants::run_assuming(self.entry, storage, true)
-            });
-        }
-        self.one_shot.as_ref().is_some_and(|run| !run.reaches(at.block))
+                Some(Constants::run_assuming(entry, storage, true))
+            }
+        });
+        !after.as_ref().unwrap_or(&self.constants).reaches(at.block)
     }
 
     /// Whether the way to the statement asks that some state be still zero, and the same run sets it to a
@@ -111,4 +117,16 @@ impl Work<'_, '_> {
             _ => None,
         }
     }
+}
+
+/// Whether some account that is not known is stored.
+fn stores_account(entry: &Entry<'_>) -> bool {
+    entry.statements().any(|(_, statement)| {
+        let StatementKind::Store { value, .. } = &statement.kind else { return false };
+        matches!(
+            entry.canonical(value),
+            Operand::Local(id)
+                if matches!(entry.view.body.locals[id.index()].ty, Type::Address | Type::Contract(_))
+        )
+    })
 }
