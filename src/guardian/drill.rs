@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use alloy::primitives::{B256, U256};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use portcullis_alerting::record::{Decision, VerdictRow};
 use portcullis_range::node::{LocalNode, NodeError, Receipt, find_anvil};
 use portcullis_range::story::{Role, Story, StoryOptions};
@@ -115,7 +115,16 @@ pub(super) async fn run(args: DrillArgs) -> anyhow::Result<ExitCode> {
         ..Default::default()
     };
     loop {
-        let report = rehearse(&anvil, &options, args.without, args.fork.as_deref()).await?;
+        let rehearsal = rehearse(&anvil, &options, args.without, args.fork.as_deref());
+        let rehearsed = tokio::select! {
+            rehearsed = rehearsal => rehearsed,
+            () = platform::interrupted() => bail!("interrupted before the drill ended"),
+        };
+        let report = match rehearsed {
+            // On a schedule, what keeps one drill from being held is a drill that did not pass, and not the last one.
+            Err(error) if args.every.is_some() => Report::refused(&error),
+            rehearsed => rehearsed?,
+        };
         let now_ms = platform::now_ms();
         if let Some(path) = &args.metrics {
             export(&report.metrics(now_ms), path)?;
