@@ -6,6 +6,8 @@ use ruint::aliases::U256;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::question::Replies;
+
 /// What a rule is asked about.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -220,8 +222,8 @@ impl FactTable {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sight<'a> {
     table: &'a FactTable,
-    /// Replies to all questions of a rule set.
-    replies: &'a [Option<Value>],
+    /// Replies to the questions of a rule set; none where nobody was asked.
+    replies: Option<&'a Replies>,
     /// For each question of the rule the place of its reply.
     places: &'a [usize],
 }
@@ -229,13 +231,13 @@ pub(crate) struct Sight<'a> {
 impl<'a> Sight<'a> {
     /// A table alone; behind its last position everything is unknown.
     pub(crate) fn of(table: &'a FactTable) -> Self {
-        Self { table, replies: &[], places: &[] }
+        Self { table, replies: None, places: &[] }
     }
 
     /// A table, and replies behind it.
     pub(crate) fn with(
         table: &'a FactTable,
-        replies: &'a [Option<Value>],
+        replies: Option<&'a Replies>,
         places: &'a [usize],
     ) -> Self {
         Self { table, replies, places }
@@ -250,6 +252,6 @@ impl<'a> Sight<'a> {
     }
 
     fn reply(&self, question: usize) -> Option<&'a Value> {
-        self.replies.get(*self.places.get(question)?)?.as_ref()
+        self.replies?.get(*self.places.get(question)?)?.as_ref()
     }
 }

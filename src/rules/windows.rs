@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, U256};
 use portcullis_alerting::record::{Evidence, VerdictRow};
-use portcullis_rules::question::{Fold, Instance, Per, Question, Window};
+use portcullis_rules::question::{Fold, Instance, Per, Question, Replies, Window};
 use portcullis_rules::{FactTable, RuleSet, Value};
 use portcullis_watcher::facts::dictionary;
 use serde_json::Value as Json;
@@ -69,11 +69,15 @@ impl Windows {
         };
         let instance = |(contract, protocol): (&Address, &String)| Instance {
             contract: contract.into_array(),
-            replies: rules
-                .questions()
-                .iter()
-                .map(|question| Some(answer(protocol, question)))
-                .collect(),
+            replies: Replies::new(
+                rules
+                    .questions()
+                    .iter()
+                    .map(|question| Some(answer(protocol, question)))
+                    .enumerate(),
+            ),
+            // A journal keeps no storage.
+            trail: None,
         };
         contracts.iter().take(MAX_CONTRACTS).map(instance).collect()
     }

@@ -25,6 +25,7 @@ pub(crate) use literal::address as read_address;
 pub(crate) use lower::Scope;
 pub(crate) use suggest::closest;
 pub(crate) use tree::Truth;
+pub(crate) use trigger::Trigger;
 
 use ruint::aliases::U256;
 
@@ -54,8 +55,8 @@ pub(crate) struct Span {
 #[derive(Debug, Clone)]
 pub(crate) struct Condition {
     root: Clause,
-    /// Dictionary positions whose false or zero makes the whole condition false.
-    triggers: Vec<usize>,
+    /// What each makes the whole condition false where it is not there.
+    triggers: Vec<Trigger>,
 }
 
 impl Condition {
@@ -108,8 +109,9 @@ impl Condition {
         self.root.test.evaluate(facts)
     }
 
-    /// Dictionary positions whose false or zero makes the condition false, best one first.
-    pub(crate) fn triggers(&self) -> &[usize] {
+    /// What must be there for the condition not to be false, best one first; positions behind the dictionary's last are
+    /// those of the rule's questions.
+    pub(crate) fn triggers(&self) -> &[Trigger] {
         &self.triggers
     }
 

@@ -388,23 +388,24 @@ fn unknown_lists_the_facts_that_were_missing() {
 }
 
 #[test]
-fn triggers_are_facts_whose_zero_settles_the_condition() {
-    let names = |text: &str| -> Vec<&str> {
+fn triggers_are_facts_that_settle_the_condition_below_a_bound() {
+    let names = |text: &str| -> Vec<(&str, u64)> {
         let dictionary = transaction();
         compile(text)
             .unwrap()
             .triggers()
             .iter()
-            .map(|position| dictionary.specs()[*position].name)
+            .map(|trigger| (dictionary.specs()[trigger.position].name, trigger.least.to()))
             .collect()
     };
     assert_eq!(
         names("depth > 1 && touches_protected && frames < 3"),
-        ["depth", "touches_protected"]
+        [("depth", 2), ("touches_protected", 1)]
     );
-    assert_eq!(names("creates != 0"), ["creates"]);
-    assert_eq!(names("!touches_protected && depth <= 1"), [] as [&str; 0]);
-    assert_eq!(names("touches_protected || depth > 1"), [] as [&str; 0]);
+    assert_eq!(names("creates != 0 && 7 <= depth"), [("creates", 1), ("depth", 7)]);
+    assert_eq!(names("creates == 4 && depth != 7"), [("creates", 4)]);
+    assert_eq!(names("!touches_protected && depth <= 1"), []);
+    assert_eq!(names("touches_protected || depth > 1"), []);
 }
 
 proptest! {

@@ -7,10 +7,12 @@
 
 mod signature;
 mod text;
+mod trail;
 
 pub(crate) use signature::function_selector;
 pub use signature::{Argument, ViewCall};
 pub(crate) use text::{read_changed, read_functions, read_holder, read_view};
+pub use trail::{Trace, Trail};
 
 use ruint::aliases::U256;
 
@@ -179,9 +181,36 @@ pub enum Holder {
 pub struct Instance {
     /// The contract.
     pub contract: [u8; 20],
-    /// One reply for each question of the rule set, in its order. `None` where the contract has no such thing (no such
-    /// view, no code): rules that ask for it do not apply to it.
-    pub replies: Vec<Option<Value>>,
+    /// Replies to the questions of the rule set.
+    pub replies: Replies,
+    /// What the transaction left on the contract; none where that is not known, and replies say all there is to say.
+    pub trail: Option<Trail>,
+}
+
+/// Replies to some of the questions of a rule set; those that were not asked are unknown.
+///
+/// A reply is `None` where the contract has no such thing (no such view, no code): rules that ask for it do not apply to
+/// it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replies {
+    /// By the question's place in [`crate::RuleSet::questions`], sorted.
+    known: Vec<(usize, Option<Value>)>,
+}
+
+impl Replies {
+    /// Replies by the place of their question in [`crate::RuleSet::questions`]; of two for one place one is kept.
+    pub fn new(known: impl IntoIterator<Item = (usize, Option<Value>)>) -> Self {
+        let mut known: Vec<_> = known.into_iter().collect();
+        known.sort_by_key(|(place, _)| *place);
+        known.dedup_by_key(|(place, _)| *place);
+        Self { known }
+    }
+
+    /// The reply to the question at `place`; none where it was not asked.
+    pub fn get(&self, place: usize) -> Option<&Option<Value>> {
+        let found = self.known.binary_search_by_key(&place, |(place, _)| *place).ok()?;
+        self.known.get(found).map(|(_, reply)| reply)
+    }
 }
 
 impl Reading {

@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use alloy::primitives::{Address, B256, Bytes};
 use portcullis_rules::{
     RuleSet, Value,
-    question::{Instance, Moment, Question, Reading, ReadingSource},
+    question::{Instance, Moment, Question, Reading, ReadingSource, Replies, Trail},
 };
 
 use crate::{
@@ -72,8 +72,8 @@ pub fn advance(
     Ok((report, is_whole.then_some(done)))
 }
 
-/// Answers what `rules` ask about each protected contract that the transaction touches; empty where they ask nothing
-/// that matters here. What cannot be had is unknown. `left` is the state that the transaction left, where it was kept.
+/// Answers what `rules` ask about each protected contract that the transaction touches, as far as it matters; empty where
+/// they ask nothing at all. What cannot be had is unknown. `left` is the state that the transaction left, where it was kept.
 pub fn instances(
     rules: &RuleSet,
     sources: Sources<'_>,
@@ -84,33 +84,37 @@ pub fn instances(
         return Vec::new();
     }
     let touched = &judged.observation.touched;
+    let probes = probes::Probes::new(judged.execution, sources.protected);
+    let trails: Vec<Option<Trail>> = if judged.execution.truncated {
+        vec![None; touched.len()]
+    } else {
+        probes.trails(touched).into_iter().map(Some).collect()
+    };
     let wanted: Vec<Vec<usize>> = touched
         .iter()
-        .map(|contract| rules.wanted(&judged.observation.facts, &contract.into_array()))
+        .zip(&trails)
+        .map(|(contract, trail)| {
+            let facts = &judged.observation.facts;
+            rules.wanted(facts, &contract.into_array(), trail.as_ref())
+        })
         .collect();
-    if wanted.iter().all(Vec::is_empty) {
-        return Vec::new();
-    }
     let read = readings(rules.questions(), sources.simulator, judged, left, &wanted);
-    let probes = probes::Probes::new(judged.execution, sources.protected);
-    let of_contract = |(contract, wanted): (&Address, &Vec<usize>)| {
-        let mut replies = vec![Some(Value::Unknown); rules.questions().len()];
-        for place in wanted {
-            replies[*place] = match &rules.questions()[*place] {
-                Question::Window(window) => {
-                    Some(sources.memory.answer(window, *contract, sources.protected, judged))
-                }
-                Question::Reading(reading, moment) => {
-                    answer_reading(read.get(&(*contract, reading)), reading, *moment)
-                }
-                // What is cut off could be what is asked for.
-                _ if judged.execution.truncated => Some(Value::Unknown),
-                question => Some(probes.answer(question, *contract)),
-            };
+    let reply = |contract: Address, place: usize| match &rules.questions()[place] {
+        Question::Window(window) => {
+            Some(sources.memory.answer(window, contract, sources.protected, judged))
         }
-        Instance { contract: contract.into_array(), replies }
+        Question::Reading(reading, moment) => {
+            answer_reading(read.get(&(contract, reading)), reading, *moment)
+        }
+        // What is cut off could be what is asked for.
+        _ if judged.execution.truncated => Some(Value::Unknown),
+        question => Some(probes.answer(question, contract)),
     };
-    touched.iter().zip(&wanted).map(of_contract).collect()
+    let of_contract = |((contract, wanted), trail): ((&Address, &Vec<usize>), Option<Trail>)| {
+        let replies = wanted.iter().map(|place| (*place, reply(*contract, *place)));
+        Instance { contract: contract.into_array(), replies: Replies::new(replies), trail }
+    };
+    touched.iter().zip(&wanted).zip(trails).map(of_contract).collect()
 }
 
 type Readings<'q> = BTreeMap<(Address, &'q Reading), Option<Around>>;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy::primitives::{Address, U256};
 use portcullis_rules::{
     Value,
-    question::{Holder, Place, Question, SignatureFault},
+    question::{Holder, Place, Question, SignatureFault, Trace, Trail},
 };
 
 use crate::{
@@ -41,6 +41,75 @@ const OUTERS_LIMIT: usize = 64;
 impl<'a> Probes<'a> {
     pub(super) fn new(execution: &'a Execution, protected: &'a Protected) -> Self {
         Self { view: View::new(execution, protected) }
+    }
+
+    /// What happened on each of these contracts, which are sorted, in the words of questions. A trail may hold more than
+    /// a question counts, and lacks nothing that one counts.
+    pub(super) fn trails(&self, contracts: &[Address]) -> Vec<Trail> {
+        let execution = self.view.execution;
+        let mut traces: Vec<Vec<Trace>> = vec![Vec::new(); contracts.len()];
+        let mut note = |contract: &Address, trace: Trace| {
+            if let Ok(place) = contracts.binary_search(contract) {
+                traces[place].push(trace);
+            }
+        };
+        let mut changed: BTreeSet<(Address, U256)> = BTreeSet::new();
+        for access in &execution.accesses {
+            let is_change = access.kept
+                && !access.transient
+                && access.after.is_some_and(|after| after != access.before);
+            if is_change
+                && contracts.binary_search(&access.address).is_ok()
+                && changed.insert((access.address, access.slot))
+            {
+                note(&access.address, Trace::Changed(Place::Slot(access.slot)));
+            }
+        }
+        for (contract, base) in self.mappings_of(changed) {
+            note(&contract, Trace::Changed(Place::Mapping(base)));
+        }
+        for (index, frame, place) in self.view.frames() {
+            if place.entry == index && place.group.is_some() {
+                if let Some(selector) = frame.selector() {
+                    note(&frame.acts_on, Trace::Entered(selector));
+                }
+                if place.outer.is_some() {
+                    note(&frame.acts_on, Trace::Nested);
+                }
+            }
+            if frame.code_at == ECRECOVER && frame.kept {
+                note(&frame.caller, Trace::Recovered);
+            }
+        }
+        for moved in execution.ether.iter().filter(|moved| moved.kept && moved.from != moved.to) {
+            note(&moved.from, Trace::Paid);
+        }
+        for (from, to, _) in execution.logs.iter().filter(|log| log.kept).filter_map(transfer) {
+            if from != to {
+                note(&from, Trace::Paid);
+            }
+        }
+        traces.into_iter().map(Trail::new).collect()
+    }
+
+    /// The mappings that these slots are entries of, and those that hold these, by their own slots.
+    fn mappings_of(&self, slots: BTreeSet<(Address, U256)>) -> BTreeSet<(Address, U256)> {
+        let mut holds: BTreeMap<(Address, U256), Vec<U256>> = BTreeMap::new();
+        if !slots.is_empty() {
+            for mapped in &self.view.execution.mapping_slots {
+                holds.entry((mapped.address, mapped.slot)).or_default().push(mapped.base);
+            }
+        }
+        let mut found = BTreeSet::new();
+        let mut open: Vec<(Address, U256)> = slots.into_iter().collect();
+        while let Some((contract, slot)) = open.pop() {
+            for base in holds.get(&(contract, slot)).into_iter().flatten() {
+                if found.insert((contract, *base)) {
+                    open.push((contract, *base));
+                }
+            }
+        }
+        found
     }
 
     /// How often what is asked for happened on `contract`.

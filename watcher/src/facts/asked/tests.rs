@@ -1,8 +1,25 @@
-//! The memory alone: gaps, floors, reorgs and its file.
+//! The memory: gaps, floors, reorgs and its file; and that trails leave nothing out.
+
+use std::{path::Path, sync::Arc};
 
 use alloy::primitives::{Address, B256, U256};
+use portcullis_rules::{
+    Value,
+    question::{Place, Question, SignatureFault},
+};
 
-use super::{Contribution, Mark, Memory, MemoryFile, MemoryFileError, memory::Remembered};
+use super::{
+    Contribution, Mark, Memory, MemoryFile, MemoryFileError, memory::Remembered, probes::Probes,
+};
+use crate::{
+    facts::{Protected, observe},
+    simulate::{
+        Simulator,
+        execution::{Execution, Frame},
+    },
+    source::{SourceEvent, recording::Recording},
+    state::ForkedState,
+};
 
 fn mark(number: u64, branch: u8, parent_branch: u8) -> Mark {
     let hash = |number: u64, branch: u8| {
@@ -112,4 +129,61 @@ fn a_window_over_a_gap_is_not_whole() {
     assert!(!late.is_whole(3, 5), "nothing was seen at all");
     late.take(mark(4, 1, 1), Some(Vec::new()));
     assert!(late.is_whole(4, 5) && !late.is_whole(3, 5));
+}
+
+#[test]
+fn what_a_trail_settles_is_answered_by_zero() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/recordings/vault-attack.jsonl");
+    let recording = Arc::new(Recording::open(&path).unwrap());
+    let simulator = Simulator::new(ForkedState::from_recording(&recording).unwrap());
+    let marked = recording.header().contracts.iter().filter(|(_, contract)| contract.protected);
+    let protected = Protected::new(marked.map(|(address, one)| (one.name.clone(), vec![*address])));
+    let (mut settled, mut open) = (0, 0);
+    for step in recording.steps() {
+        let tx = match step {
+            SourceEvent::Pending(tx) => tx,
+            SourceEvent::Head(block) => {
+                simulator.state().advance(block).unwrap();
+                continue;
+            }
+            _ => continue,
+        };
+        let Ok(execution) = simulator.simulate(tx, &[]) else { continue };
+        let touched = observe(&execution, &protected).touched;
+        let probes = Probes::new(&execution, &protected);
+        let trails = probes.trails(&touched);
+        for (contract, trail) in touched.iter().zip(&trails) {
+            for question in questions(&execution) {
+                let is_zero = probes.answer(&question, *contract) == Value::Uint(U256::ZERO);
+                if trail.settles(&question) {
+                    settled += 1;
+                    assert!(is_zero, "{question:?} on {contract}");
+                } else {
+                    open += usize::from(!is_zero);
+                }
+            }
+        }
+    }
+    assert!(settled > 200 && open > 50, "{settled} settled, {open} not zero");
+}
+
+/// Everything that could be asked about what an execution names, and about its neighbours.
+fn questions(execution: &Execution) -> Vec<Question> {
+    let mut questions = vec![Question::Stale(Vec::new()), Question::PaidOutside(vec![[0; 4]])];
+    questions.extend([SignatureFault::Nobody, SignatureFault::Repeated].map(Question::Signatures));
+    let slots = execution.accesses.iter().map(|access| access.slot);
+    let bases = execution.mapping_slots.iter().map(|mapped| mapped.base);
+    for slot in slots.chain(bases) {
+        for place in [Place::Slot(slot), Place::Mapping(slot), Place::Slot(slot ^ U256::from(1))] {
+            questions.push(Question::Changed { place, holders: Vec::new() });
+        }
+    }
+    for selector in execution.frames.iter().filter_map(Frame::selector) {
+        questions.push(Question::Called(vec![selector]));
+        questions.push(Question::Entered { functions: vec![selector], inside: Vec::new() });
+    }
+    questions.sort();
+    questions.dedup();
+    questions
 }
